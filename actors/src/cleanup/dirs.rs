@@ -1,0 +1,127 @@
+//! Directories as handles: opened once, entered component by component, never through a symlink and
+//! never into another file system.
+
+use std::io;
+
+use cap_fs_ext::DirExt;
+use cap_std::ambient_authority;
+use cap_std::fs::{Dir, Metadata, MetadataExt};
+
+use super::plan::PlannedFile;
+
+/// What the file system is asked, as functions, so that a test can make them fail.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Access {
+    /// Opens a directory by its name in another, not following a symlink.
+    pub(super) enter: fn(&Dir, &str) -> io::Result<Dir>,
+    /// Removes a file by its name in a directory.
+    pub(super) unlink: fn(&Dir, &str) -> io::Result<()>,
+}
+
+impl Default for Access {
+    fn default() -> Self {
+        Self {
+            enter: |directory, name| directory.open_dir_nofollow(name),
+            unlink: |directory, name| directory.remove_file(name),
+        }
+    }
+}
+
+/// Why a directory cannot be entered.
+#[derive(Debug)]
+pub(super) enum Miss {
+    /// It is not there.
+    Absent,
+    /// There is something else: a symlink, a file, another file system, another root.
+    Elsewhere,
+    /// The system refused.
+    Refused(io::Error),
+}
+
+impl From<io::Error> for Miss {
+    fn from(error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::NotFound { Self::Absent } else { Self::Refused(error) }
+    }
+}
+
+/// A root directory, the one place where symlinks are followed: it was named.
+#[derive(Debug)]
+pub(super) struct RootDir {
+    pub(super) path: String,
+    pub(super) inode: u64,
+    dir: Dir,
+    device: u64,
+}
+
+impl RootDir {
+    pub(super) fn open(path: &str) -> Result<Self, Miss> {
+        let dir = Dir::open_ambient_dir(path, ambient_authority()).map_err(Miss::from)?;
+        let metadata = dir.dir_metadata().map_err(Miss::from)?;
+        let (inode, device) = (metadata.ino(), metadata.dev());
+        Ok(Self { path: path.to_owned(), inode, dir, device })
+    }
+
+    pub(super) fn dir(&self) -> &Dir {
+        &self.dir
+    }
+
+    /// The directory `name` in `parent`, which is this root or below it.
+    pub(super) fn enter(&self, access: Access, parent: &Dir, name: &str) -> Result<Dir, Miss> {
+        let dir = match (access.enter)(parent, name) {
+            Ok(dir) => dir,
+            Err(error) => return Err(why_not(parent, name, error)),
+        };
+        let metadata = dir.dir_metadata().map_err(Miss::Refused)?;
+        if metadata.dev() == self.device { Ok(dir) } else { Err(Miss::Elsewhere) }
+    }
+
+    /// The directory with the absolute path `path`, which is below this root.
+    pub(super) fn descend(&self, access: Access, path: &str) -> Result<Dir, Miss> {
+        let below = path.strip_prefix(&self.path).unwrap_or_default();
+        let mut dir = self.dir.try_clone().map_err(Miss::Refused)?;
+        for name in below.split('/').filter(|name| !name.is_empty()) {
+            dir = self.enter(access, &dir, name)?;
+        }
+        Ok(dir)
+    }
+
+    /// What the file `name` in `parent` is, if it is a regular file of this file system.
+    pub(super) fn look(&self, parent: &Dir, path: &str, name: &str) -> Result<PlannedFile, Miss> {
+        match parent.symlink_metadata(name) {
+            Ok(metadata) if metadata.is_file() && metadata.dev() == self.device => {
+                Ok(identity(path, &metadata))
+            }
+            Ok(_) => Err(Miss::Elsewhere),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// Whether the absolute path `path` is `root` or below it.
+pub(super) fn is_below(path: &str, root: &str) -> bool {
+    path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// Tells the reasons apart by looking: the error codes for a symlink differ between systems.
+fn why_not(parent: &Dir, name: &str, error: io::Error) -> Miss {
+    match parent.symlink_metadata(name) {
+        Ok(metadata) if metadata.is_dir() => Miss::Refused(error),
+        Ok(_) => Miss::Elsewhere,
+        Err(gone) if gone.kind() == io::ErrorKind::NotFound => Miss::Absent,
+        Err(_) => Miss::Refused(error),
+    }
+}
+
+fn identity(path: &str, metadata: &Metadata) -> PlannedFile {
+    let seconds = metadata.mtime().saturating_mul(1_000_000_000);
+    PlannedFile {
+        path: path.to_owned(),
+        bytes: metadata.len(),
+        modified_ns: seconds.saturating_add(metadata.mtime_nsec()),
+        inode: metadata.ino(),
+        created_ns: metadata.created().ok().and_then(|time| {
+            let since = time.into_std().duration_since(std::time::UNIX_EPOCH).ok()?;
+            i64::try_from(since.as_nanos()).ok()
+        }),
+    }
+}

@@ -1,0 +1,34 @@
+//! What all automation concerns share: schedule, runs, pause, and the commands that drive them.
+//!
+//! A concern is the actor `concern/NAME`. Its [`Kind`] says what one run does; everything around the
+//! run is [`Concern`], written once:
+//!
+//! * at most one run at a time; a trigger during a run joins it, a tick during a run is skipped;
+//! * a run exists from its `started` event on and ends with its `finished` event. Between the two an
+//!   effect of it is always pending, so that a restart resumes it: nothing stays "running" for ever;
+//! * a tick that passed while the node was down is journalled, whatever the policy makes of it;
+//! * pausing is durable, lets the run under way complete, and holds the timer.
+
+mod actor;
+mod command;
+mod decide;
+mod event;
+mod run;
+mod schedule;
+mod settings;
+
+pub use actor::{Concern, Kind};
+pub use command::{
+    ConcernStatus, ConcernView, Configure, ConfigureReply, Describe, Pause, Resume, Tick, Trigger,
+    TriggerRejection, Triggered,
+};
+pub(crate) use decide::finish;
+pub use event::{
+    Configured, Finished, Paused, Resumed, Started, TickMissed, TickSkipReason, TickSkipped,
+};
+pub use run::{Cause, Run, RunId, RunOutcome};
+pub use schedule::{Missed, Schedule};
+pub use settings::{ConfigError, Settings};
+
+/// The space that all concerns live in: `concern/NAME`.
+pub const SPACE: &str = "concern";

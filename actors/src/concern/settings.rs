@@ -1,0 +1,56 @@
+//! What a concern's configuration owes the shell, and errors that point at the key.
+
+use std::fmt;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::Schedule;
+
+/// The configuration of one kind of concern: the keys of its table in the config file, less `kind`.
+pub trait Settings:
+    Serialize + DeserializeOwned + fmt::Debug + Clone + PartialEq + Send + 'static
+{
+    /// When it runs by itself.
+    fn schedule(&self) -> Schedule;
+
+    /// Whether all its runs only show what they would do.
+    fn dry_run(&self) -> bool {
+        false
+    }
+
+    /// What the types alone cannot refuse.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the first key that is wrong.
+    fn validate(&self) -> Result<(), ConfigError>;
+}
+
+/// One wrong key of a concern's configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{key}: {problem}")]
+pub struct ConfigError {
+    key: String,
+    problem: String,
+}
+
+impl ConfigError {
+    /// `key` as it is reached from the concern's table, such as `paths[0]`; `problem` says what is wrong
+    /// and what to write instead.
+    #[must_use]
+    pub fn new(key: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self { key: key.into(), problem: problem.into() }
+    }
+
+    /// The key, such as `limits.files` or `paths[0]`.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// What is wrong with it.
+    #[must_use]
+    pub fn problem(&self) -> &str {
+        &self.problem
+    }
+}

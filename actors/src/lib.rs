@@ -1,0 +1,12 @@
+//! Ready-made actors for [`steadfast`]: the automation concerns that the node agent runs, for embedders
+//! too.
+//!
+//! * [`concern`]: what all concerns share: schedule, runs, pause, and their commands;
+//! * [`cleanup`]: removes old files within limits;
+//! * [`human`]: sizes and durations as people write them.
+
+pub mod human;
+
+pub mod concern;
+
+pub mod cleanup;

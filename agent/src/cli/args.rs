@@ -1,0 +1,187 @@
+//! The command line as it is written.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use steadfast::ActorId;
+use steadfast_actors::human::Span;
+
+use crate::client::Endpoint;
+
+/// Stateful actors on one node: what was acknowledged survives every crash.
+#[derive(Debug, Parser)]
+#[command(name = "steadfast", version, propagate_version = true, max_term_width = 100)]
+#[command(after_help = EXIT_CODES)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    /// What holds for all commands.
+    #[command(flatten)]
+    pub(crate) global: Global,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0 ok                 1 failed              2 usage            3 run partial
+  4 integrity failure  5 not found           6 conflict         7 node unreachable
+  8 run did not succeed                      9 directory held by another process
+  69 unavailable (port in use, draining)     77 permission      78 configuration
+  124 timeout          130 interrupted";
+
+/// Flags that every command takes.
+#[derive(Debug, Args)]
+pub(crate) struct Global {
+    /// Data directory of the node. Default: node.data_dir of the config file for `run`, else
+    /// $STATE_DIRECTORY, else $XDG_STATE_HOME/steadfast
+    #[arg(long, global = true, value_name = "DIR", conflicts_with = "node")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Address of a running node: unix:PATH or http://HOST:PORT
+    #[arg(long, global = true, value_name = "ADDRESS")]
+    pub(crate) node: Option<Endpoint>,
+    /// Form of the output
+    #[arg(short, long, global = true, value_name = "FORM", default_value = "table")]
+    pub(crate) output: Form,
+    /// How long to wait for a node that is starting, and for each of its answers
+    #[arg(long, global = true, value_name = "TIME", default_value = "10s", value_parser = duration)]
+    pub(crate) timeout: Duration,
+    /// No colours, as with NO_COLOR
+    #[arg(long, global = true)]
+    pub(crate) no_color: bool,
+    /// Say less
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+    /// Say more; twice for everything
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+}
+
+/// Forms of output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Form {
+    /// For people
+    Table,
+    /// One JSON document
+    Json,
+    /// One JSON document a line
+    Jsonl,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a node in the foreground
+    Run {
+        /// Its configuration
+        #[arg(short, long, value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// Check a config file and run nothing
+    Check {
+        /// The file
+        #[arg(short, long, value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// List the concerns, what they do and how their newest run went
+    Ps,
+    /// Show the state of an actor, now or after one of its events
+    State {
+        /// SPACE/KEY, or the name of a concern
+        #[arg(value_parser = actor)]
+        actor: ActorId,
+        /// The state after this event; 0 is before the first
+        #[arg(long, value_name = "SEQ")]
+        at: Option<u64>,
+    },
+    /// Show the events of an actor
+    Events {
+        /// SPACE/KEY, or the name of a concern
+        #[arg(value_parser = actor)]
+        actor: ActorId,
+        /// The first event to show
+        #[arg(long, value_name = "SEQ", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+        from: u64,
+        /// Go on with new events as they happen
+        #[arg(short, long)]
+        follow: bool,
+    },
+    /// Start a run of a concern, or join the one that is going
+    Trigger {
+        /// NAME or concern/NAME
+        #[arg(value_parser = concern)]
+        concern: ActorId,
+        /// Wait for the end of the run; exit 0 only if it succeeded
+        #[arg(long)]
+        wait: bool,
+        /// Give up waiting after this time (exit 124); the run goes on. Default: wait as long as it takes
+        #[arg(long, value_name = "TIME", requires = "wait", value_parser = duration)]
+        wait_timeout: Option<Duration>,
+        /// Only show what the run would do
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Start no more runs of a concern; the one that is going completes
+    Pause {
+        /// NAME or concern/NAME
+        #[arg(value_parser = concern)]
+        concern: ActorId,
+    },
+    /// Undo `pause`; the schedule starts anew
+    Resume {
+        /// NAME or concern/NAME
+        #[arg(value_parser = concern)]
+        concern: ActorId,
+    },
+    /// Check everything that is stored: chain, entries, mark
+    Verify,
+    /// Print a completion script
+    Completions {
+        /// For this shell
+        shell: Shell,
+    },
+    /// Print the version
+    Version,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    text.parse::<Span>().map(Span::duration).map_err(|error| error.to_string())
+}
+
+/// `SPACE/KEY`; a bare name is a concern's.
+fn actor(text: &str) -> Result<ActorId, String> {
+    let id = if text.contains('/') {
+        text.parse()
+    } else {
+        ActorId::new(steadfast_actors::concern::SPACE, text)
+    };
+    id.map_err(|error| error.to_string())
+}
+
+fn concern(text: &str) -> Result<ActorId, String> {
+    let id = actor(text)?;
+    if id.space() == steadfast_actors::concern::SPACE {
+        return Ok(id);
+    }
+    Err(format!("{id} is no concern: write NAME or concern/NAME"))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_bare_name_is_a_concern() {
+        assert_eq!(actor("logs").unwrap().to_string(), "concern/logs");
+        assert_eq!(actor("counter/a/b").unwrap().to_string(), "counter/a/b");
+        assert!(concern("counter/a").is_err());
+    }
+}

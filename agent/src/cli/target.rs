@@ -1,0 +1,76 @@
+//! Where the data or the node is: flags, config file, environment, in this order.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use super::args::Global;
+use crate::client::Endpoint;
+use crate::problem::{Code, Problem};
+
+/// What a command works on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Target {
+    /// A running node.
+    Node(Endpoint),
+    /// A data directory, with or without a node.
+    Directory(PathBuf),
+}
+
+/// The target that the flags name.
+pub(crate) fn target(global: &Global) -> Result<Target, Problem> {
+    match (&global.node, &global.data_dir) {
+        (Some(_), Some(_)) => {
+            Err(Problem::new(Code::BadRequest, "--node and --data-dir exclude each other"))
+        }
+        (Some(endpoint), None) => Ok(Target::Node(endpoint.clone())),
+        (None, data_dir) => directory(data_dir.as_deref(), None).map(Target::Directory),
+    }
+}
+
+/// The data directory: of the flag, of the config file, of the environment.
+pub(crate) fn directory(
+    flag: Option<&Path>,
+    configured: Option<&Path>,
+) -> Result<PathBuf, Problem> {
+    let named = flag.or(configured).map(Path::to_owned);
+    named.or_else(|| from_environment(|name| std::env::var_os(name))).ok_or_else(|| {
+        let detail = "no data directory: none was named, and neither $STATE_DIRECTORY, \
+                      $XDG_STATE_HOME nor $HOME is set";
+        Problem::new(Code::BadRequest, detail).hint("steadfast ps --data-dir DIR")
+    })
+}
+
+fn from_environment(get: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+    let set = |name: &str| get(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    // systemd separates several directories by colons; the first is ours.
+    let of_service = set("STATE_DIRECTORY").map(|list| {
+        let text = list.to_string_lossy();
+        text.split_once(':').map_or_else(|| list.clone(), |(first, _)| PathBuf::from(first))
+    });
+    of_service
+        .or_else(|| {
+            let base = set("XDG_STATE_HOME").filter(|base| base.is_absolute());
+            base.map(|base| base.join("steadfast"))
+        })
+        .or_else(|| set("HOME").map(|home| home.join(".local/state/steadfast")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(environment: &[(&str, &str)], expected: Option<&str>) {
+        let found = from_environment(|name| {
+            environment.iter().find(|(key, _)| *key == name).map(|(_, value)| value.into())
+        });
+        assert_eq!(found, expected.map(PathBuf::from));
+    }
+
+    #[test]
+    fn the_environment_names_the_directory() {
+        check(&[("STATE_DIRECTORY", "/var/lib/a:/var/lib/b"), ("HOME", "/h")], Some("/var/lib/a"));
+        check(&[("XDG_STATE_HOME", "/s"), ("HOME", "/h")], Some("/s/steadfast"));
+        check(&[("XDG_STATE_HOME", "relative"), ("HOME", "/h")], Some("/h/.local/state/steadfast"));
+        check(&[("STATE_DIRECTORY", "")], None);
+    }
+}

@@ -1,0 +1,194 @@
+//! What is wrong with a configuration, shown to a person with line and caret, and to a script as JSON.
+//!
+//! Invariant: a span is clamped to the text and to character borders before it is rendered, since a
+//! report about a broken file must not break itself.
+
+use std::fmt;
+use std::ops::Range;
+
+use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet, normalize_untrusted_str};
+use serde_json::{Value, json};
+
+/// Where a value or a problem was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// The file as a whole.
+    File,
+    /// These bytes of the file.
+    Bytes(Range<usize>),
+    /// The environment variable of this name.
+    Variable(String),
+}
+
+/// One thing that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Problem {
+    /// The dotted key, such as `concerns.tidy.paths[0]`; empty where it is about the whole file.
+    pub(super) key: String,
+    pub(super) place: Place,
+    /// What is wrong.
+    pub(super) message: String,
+    /// What stands beside the carets; may be empty.
+    pub(super) label: String,
+    /// What to do about it; may be empty.
+    pub(super) hint: String,
+}
+
+impl Problem {
+    pub(super) fn new(key: impl Into<String>, place: Place, message: impl Into<String>) -> Self {
+        let (label, hint) = (String::new(), String::new());
+        Self {
+            key: key.into(),
+            place,
+            message: message.into(),
+            label,
+            hint,
+        }
+    }
+
+    pub(super) fn label(self, label: impl Into<String>) -> Self {
+        Self {
+            label: label.into(),
+            ..self
+        }
+    }
+
+    pub(super) fn hint(self, hint: impl Into<String>) -> Self {
+        Self {
+            hint: hint.into(),
+            ..self
+        }
+    }
+
+    /// File first, from top to bottom; then the environment by name.
+    fn position(&self) -> (u8, usize, &str) {
+        match &self.place {
+            Place::File => (0, 0, ""),
+            Place::Bytes(span) => (1, span.start, ""),
+            Place::Variable(name) => (2, 0, name),
+        }
+    }
+}
+
+/// Everything that is wrong with one configuration. Never empty.
+#[derive(Debug, Clone)]
+pub(crate) struct Problems {
+    /// The file's name, as the user gave it.
+    file: String,
+    text: String,
+    list: Vec<Problem>,
+    /// Whether reading ended early because there were too many.
+    more: bool,
+}
+
+impl Problems {
+    pub(super) fn new(file: &str, text: &str, mut list: Vec<Problem>, more: bool) -> Self {
+        list.sort_by(|a, b| a.position().cmp(&b.position()));
+        Self {
+            file: file.to_owned(),
+            text: text.to_owned(),
+            list,
+            more,
+        }
+    }
+
+    /// For people: each problem with file, line and column, the line itself, and what to do.
+    pub(crate) fn render(&self, color: bool) -> String {
+        let renderer = if color {
+            Renderer::styled()
+        } else {
+            Renderer::plain()
+        };
+        let mut parts: Vec<_> = self
+            .list
+            .iter()
+            .map(|one| self.show(&renderer, one))
+            .collect();
+        if self.more {
+            parts.push("there are more problems: fix these first".to_owned());
+        }
+        parts.join("\n\n")
+    }
+
+    fn show(&self, renderer: &Renderer, problem: &Problem) -> String {
+        let title = match &problem.place {
+            Place::File => format!("{}: {}", self.file, problem.message),
+            Place::Bytes(_) => problem.message.clone(),
+            Place::Variable(name) => format!("{name}: {}", problem.message),
+        };
+        let mut group = annotate_snippets::Group::with_title(Level::ERROR.primary_title(title));
+        if let Place::Bytes(span) = &problem.place {
+            let label = (!problem.label.is_empty()).then_some(problem.label.as_str());
+            let mark = AnnotationKind::Primary
+                .span(clamp(&self.text, span))
+                .label(label);
+            let source = Snippet::source(self.text.as_str()).path(self.file.as_str());
+            group = group.element(source.annotation(mark));
+        }
+        if !problem.hint.is_empty() {
+            group = group.element(Level::HELP.message(normalize_untrusted_str(&problem.hint)));
+        }
+        renderer.render(&[group])
+    }
+
+    /// For scripts: an array of `{file, line, column, variable, key, message, hint}`, lines and columns
+    /// (in characters) from 1. What does not apply is null.
+    pub(crate) fn to_json(&self) -> Value {
+        self.list
+            .iter()
+            .map(|problem| self.describe(problem))
+            .collect()
+    }
+
+    fn describe(&self, problem: &Problem) -> Value {
+        let filled = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        let (position, variable) = match &problem.place {
+            Place::File => (None, None),
+            Place::Bytes(span) => (Some(position(&self.text, span)), None),
+            Place::Variable(name) => (None, Some(name)),
+        };
+        json!({
+            "file": variable.is_none().then_some(&self.file),
+            "line": position.map(|(line, _)| line),
+            "column": position.map(|(_, column)| column),
+            "variable": variable,
+            "key": filled(&problem.key),
+            "message": problem.message,
+            "hint": filled(&problem.hint),
+        })
+    }
+}
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.render(false))
+    }
+}
+
+impl std::error::Error for Problems {}
+
+/// The span inside the text, on borders of characters.
+fn clamp(text: &str, span: &Range<usize>) -> Range<usize> {
+    let border = |at: &usize| text.is_char_boundary(*at);
+    let start = (0..=span.start.min(text.len()))
+        .rev()
+        .find(border)
+        .unwrap_or_default();
+    let end = (span.end.max(start)..text.len())
+        .find(border)
+        .unwrap_or(text.len());
+    start..end
+}
+
+/// Line and column of the span's start, from 1.
+fn position(text: &str, span: &Range<usize>) -> (usize, usize) {
+    let before = text.get(..clamp(text, span).start).unwrap_or_default();
+    let line_start = before
+        .rfind('\n')
+        .map_or(0, |newline| newline.saturating_add(1));
+    let column = before.get(line_start..).unwrap_or_default().chars().count();
+    (
+        before.matches('\n').count().saturating_add(1),
+        column.saturating_add(1),
+    )
+}

@@ -1,0 +1,58 @@
+//! Collects problems while the configuration is read on, so that a user sees all of them at once.
+
+use std::collections::BTreeSet;
+
+use super::problem::Problem;
+
+/// Most problems of one report; who has more fixes these first.
+const MOST: usize = 50;
+
+/// The problems so far.
+#[derive(Debug, Default)]
+pub(super) struct Report {
+    problems: Vec<Problem>,
+    /// Keys already complained about. What follows from their absence is not a problem of its own.
+    refused: BTreeSet<String>,
+    more: bool,
+}
+
+impl Report {
+    /// Adds a problem; its key counts as refused from now on.
+    pub(super) fn add(&mut self, problem: Problem) {
+        self.refused.insert(problem.key.clone());
+        if self.is_full() {
+            self.more = true;
+        } else {
+            self.problems.push(problem);
+        }
+    }
+
+    /// Counts a key as refused without a problem of its own: that it is missing was said otherwise.
+    pub(super) fn excuse(&mut self, key: String) {
+        self.refused.insert(key);
+    }
+
+    /// Whether `key`, or something in it, was refused already.
+    pub(super) fn has_refused(&self, key: &str) -> bool {
+        let inside = |refused: &&String| {
+            refused
+                .strip_prefix(key)
+                .is_some_and(|rest| rest.starts_with(['.', '[']))
+        };
+        self.refused.contains(key) || self.refused.iter().any(|refused| inside(&refused))
+    }
+
+    /// Whether reading on is of no more use.
+    pub(super) fn is_full(&self) -> bool {
+        self.problems.len() >= MOST
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.problems.is_empty()
+    }
+
+    /// The problems, and whether there were more.
+    pub(super) fn into_parts(self) -> (Vec<Problem>, bool) {
+        (self.problems, self.more)
+    }
+}

@@ -1,0 +1,131 @@
+//! What all requests share: the node, once it is there, and how far the process is.
+
+use std::sync::{Arc, OnceLock};
+
+use steadfast::{Inspector, Node, NodeError};
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, watch};
+
+use super::metrics::HttpMetrics;
+use crate::problem::{Code, Problem};
+
+/// Streams and waiting requests at the same time; each holds a connection for long.
+const LONG_REQUESTS: usize = 64;
+
+/// How far the process is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Opening the journal, configuring concerns.
+    Starting,
+    /// Serving.
+    Ready,
+    /// Ending in order.
+    Draining,
+}
+
+/// What all requests share.
+#[derive(Debug)]
+pub(crate) struct App {
+    node: OnceLock<Node>,
+    phase: watch::Sender<Phase>,
+    long_requests: Arc<Semaphore>,
+    /// One full check at a time: it reads the whole disk.
+    pub(super) verifying: Mutex<()>,
+    pub(super) metrics: HttpMetrics,
+}
+
+impl App {
+    /// Without a node yet.
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            node: OnceLock::new(),
+            phase: watch::Sender::new(Phase::Starting),
+            long_requests: Arc::new(Semaphore::new(LONG_REQUESTS)),
+            verifying: Mutex::new(()),
+            metrics: HttpMetrics::new(),
+        })
+    }
+
+    /// Makes the node known: it can be looked at from now on.
+    pub(crate) fn install(&self, node: Node) {
+        // A process has one node: the first stays.
+        let _ = self.node.set(node);
+    }
+
+    /// Moves on; ends streams and waiting requests where that is [`Phase::Draining`].
+    pub(crate) fn enter(&self, phase: Phase) {
+        self.phase.send_replace(phase);
+    }
+
+    /// The phase, as it moves.
+    pub(super) fn watch_phase(&self) -> watch::Receiver<Phase> {
+        self.phase.subscribe()
+    }
+
+    /// The node, for looking at it.
+    ///
+    /// # Errors
+    /// [`Code::Unavailable`] while there is none to be asked.
+    pub(super) fn node(&self) -> Result<&Node, Problem> {
+        match (*self.phase.borrow(), self.node.get()) {
+            (Phase::Draining, _) => Err(draining()),
+            (Phase::Ready | Phase::Starting, Some(node)) => Ok(node),
+            (Phase::Ready | Phase::Starting, None) => {
+                Err(Problem::new(Code::Unavailable, "the node is starting: it opens its journal"))
+            }
+        }
+    }
+
+    /// The node, for changing something.
+    ///
+    /// # Errors
+    /// [`Code::Unavailable`] also while the concerns are not configured yet.
+    pub(super) fn ready_node(&self) -> Result<&Node, Problem> {
+        let node = self.node()?;
+        if *self.phase.borrow() == Phase::Starting {
+            let detail = "the node is starting: it configures its concerns";
+            return Err(Problem::new(Code::Unavailable, detail));
+        }
+        Ok(node)
+    }
+
+    /// Why the node is not ready; `None` if it is.
+    pub(super) fn not_ready(&self) -> Option<Problem> {
+        match self.ready_node() {
+            Err(problem) => Some(problem),
+            Ok(node) => node.read_only().map(|reason| {
+                Problem::new(Code::Unavailable, format!("the journal cannot be written: {reason}"))
+            }),
+        }
+    }
+
+    /// The node without regard to the phase: for metrics.
+    pub(super) fn any_node(&self) -> Option<&Node> {
+        self.node.get()
+    }
+
+    /// A place among the long requests.
+    pub(super) fn long_request(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        Arc::clone(&self.long_requests).try_acquire_owned().map_err(|_| {
+            let detail = format!("{LONG_REQUESTS} streams and waiting requests are open already");
+            Problem::new(Code::Overloaded, detail)
+        })
+    }
+}
+
+/// What those hear who ask a node that ends.
+pub(super) fn draining() -> Problem {
+    Problem::new(Code::Unavailable, "the node is draining: what is unfinished goes on at its next start")
+        .hint("steadfast run --config FILE")
+}
+
+/// Runs something that blocks on the disk, off the server's threads.
+pub(super) async fn blocking<T: Send + 'static>(
+    node: &Node,
+    read: impl FnOnce(&Inspector) -> Result<T, NodeError> + Send + 'static,
+) -> Result<T, Problem> {
+    let inspector = node.inspect()?;
+    match actix_web::web::block(move || read(&inspector)).await {
+        Ok(read) => Ok(read?),
+        Err(error) => Err(Problem::new(Code::Failed, error.to_string())),
+    }
+}

@@ -1,0 +1,17 @@
+//! The HTTP side of a node: its own threads, away from those of the actors.
+//!
+//! * [`App`]: what all requests share: the node, once it is there, and the phase of the process;
+//! * [`Server`]: one listener and its thread;
+//! * `guard`: who may ask; `routes`: what can be asked; `problem`: how it is refused.
+
+mod app;
+mod concerns;
+mod events;
+mod guard;
+mod metrics;
+mod problem;
+mod routes;
+mod server;
+
+pub(crate) use app::{App, Phase};
+pub(crate) use server::{Listener, Server, bind_tcp};

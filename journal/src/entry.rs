@@ -1,0 +1,149 @@
+//! What one command leaves behind: an [`Entry`], and the form in which it is handed to the writer.
+//!
+//! The journal moves events, replies and operations as opaque bytes; only their owner decodes them.
+
+use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
+
+use crate::error::Error;
+use crate::ids::{ActorNumber, CommitIndex, EntryNumber, SequenceNumber};
+
+/// One command that changed something, with everything it decided.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// The actor it belongs to.
+    pub actor: ActorNumber,
+    /// Dense number within that actor.
+    pub number: EntryNumber,
+    /// How many events the actor had before this entry: the first event here has this number plus 1.
+    pub events_before: u64,
+    /// Name and kind of the actor, in its first entry only.
+    pub birth: Option<Birth>,
+    /// Wall clock when the command started, in microseconds since 1970.
+    pub time_us: i64,
+    /// Seed of the random numbers that the command was given.
+    pub seed: u64,
+    /// The command, where a command caused this entry.
+    pub command: Option<CommandStamp>,
+    /// What was decided, in order; may be empty.
+    pub events: Vec<EventRecord>,
+    /// Timers, effects and messages set or consumed, encoded by the runtime; empty where there are none.
+    pub operations: ByteBuf,
+    /// The event that led to this entry, as `ACTOR@SEQ`.
+    pub cause: Option<String>,
+    /// W3C trace context of the caller.
+    pub traceparent: Option<String>,
+}
+
+impl Entry {
+    /// How many events the actor has after this entry.
+    #[must_use]
+    pub fn events_after(&self) -> u64 {
+        self.events_before.saturating_add(self.events.len() as u64)
+    }
+
+    /// Sequence numbers and events of this entry, in order.
+    pub fn numbered_events(&self) -> impl Iterator<Item = (SequenceNumber, &EventRecord)> {
+        (self.events_before.saturating_add(1)..)
+            .filter_map(SequenceNumber::new)
+            .zip(self.events.iter())
+    }
+}
+
+/// Name and kind of a new actor.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Birth {
+    /// `SPACE/KEY`.
+    pub id: String,
+    /// Stable name of the actor's kind.
+    pub kind: String,
+}
+
+/// Which command it was.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CommandStamp {
+    /// Stable name.
+    pub name: String,
+    /// Identifies this one command.
+    pub id: u128,
+    /// For a keyed command: what makes its retry recognisable.
+    pub key: Option<KeyStamp>,
+}
+
+/// What is kept so that a keyed command takes effect once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyStamp {
+    /// The caller's key.
+    pub key: String,
+    /// Digest of the command's name and body: the same key with another body is refused.
+    pub fingerprint: u128,
+    /// The encoded reply, given again to each retry.
+    pub reply: ByteBuf,
+}
+
+/// One event as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventRecord {
+    /// Stable name.
+    pub name: String,
+    /// Version of its shape.
+    pub version: u32,
+    /// Encoded by the actor's owner.
+    pub data: ByteBuf,
+}
+
+/// An entry as read back, with the commit that carried it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredEntry {
+    /// The group commit it was part of.
+    pub commit: CommitIndex,
+    /// The entry.
+    pub entry: Entry,
+}
+
+/// First byte of every encoded entry; a decoder refuses any other.
+const ENTRY_FORMAT: u8 = 1;
+
+/// Encodes an entry for the journal.
+///
+/// # Errors
+/// [`Error::Encode`]; not expected for the fixed shape of an entry.
+pub fn encode_entry(entry: &Entry) -> Result<Vec<u8>, Error> {
+    let mut frame = Vec::with_capacity(192);
+    frame.push(ENTRY_FORMAT);
+    rmp_serde::encode::write(&mut frame, entry).map_err(Error::Encode)?;
+    Ok(frame)
+}
+
+/// Decodes what [`encode_entry`] wrote.
+///
+/// # Errors
+/// [`Error::Undecodable`] for another format byte, damaged bytes or trailing ones.
+pub fn decode_entry(frame: &[u8]) -> Result<Entry, Error> {
+    match frame.split_first() {
+        Some((&ENTRY_FORMAT, body)) => {
+            let mut rest = body;
+            let entry =
+                rmp_serde::decode::from_read(&mut rest).map_err(|cause| Error::Undecodable {
+                    what: "entry",
+                    cause: cause.to_string(),
+                })?;
+            if rest.is_empty() {
+                Ok(entry)
+            } else {
+                Err(Error::Undecodable {
+                    what: "entry",
+                    cause: "bytes follow its end".to_owned(),
+                })
+            }
+        }
+        Some((format, _)) => Err(Error::Undecodable {
+            what: "entry",
+            cause: format!("unknown format {format}"),
+        }),
+        None => Err(Error::Undecodable {
+            what: "entry",
+            cause: "it is empty".to_owned(),
+        }),
+    }
+}

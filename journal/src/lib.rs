@@ -1,0 +1,53 @@
+//! The ground truth of steadfast: entries of actors, committed in groups, chained by hashes.
+//!
+//! # Layout
+//! * [`ActorId`] and the position types: names and numbers.
+//! * [`Entry`]: what one command leaves behind; opaque payloads.
+//! * [`Storage`], [`Journal`], [`JournalReader`]: the seam that the runtime works with.
+//! * [`RocksStorage`]: a data directory. [`RocksReader`]: one that no node has open, read only.
+//! * [`MemoryStorage`]: the same in memory, with faults on demand, for tests.
+//!
+//! This crate never decodes an event, and no type of the database below it is visible outside.
+
+mod entry;
+mod error;
+mod hash;
+mod ids;
+mod journal;
+
+mod chain;
+mod clock;
+mod committer;
+mod generation;
+mod layout;
+mod lock;
+mod mark;
+mod memory;
+mod preflight;
+mod reads;
+mod rocks;
+mod store;
+mod verify;
+mod writer;
+
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
+
+pub use entry::{
+    Birth, CommandStamp, Entry, EventRecord, KeyStamp, StoredEntry, decode_entry, encode_entry,
+};
+pub use error::{CommitError, Error};
+pub use hash::Hash;
+pub use ids::{
+    ActorId, ActorNumber, CommitIndex, EntryNumber, Epoch, HistoryId, InvalidActorId,
+    MAX_KEY_BYTES, MAX_SPACE_BYTES, SequenceNumber,
+};
+pub use journal::{
+    ActorRow, Append, Commit, Commits, Completion, Entries, Head, Journal, JournalReader,
+    OpenReport, Row, RowChange, Storage, Submission, Table, VerifyReport,
+};
+pub use lock::{Holder, holder};
+pub use memory::{CommitFault, MemoryStorage};
+#[doc(hidden)]
+pub use preflight::endless_file;
+pub use rocks::{RocksOptions, RocksReader, RocksStorage};

@@ -1,0 +1,298 @@
+//! A journal in memory: the same layout, chain, writer and readers over a map instead of `RocksDB`.
+//!
+//! For tests of everything above the journal. Its content outlives each generation, and it can be
+//! told to fail, to hold commits back and to crash.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::{Bound, ControlFlow};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use crate::clock;
+use crate::error::Error;
+use crate::generation::{Foundation, Generation, OpenReportParts};
+use crate::ids::HistoryId;
+use crate::journal::{Journal, Row, Storage};
+use crate::layout::Past;
+use crate::reads::load_past;
+use crate::store::{Batch, Keyspace, Span, Store, Visit};
+use crate::verify::{MarkSource, Tail, verify_tail};
+use crate::writer::Limits;
+
+/// What becomes of a commit whose write fails. The caller is told "unknown" either way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CommitFault {
+    /// It is not there after the next opening.
+    Lost,
+    /// It is there after the next opening, not before.
+    Kept,
+}
+
+/// Journals in memory. Clones share one content.
+#[derive(Clone, Default)]
+pub struct MemoryStorage {
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    /// A lock, because the writer's thread writes while any other one reads.
+    state: Mutex<State>,
+    /// Wakes a held commit.
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    spaces: BTreeMap<Keyspace, Rows>,
+    /// Batches that failed but will be there after the next opening.
+    kept: Vec<Change>,
+    fault: Option<CommitFault>,
+    paused: bool,
+    /// Raised by each opening and crash: an older generation writes no more.
+    generation: u64,
+}
+
+type Rows = BTreeMap<Vec<u8>, Vec<u8>>;
+type Change = (Keyspace, Vec<u8>, Option<Vec<u8>>);
+
+impl State {
+    fn apply(&mut self, changes: Vec<Change>) {
+        for (space, key, value) in changes {
+            let rows = self.spaces.entry(space).or_default();
+            match value {
+                Some(value) => drop(rows.insert(key, value)),
+                None => drop(rows.remove(&key)),
+            }
+        }
+    }
+}
+
+impl MemoryStorage {
+    /// An empty one.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Lets the next commit fail as a disk would: its outcome is unknown, and the journal that wrote
+    /// it writes no more.
+    pub fn fail_next_commit(&self, fault: CommitFault) {
+        self.state().fault = Some(fault);
+    }
+
+    /// Holds commits back from now on. What is submitted waits, and so does closing.
+    pub fn pause(&self) {
+        self.state().paused = true;
+    }
+
+    /// Lets held commits go on.
+    pub fn resume(&self) {
+        self.state().paused = false;
+        self.shared.changed.notify_all();
+    }
+
+    /// Ends the open journal as a power cut would: what was not acknowledged is lost, held commits
+    /// fail, nothing is written any more. The storage can be opened again at once.
+    pub fn crash(&self) {
+        let mut state = self.state();
+        state.generation += 1;
+        state.paused = false;
+        drop(state);
+        self.shared.changed.notify_all();
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.shared.state()
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for MemoryStorage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryStorage").finish_non_exhaustive()
+    }
+}
+
+impl Storage for MemoryStorage {
+    fn open(&self) -> Result<Arc<dyn Journal>, Error> {
+        let started = clock::now();
+        let generation = {
+            let mut state = self.state();
+            let kept = std::mem::take(&mut state.kept);
+            state.apply(kept);
+            state.fault = None;
+            state.generation += 1;
+            state.generation
+        };
+        let store = Arc::new(MemoryStore {
+            shared: Arc::clone(&self.shared),
+            generation,
+        });
+        let past = load_past(&*store)?;
+        let (past, tail) = match past {
+            Some(past) => {
+                let tail = verify_tail(&*store, &past)?;
+                (past, tail)
+            }
+            None => (
+                Past::beginning(HistoryId::draw()),
+                Tail {
+                    head: None,
+                    verified: 0,
+                },
+            ),
+        };
+        let foundation = Foundation {
+            store,
+            past,
+            head: tail.head,
+            mark: None,
+            mark_source: MarkSource::None,
+            limits: Limits {
+                group_bytes: 8 << 20,
+                group_appends: 8192,
+                queue: 1024,
+            },
+            flush_every: u64::MAX,
+        };
+        let parts = OpenReportParts {
+            wal_bytes: 0,
+            verified_commits: tail.verified,
+            started,
+        };
+        Ok(Arc::new(Generation::start(foundation, parts)?))
+    }
+}
+
+/// What one generation sees of the content.
+struct MemoryStore {
+    shared: Arc<Shared>,
+    generation: u64,
+}
+
+struct MemoryBatch(Vec<Change>);
+
+impl Batch for MemoryBatch {
+    fn put(&mut self, space: Keyspace, key: &[u8], value: &[u8]) {
+        self.0.push((space, key.to_vec(), Some(value.to_vec())));
+    }
+
+    fn delete(&mut self, space: Keyspace, key: &[u8]) {
+        self.0.push((space, key.to_vec(), None));
+    }
+}
+
+impl MemoryStore {
+    fn failure(detail: &str) -> Error {
+        Error::Store {
+            dir: "memory".into(),
+            detail: detail.to_owned(),
+            corrupt: false,
+        }
+    }
+
+    fn range<'a>(
+        state: &'a State,
+        space: Keyspace,
+        span: Span<'_>,
+    ) -> impl DoubleEndedIterator<Item = (&'a [u8], &'a [u8])> {
+        let empty = span.to.is_some_and(|to| to <= span.from);
+        let bounds = (
+            Bound::Included(span.from.to_vec()),
+            span.to
+                .map_or(Bound::Unbounded, |to| Bound::Excluded(to.to_vec())),
+        );
+        let rows = if empty {
+            None
+        } else {
+            state.spaces.get(&space)
+        };
+        rows.into_iter()
+            .flat_map(move |rows| rows.range(bounds.clone()))
+            .map(|(key, value)| (key.as_slice(), value.as_slice()))
+    }
+}
+
+impl Store for MemoryStore {
+    fn get(&self, space: Keyspace, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+        Ok(self
+            .shared
+            .state()
+            .spaces
+            .get(&space)
+            .and_then(|rows| rows.get(key))
+            .cloned())
+    }
+
+    fn scan(&self, space: Keyspace, span: Span<'_>, visit: &mut Visit<'_>) -> Result<(), Error> {
+        // Copied out in pages: `visit` may read on from the same store.
+        let mut from = span.from.to_vec();
+        loop {
+            let page: Vec<_> = Self::range(
+                &self.shared.state(),
+                space,
+                Span {
+                    from: &from,
+                    ..span
+                },
+            )
+            .take(64)
+            .map(|(key, value)| (key.to_vec(), value.to_vec()))
+            .collect();
+            let Some((last, _)) = page.last() else {
+                return Ok(());
+            };
+            from = [last.as_slice(), &[0]].concat();
+            for (key, value) in &page {
+                if visit(key, value) == ControlFlow::Break(()) {
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    fn last(&self, space: Keyspace, span: Span<'_>) -> Result<Option<Row>, Error> {
+        let state = self.shared.state();
+        let last = Self::range(&state, space, span).next_back();
+        Ok(last.map(|(key, value)| (key.to_vec(), value.to_vec())))
+    }
+
+    fn write(&self, fill: &mut dyn FnMut(&mut dyn Batch)) -> Result<(), Error> {
+        let mut batch = MemoryBatch(Vec::new());
+        fill(&mut batch);
+        let mut state = self.shared.state();
+        while state.paused && state.generation == self.generation {
+            state = self
+                .shared
+                .changed
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        if state.generation != self.generation {
+            return Err(Self::failure("it crashed or was opened again"));
+        }
+        match state.fault.take() {
+            None => state.apply(batch.0),
+            Some(fault) => {
+                if fault == CommitFault::Kept {
+                    state.kept.extend(batch.0);
+                }
+                return Err(Self::failure("a fault was asked for"));
+            }
+        }
+        Ok(())
+    }
+
+    fn flush(&self) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,103 @@
+//! Reads a data directory that no node has open, without writing a byte.
+//!
+//! A file of its own because it must stay harmless: it takes no lock, opens the database read-only,
+//! and judges nothing at opening. What is wrong is for [`JournalReader::verify`] to say.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::RocksOptions;
+use super::database::Database;
+use super::open::{check_format, newer};
+use super::protect::Paths;
+use crate::committer::HeadCell;
+use crate::error::Error;
+use crate::ids::{ActorId, ActorNumber, CommitIndex, EntryNumber, HistoryId, SequenceNumber};
+use crate::journal::{ActorRow, Commits, Entries, Head, JournalReader, Row, Table, VerifyReport};
+use crate::mark::{self, Found};
+use crate::reads::{Reads, load_head, load_past};
+use crate::verify::MarkSource;
+
+/// A journal at rest. It shows the state as of its opening.
+pub struct RocksReader {
+    reads: Reads,
+}
+
+impl RocksReader {
+    /// Opens the journal of the data directory `dir`. Ask [`holder`](crate::holder) first: while a
+    /// node runs, its files change under a reader, which then sees damage that is none.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] where there is no journal, [`Error::NewerFormat`], or a store error.
+    pub fn open(dir: &Path) -> Result<Self, Error> {
+        let paths = Paths::new(dir);
+        if let Found::Newer(found) = mark::read(&mark::path_in(dir))? {
+            return Err(newer(dir, found));
+        }
+        if !paths.has_journal() {
+            return Err(Error::Missing {
+                dir: dir.to_owned(),
+            });
+        }
+        let database = Database::open_read_only(&paths.journal, &RocksOptions::default())?;
+        check_format(dir, &database)?;
+        let past = load_past(&database)?;
+        let head = load_head(&database, past.as_ref())?;
+        let source = MarkSource::File(mark::path_in(dir));
+        let head = Arc::new(HeadCell::new(head));
+        Ok(Self {
+            reads: Reads::new(Arc::new(database), head, past, source),
+        })
+    }
+}
+
+impl fmt::Debug for RocksReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RocksReader")
+            .field("head", &self.head())
+            .finish_non_exhaustive()
+    }
+}
+
+impl JournalReader for RocksReader {
+    fn head(&self) -> Option<Head> {
+        self.reads.head()
+    }
+
+    fn contains(&self, history: HistoryId, commit: CommitIndex) -> bool {
+        self.reads.contains(history, commit)
+    }
+
+    fn actor(&self, id: &ActorId) -> Result<Option<ActorRow>, Error> {
+        self.reads.actor(id)
+    }
+
+    fn actors(&self, after: Option<&ActorId>, limit: usize) -> Result<Vec<ActorRow>, Error> {
+        self.reads.actors(after, limit)
+    }
+
+    fn last_entry(&self, actor: ActorNumber) -> Result<Option<crate::StoredEntry>, Error> {
+        self.reads.last_entry(actor)
+    }
+
+    fn entries(&self, actor: ActorNumber, from: EntryNumber) -> Entries<'_> {
+        self.reads.entries(actor, from)
+    }
+
+    fn entries_from_event(&self, actor: ActorNumber, seq: SequenceNumber) -> Entries<'_> {
+        self.reads.entries_from_event(actor, seq)
+    }
+
+    fn commits(&self, from: CommitIndex) -> Commits<'_> {
+        self.reads.commits(from)
+    }
+
+    fn rows(&self, table: Table, after: Option<&[u8]>, limit: usize) -> Result<Vec<Row>, Error> {
+        self.reads.rows(table, after, limit)
+    }
+
+    fn verify(&self) -> Result<VerifyReport, Error> {
+        self.reads.verify()
+    }
+}

@@ -1,0 +1,82 @@
+//! Settings of a node: each with its meaning, default and bound; checked once, before anything starts.
+
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use crate::core::KeyLimits;
+use crate::error::NodeError;
+
+/// How a node runs. Take the default and change what you need.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Config {
+    /// Worker threads; each owns a share of the actors. Default: one per core.
+    pub workers: NonZeroUsize,
+    /// Commands that one actor may have waiting before `try_ask` is told `Overloaded`. Default 1,024.
+    pub mailbox_capacity: usize,
+    /// Commands of waiting callers that one actor may have beyond that. Default 16,384.
+    pub waiting_capacity: usize,
+    /// Commands on their way to one worker; beyond it `ask` waits. Default 8,192.
+    pub worker_queue: usize,
+    /// Bytes that one worker may have written and not yet durable; beyond it mailboxes wait. Default
+    /// 32 MiB.
+    pub undurable_bytes: usize,
+    /// Most bytes that one command may write. Default 4 MiB.
+    pub entry_bytes: usize,
+    /// Idle time before an actor leaves memory. Default 5 minutes.
+    pub passivate_after: Duration,
+    /// Entries between two snapshots of an actor; 0 takes none. Default 200.
+    pub snapshot_every: u64,
+    /// Keys that one actor remembers. Default 1,024.
+    pub keys: usize,
+    /// How long a key is remembered. Default 24 hours.
+    pub key_window: Duration,
+    /// Effects that run at the same time. Default 64.
+    pub effects: usize,
+    /// How long shutting down waits for accepted commands and running effects. Default 30 s.
+    pub drain_timeout: Duration,
+    /// A handler that takes longer is named in a warning. Default 50 ms.
+    pub slow_handler: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            workers: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+            mailbox_capacity: 1_024,
+            waiting_capacity: 16_384,
+            worker_queue: 8_192,
+            undurable_bytes: 32 << 20,
+            entry_bytes: 4 << 20,
+            passivate_after: Duration::from_secs(300),
+            snapshot_every: 200,
+            keys: 1_024,
+            key_window: Duration::from_secs(24 * 3600),
+            effects: 64,
+            drain_timeout: Duration::from_secs(30),
+            slow_handler: Duration::from_millis(50),
+        }
+    }
+}
+
+impl Config {
+    pub(crate) fn validate(&self) -> Result<(), NodeError> {
+        let positive = [
+            ("mailbox_capacity", self.mailbox_capacity),
+            ("worker_queue", self.worker_queue),
+            ("undurable_bytes", self.undurable_bytes),
+            ("entry_bytes", self.entry_bytes),
+            ("effects", self.effects),
+        ];
+        for (field, value) in positive {
+            if value == 0 {
+                return Err(NodeError::Config { field, reason: "must be at least 1".to_owned() });
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn key_limits(&self) -> KeyLimits {
+        KeyLimits { count: self.keys, time: self.key_window }
+    }
+}

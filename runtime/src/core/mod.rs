@@ -1,0 +1,12 @@
+//! What the runtime keeps of an actor beside the user's state: numbers, pending timers and effects,
+//! remembered keys; and how all of it follows from entries.
+
+mod keys;
+mod operation;
+mod pending;
+mod rows;
+
+pub(crate) use keys::KeyLimits;
+pub(crate) use operation::{EffectKey, Operation, Staged, TimerId, random};
+pub(crate) use pending::{Change, Core, PendingEffect, PendingTimer, SavedCore};
+pub(crate) use rows::{EffectRow, TimerRow, decode_row, row_changes};

@@ -1,0 +1,173 @@
+//! What an asker, or whoever starts a node, can get instead of an answer.
+
+use std::time::Duration;
+
+/// Why a command has no reply. `R` is the command's own rejection.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AskError<R> {
+    /// The actor said no. Nothing was written.
+    #[error("rejected")]
+    Rejected(R),
+    /// The mailbox is full. Never handled: ask again later.
+    #[error("overloaded: ask again in {retry_after:?}")]
+    Overloaded {
+        /// When there may be room again.
+        retry_after: Duration,
+    },
+    /// The deadline passed before the command's turn. Never handled.
+    #[error("the deadline passed before the command was handled")]
+    Expired,
+    /// The node is shutting down. Never handled.
+    #[error("the node has stopped")]
+    Stopped,
+    /// The journal cannot be written at the moment. Never handled.
+    #[error("read-only: {reason}")]
+    ReadOnly {
+        /// Why.
+        reason: String,
+    },
+    /// The actor is set aside. Never handled.
+    #[error("the actor is in quarantine since event {seq}: {reason}")]
+    Quarantined {
+        /// Why.
+        reason: String,
+        /// Its newest event that could be read.
+        seq: u64,
+    },
+    /// The key was already used for another command. Never handled.
+    #[error("the key was already used for another command")]
+    KeyReused,
+    /// What the command would write is over the limit. Nothing was written.
+    #[error("the command would write {bytes} bytes, the limit is {limit}")]
+    TooLarge {
+        /// What it came to.
+        bytes: usize,
+        /// What is allowed.
+        limit: usize,
+    },
+    /// The handler panicked or made a mistake. Nothing was written; the actor is rebuilt.
+    #[error("failed: {reason}")]
+    Failed {
+        /// What happened.
+        reason: String,
+    },
+    /// It may or may not have taken effect. A keyed command can be asked again and resolves to exactly
+    /// one execution.
+    #[error("the outcome is unknown: ask again with the same key, or look at the state")]
+    OutcomeUnknown,
+}
+
+/// An [`AskError`] without the part that depends on the command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    Overloaded { retry_after: Duration },
+    Expired,
+    Stopped,
+    ReadOnly { reason: String },
+    Quarantined { reason: String, seq: u64 },
+    KeyReused,
+    TooLarge { bytes: usize, limit: usize },
+    Failed { reason: String },
+    OutcomeUnknown,
+}
+
+impl<R> From<Refusal> for AskError<R> {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Overloaded { retry_after } => Self::Overloaded { retry_after },
+            Refusal::Expired => Self::Expired,
+            Refusal::Stopped => Self::Stopped,
+            Refusal::ReadOnly { reason } => Self::ReadOnly { reason },
+            Refusal::Quarantined { reason, seq } => Self::Quarantined { reason, seq },
+            Refusal::KeyReused => Self::KeyReused,
+            Refusal::TooLarge { bytes, limit } => Self::TooLarge { bytes, limit },
+            Refusal::Failed { reason } => Self::Failed { reason },
+            Refusal::OutcomeUnknown => Self::OutcomeUnknown,
+        }
+    }
+}
+
+impl Refusal {
+    /// A short stable word for metrics.
+    pub(crate) const fn label(&self) -> &'static str {
+        match self {
+            Self::Overloaded { .. } => "overloaded",
+            Self::Expired => "expired",
+            Self::Stopped => "stopped",
+            Self::ReadOnly { .. } => "read_only",
+            Self::Quarantined { .. } => "quarantined",
+            Self::KeyReused => "key_reused",
+            Self::TooLarge { .. } => "too_large",
+            Self::Failed { .. } => "failed",
+            Self::OutcomeUnknown => "unknown",
+        }
+    }
+}
+
+/// Why a node could not start, stop or be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NodeError {
+    /// The journal refused.
+    #[error(transparent)]
+    Journal(#[from] steadfast_journal::Error),
+    /// The snapshots could not be opened, not even as an empty store.
+    #[error(transparent)]
+    Snapshots(#[from] steadfast_snapshots::Error),
+    /// A kind, command or effect was registered twice.
+    #[error("{what} {name:?} is registered twice: remove one")]
+    Duplicate {
+        /// What sort of thing.
+        what: &'static str,
+        /// Its name.
+        name: String,
+    },
+    /// A setting makes no sense.
+    #[error("setting {field}: {reason}")]
+    Config {
+        /// Which one.
+        field: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A thread could not be started.
+    #[error("could not start a thread")]
+    Thread(#[source] std::io::Error),
+    /// A thread ended before it answered.
+    #[error("the node stopped unexpectedly")]
+    Stopped,
+    /// There is no such actor.
+    #[error("there is no actor {id}")]
+    NoActor {
+        /// Its name.
+        id: String,
+    },
+    /// The actor has no such event yet.
+    #[error("actor {id} has no event {seq}: its newest is {newest}")]
+    NoEvent {
+        /// The actor.
+        id: String,
+        /// What was asked for.
+        seq: u64,
+        /// The newest event.
+        newest: u64,
+    },
+    /// The actor's kind is not registered in this program.
+    #[error("actor {id} is of kind {kind:?}, which this program does not register")]
+    UnknownKind {
+        /// The actor.
+        id: String,
+        /// Its kind.
+        kind: String,
+    },
+    /// The actor's entries cannot be replayed.
+    #[error("actor {id} cannot be recovered after event {seq}: {reason}")]
+    Unrecoverable {
+        /// The actor.
+        id: String,
+        /// Newest event that could be applied.
+        seq: u64,
+        /// What stopped it.
+        reason: String,
+    },
+}

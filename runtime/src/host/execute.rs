@@ -1,0 +1,261 @@
+//! One command's turn: check, handle, stage, and turn what was staged into an entry.
+//!
+//! Invariant: when a turn ends with anything but [`Ran::Wrote`], nothing of it is in the journal; when
+//! it ends with [`Ran::Broken`], the state in memory must not be used again.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use serde_bytes::ByteBuf;
+use steadfast_journal::{
+    ActorId, Birth, CommandStamp, Entry, EntryNumber, HistoryId, Journal, KeyStamp,
+};
+
+use super::{Host, KindEntry};
+use crate::core::{Change, Core, EffectKey, Operation, Staged, TimerId};
+use crate::error::Refusal;
+use crate::model::{Command, Fired, Handle, Live, Timestamp, Turn};
+
+/// What a turn is given beside the actor and the command.
+pub(crate) struct Exec<'a> {
+    pub(crate) id: &'a ActorId,
+    pub(crate) kind: &'a KindEntry,
+    pub(crate) journal: &'a dyn Journal,
+    pub(crate) history: HistoryId,
+    pub(crate) now: Timestamp,
+    pub(crate) running: Duration,
+    pub(crate) seed: u64,
+    pub(crate) command_id: u128,
+    pub(crate) traceparent: Option<String>,
+}
+
+/// Where a command came from, and so what its entry consumes.
+#[derive(Debug, Clone)]
+pub(crate) enum Source {
+    /// A caller, perhaps with a key.
+    Caller { key: Option<String> },
+    /// A timer that was due; `late` by this much.
+    Timer { name: String, id: TimerId, due: Timestamp, late: Duration },
+    /// An effect that has an outcome.
+    Effect { key: EffectKey },
+}
+
+/// How a turn ended.
+pub(crate) enum Ran {
+    /// Nothing was written. The answer waits for what this actor wrote before.
+    Read,
+    /// An entry is to be committed; the answer waits for it.
+    Wrote(Box<Written>),
+    /// What it wanted to consume is no longer pending. There is nobody to answer.
+    Stale,
+    /// Refused without touching the state.
+    Refused(Refusal),
+    /// A panic or a mistake of the handler: the actor must be rebuilt.
+    Broken { reason: String },
+}
+
+/// An entry on its way to the journal.
+pub(crate) struct Written {
+    pub(crate) entry: Entry,
+    pub(crate) changes: Vec<Change>,
+    pub(crate) stop: bool,
+}
+
+/// How a handler answered.
+pub(crate) type Answer<C> = Result<<C as Command>::Reply, <C as Command>::Rejection>;
+
+/// What precedes the handler: is the source still valid, what does it consume?
+enum Admission {
+    Go { consumed: Option<Operation>, fired: Option<Fired> },
+    Stale,
+}
+
+/// Runs `command` on `host`. On `Ran::Read` and `Ran::Wrote` the second value is the answer.
+pub(crate) fn execute<A, C>(
+    host: &mut Host<A>,
+    command: C,
+    source: &Source,
+    fingerprint: Option<u128>,
+    exec: &Exec<'_>,
+) -> (Ran, Option<Answer<C>>)
+where
+    A: Handle<C>,
+    C: Command,
+{
+    let Admission::Go { consumed, fired } = admit(&host.core, source, exec.now) else {
+        return (Ran::Stale, None);
+    };
+    let mut staged = Staged::default();
+    let consumes = consumed.is_some();
+    staged.operations.extend(consumed);
+    let answer = match handle_guarded(host, command, fired, &mut staged, exec) {
+        Ok(answer) => answer,
+        Err(reason) => return (Ran::Broken { reason }, None),
+    };
+    if let Some(bug) = staged.take_bug() {
+        return (Ran::Broken { reason: bug }, None);
+    }
+    let base = usize::from(consumes);
+    if answer.is_err() && (!staged.events.is_empty() || staged.operations.len() > base) {
+        let reason = format!("{:?} was rejected after it had emitted: a bug in its handler", C::NAME);
+        return (Ran::Broken { reason }, None);
+    }
+    if staged.is_empty() {
+        return (Ran::Read, Some(answer));
+    }
+    let cause = cause_of(&host.core, source, exec.id);
+    let written = stamp::<C>(&answer, source, fingerprint, exec)
+        .and_then(|command| write(&mut host.core, staged, Some(command), cause, exec));
+    match written {
+        Ok(written) => (Ran::Wrote(Box::new(written)), Some(answer)),
+        Err(error) => (Ran::Broken { reason: error.to_string() }, None),
+    }
+}
+
+fn admit(core: &Core, source: &Source, now: Timestamp) -> Admission {
+    match source {
+        Source::Caller { .. } => Admission::Go { consumed: None, fired: None },
+        Source::Effect { key } if core.effects.contains_key(key) => Admission::Go {
+            consumed: Some(Operation::AnswerEffect { key: *key }),
+            fired: None,
+        },
+        Source::Effect { .. } => Admission::Stale,
+        Source::Timer { name, id, due, late } => {
+            match core.timers.get(name) {
+                Some(timer) if timer.id == *id && timer.due == *due => {
+                    let (missed, next) = timer.period.map_or((0, None), |period| {
+                        let (missed, into) = split_lateness(*late, period);
+                        (missed, Some(now.plus(period.saturating_sub(into))))
+                    });
+                    let fired = Fired { timer: name.clone(), due: *due, missed };
+                    let consumed = Operation::FireTimer { name: name.clone(), id: *id, next };
+                    Admission::Go { consumed: Some(consumed), fired: Some(fired) }
+                }
+                _ => Admission::Stale,
+            }
+        }
+    }
+}
+
+/// Whole periods in `late`, and how far into the next one it reaches.
+fn split_lateness(late: Duration, period: Duration) -> (u64, Duration) {
+    let period_us = period.as_micros().max(1);
+    let late_us = late.as_micros();
+    let missed = u64::try_from(late_us / period_us).unwrap_or(u64::MAX);
+    let into = u64::try_from(late_us % period_us).unwrap_or(0);
+    (missed, Duration::from_micros(into))
+}
+
+fn handle_guarded<A, C>(
+    host: &mut Host<A>,
+    command: C,
+    fired: Option<Fired>,
+    staged: &mut Staged,
+    exec: &Exec<'_>,
+) -> Result<Answer<C>, String>
+where
+    A: Handle<C>,
+    C: Command,
+{
+    let turn = Turn {
+        id: exec.id,
+        history: exec.history,
+        now: exec.now,
+        seed: exec.seed,
+        fired,
+        entry: host.core.entry.saturating_add(1),
+        events_before: host.core.events,
+        names: &exec.kind.names,
+    };
+    let state = &mut host.state;
+    catch_unwind(AssertUnwindSafe(|| A::handle(&mut Live::new(state, staged, &turn), command)))
+        .map_err(|panic| format!("{:?} panicked: {}", C::NAME, panic_text(panic.as_ref())))
+}
+
+/// What a panic said.
+pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    panic
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "a value that is no text".to_owned())
+}
+
+/// The name, key and reply of a command as its entry keeps them.
+fn stamp<C: Command>(
+    answer: &Answer<C>,
+    source: &Source,
+    fingerprint: Option<u128>,
+    exec: &Exec<'_>,
+) -> Result<CommandStamp, BuildError> {
+    let key = match (source, fingerprint, answer) {
+        (Source::Caller { key: Some(key) }, Some(fingerprint), Ok(reply)) => Some(KeyStamp {
+            key: key.clone(),
+            fingerprint,
+            reply: rmp_serde::to_vec_named(reply)?.into(),
+        }),
+        _ => None,
+    };
+    Ok(CommandStamp { name: C::NAME.to_owned(), id: exec.command_id, key })
+}
+
+/// The event that asked for what is answered now.
+fn cause_of(core: &Core, source: &Source, id: &ActorId) -> Option<String> {
+    match source {
+        Source::Effect { key } => {
+            let seq = core.effects.get(key)?.cause.as_ref()?;
+            Some(format!("{id}@{seq}"))
+        }
+        Source::Caller { .. } | Source::Timer { .. } => None,
+    }
+}
+
+/// Turns what was staged into the actor's next entry and takes it in.
+pub(crate) fn write(
+    core: &mut Core,
+    staged: Staged,
+    command: Option<CommandStamp>,
+    cause: Option<String>,
+    exec: &Exec<'_>,
+) -> Result<Written, BuildError> {
+    let (actor, birth) = match core.number {
+        Some(number) => (number, None),
+        None => (exec.journal.next_actor_number()?, Some(birth(exec))),
+    };
+    let operations = if staged.operations.is_empty() {
+        ByteBuf::new()
+    } else {
+        ByteBuf::from(rmp_serde::to_vec(&staged.operations)?)
+    };
+    let number = EntryNumber::after(EntryNumber::new(core.entry));
+    let entry = Entry {
+        actor,
+        number: number.ok_or(BuildError::Exhausted)?,
+        events_before: core.events,
+        birth,
+        time_us: exec.now.as_micros(),
+        seed: if staged.draws == 0 { 0 } else { exec.seed },
+        command,
+        events: staged.events,
+        operations,
+        cause,
+        traceparent: exec.traceparent.clone(),
+    };
+    let changes = core.take(&entry, &staged.operations, exec.running, Duration::ZERO);
+    Ok(Written { entry, changes, stop: staged.stop })
+}
+
+fn birth(exec: &Exec<'_>) -> Birth {
+    Birth { id: exec.id.as_str().to_owned(), kind: exec.kind.name.to_owned() }
+}
+
+/// Why no entry could be made of what was staged.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BuildError {
+    #[error(transparent)]
+    Journal(#[from] steadfast_journal::Error),
+    #[error("could not be encoded: {0}")]
+    Encode(#[from] rmp_serde::encode::Error),
+    #[error("the entry numbers of this actor are used up")]
+    Exhausted,
+}

@@ -1,0 +1,250 @@
+//! Kinds of actors by name: function pointers that put the types back on.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use serde_bytes::ByteBuf;
+use tokio::sync::oneshot;
+
+use super::recover::recover;
+use super::typed::JsonReply;
+use super::{Invoke, RecoverContext, Recovered, ReplyTo, Source, Typed, Unrecoverable};
+use crate::error::NodeError;
+use crate::model::{
+    Command, Done, Effect, EffectContext, EffectError, EffectId, Event, Handle, Outcome,
+    Reconciled, StatefulActor,
+};
+
+pub(crate) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// The outcome of an effect whose type is gone.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum RawOutcome {
+    /// The encoded output.
+    Succeeded(ByteBuf),
+    Failed { error: String, attempts: u32 },
+    Unknown,
+}
+
+/// What reconciling found out, with the output encoded.
+#[derive(Debug)]
+pub(crate) enum RawReconciled {
+    Done(ByteBuf),
+    NotDone,
+    Unknown,
+}
+
+/// What a handler may name.
+#[derive(Debug, Default)]
+pub(crate) struct KindNames {
+    pub(crate) commands: HashSet<&'static str>,
+    pub(crate) effects: HashSet<&'static str>,
+}
+
+type JsonSender = oneshot::Sender<JsonReply>;
+
+/// How commands of one name are brought to life.
+#[derive(Clone, Copy)]
+pub(crate) struct CommandEntry {
+    pub(crate) from_bytes: fn(&[u8], Source) -> Result<Box<dyn Invoke>, String>,
+    pub(crate) from_json:
+        fn(serde_json::Value, Option<String>, JsonSender) -> Result<Box<dyn Invoke>, String>,
+}
+
+/// How effects of one name are executed and answered.
+#[derive(Clone, Copy)]
+pub(crate) struct EffectEntry {
+    pub(crate) run: fn(ByteBuf, EffectContext) -> BoxFuture<'static, Result<ByteBuf, EffectError>>,
+    pub(crate) reconcile:
+        fn(ByteBuf, EffectContext) -> BoxFuture<'static, Result<RawReconciled, EffectError>>,
+    pub(crate) answer: fn(EffectId, &[u8], RawOutcome, Source) -> Result<Box<dyn Invoke>, String>,
+}
+
+type RecoverFn = fn(&RecoverContext<'_>) -> Result<Recovered, Unrecoverable>;
+type EventJsonFn = fn(&str, u32, &[u8]) -> Result<(u32, serde_json::Value), String>;
+
+/// A registered kind.
+pub(crate) struct KindEntry {
+    pub(crate) name: &'static str,
+    pub(crate) names: KindNames,
+    pub(crate) commands: HashMap<&'static str, CommandEntry>,
+    pub(crate) effects: HashMap<&'static str, EffectEntry>,
+    pub(crate) recover: RecoverFn,
+    pub(crate) event_json: EventJsonFn,
+}
+
+impl fmt::Debug for KindEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KindEntry").field("name", &self.name).field("names", &self.names).finish()
+    }
+}
+
+/// Names what an actor of kind `A` may schedule, run and be asked for by name.
+pub struct KindBuilder<A> {
+    entry: KindEntry,
+    duplicate: Option<NodeError>,
+    kind: std::marker::PhantomData<fn() -> A>,
+}
+
+impl<A> fmt::Debug for KindBuilder<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.entry.fmt(f)
+    }
+}
+
+impl<A: StatefulActor> KindBuilder<A> {
+    pub(crate) fn new() -> Self {
+        let entry = KindEntry {
+            name: A::KIND,
+            names: KindNames::default(),
+            commands: HashMap::new(),
+            effects: HashMap::new(),
+            recover: recover::<A>,
+            event_json: event_json::<A::Event>,
+        };
+        Self { entry, duplicate: None, kind: std::marker::PhantomData }
+    }
+
+    /// Lets `C` be set by timers and sent by name, over HTTP and the command line.
+    #[must_use]
+    pub fn command<C: Command>(mut self) -> Self
+    where
+        A: Handle<C>,
+    {
+        if !self.entry.names.commands.insert(C::NAME) {
+            self.note_duplicate("command", C::NAME);
+        }
+        let entry =
+            CommandEntry { from_bytes: command_from_bytes::<A, C>, from_json: command_from_json::<A, C> };
+        self.entry.commands.insert(C::NAME, entry);
+        self
+    }
+
+    /// Lets the actor run `E`; its outcome comes back as [`Done<E>`].
+    #[must_use]
+    pub fn effect<E: Effect>(mut self) -> Self
+    where
+        A: Handle<Done<E>>,
+    {
+        if !self.entry.names.effects.insert(E::NAME) {
+            self.note_duplicate("effect", E::NAME);
+        }
+        let entry = EffectEntry {
+            run: |body, cx| Box::pin(run_effect::<E>(body, cx)),
+            reconcile: |body, cx| Box::pin(reconcile_effect::<E>(body, cx)),
+            answer: effect_answer::<A, E>,
+        };
+        self.entry.effects.insert(E::NAME, entry);
+        self
+    }
+
+    fn note_duplicate(&mut self, what: &'static str, name: &str) {
+        let name = format!("{}.{name}", A::KIND);
+        self.duplicate.get_or_insert(NodeError::Duplicate { what, name });
+    }
+
+    pub(crate) fn finish(self) -> Result<KindEntry, NodeError> {
+        match self.duplicate {
+            Some(error) => Err(error),
+            None => Ok(self.entry),
+        }
+    }
+}
+
+fn command_from_bytes<A: Handle<C>, C: Command>(
+    body: &[u8],
+    source: Source,
+) -> Result<Box<dyn Invoke>, String> {
+    let command: C = rmp_serde::from_slice(body).map_err(|error| error.to_string())?;
+    Ok(Typed::<A, C>::boxed(command, source, ReplyTo::Nobody))
+}
+
+fn command_from_json<A: Handle<C>, C: Command>(
+    body: serde_json::Value,
+    key: Option<String>,
+    reply: JsonSender,
+) -> Result<Box<dyn Invoke>, String> {
+    let command: C = serde_json::from_value(body).map_err(|error| error.to_string())?;
+    Ok(Typed::<A, C>::boxed(command, Source::Caller { key }, ReplyTo::Edge(reply)))
+}
+
+fn decode_effect<E: Effect>(body: &[u8]) -> Result<E, EffectError> {
+    rmp_serde::from_slice(body)
+        .map_err(|error| EffectError::fatal(format!("its intent does not decode: {error}")))
+}
+
+fn encode_output<T: serde::Serialize>(output: &T) -> Result<ByteBuf, EffectError> {
+    rmp_serde::to_vec_named(output)
+        .map(ByteBuf::from)
+        .map_err(|error| EffectError::fatal(format!("its output cannot be encoded: {error}")))
+}
+
+async fn run_effect<E: Effect>(body: ByteBuf, cx: EffectContext) -> Result<ByteBuf, EffectError> {
+    let effect: E = decode_effect(&body)?;
+    encode_output(&effect.run(&cx).await?)
+}
+
+async fn reconcile_effect<E: Effect>(
+    body: ByteBuf,
+    cx: EffectContext,
+) -> Result<RawReconciled, EffectError> {
+    let effect: E = decode_effect(&body)?;
+    Ok(match effect.reconcile(&cx).await? {
+        Reconciled::Done(output) => RawReconciled::Done(encode_output(&output)?),
+        Reconciled::NotDone => RawReconciled::NotDone,
+        Reconciled::Unknown => RawReconciled::Unknown,
+    })
+}
+
+fn effect_answer<A, E>(
+    id: EffectId,
+    body: &[u8],
+    outcome: RawOutcome,
+    source: Source,
+) -> Result<Box<dyn Invoke>, String>
+where
+    A: Handle<Done<E>>,
+    E: Effect,
+{
+    let effect: E = rmp_serde::from_slice(body).map_err(|error| error.to_string())?;
+    let outcome = match outcome {
+        RawOutcome::Succeeded(output) => {
+            Outcome::Succeeded(rmp_serde::from_slice(&output).map_err(|error| error.to_string())?)
+        }
+        RawOutcome::Failed { error, attempts } => Outcome::Failed { error, attempts },
+        RawOutcome::Unknown => Outcome::Unknown,
+    };
+    Ok(Typed::<A, Done<E>>::boxed(Done { id, effect, outcome }, source, ReplyTo::Nobody))
+}
+
+fn event_json<E: Event>(
+    name: &str,
+    version: u32,
+    data: &[u8],
+) -> Result<(u32, serde_json::Value), String> {
+    let event = E::decode(name, version, data).map_err(|error| error.to_string())?;
+    Ok((event.version(), event.to_json().map_err(|error| error.to_string())?))
+}
+
+/// All kinds of a node.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Registry {
+    kinds: HashMap<&'static str, Arc<KindEntry>>,
+}
+
+impl Registry {
+    pub(crate) fn add(&mut self, entry: KindEntry) -> Result<(), NodeError> {
+        let name = entry.name;
+        if self.kinds.insert(name, Arc::new(entry)).is_some() {
+            return Err(NodeError::Duplicate { what: "kind", name: name.to_owned() });
+        }
+        Ok(())
+    }
+
+    pub(crate) fn get(&self, kind: &str) -> Option<&Arc<KindEntry>> {
+        self.kinds.get(kind)
+    }
+}

@@ -1,0 +1,17 @@
+//! One actor in memory, without its type: what a worker can do with it, and how commands find their
+//! handlers.
+
+mod execute;
+mod kind;
+mod recover;
+mod resident;
+mod step;
+mod typed;
+
+pub(crate) use execute::{Exec, Ran, Source, Written};
+pub(crate) use kind::{EffectEntry, KindEntry, KindNames, RawOutcome, RawReconciled, Registry};
+pub use kind::KindBuilder;
+pub(crate) use recover::{RecoverContext, Recovered, Unrecoverable};
+pub(crate) use resident::{Host, Resident};
+pub(crate) use step::{EffectStep, Step};
+pub(crate) use typed::{Invoke, ReplyTo, Typed};

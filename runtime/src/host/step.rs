@@ -1,0 +1,69 @@
+//! Steps of an effect that the runtime journals on an actor's behalf, in the actor's own order: an
+//! attempt starts, an attempt failed and is repeated later.
+
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use super::execute::{Exec, Ran, write};
+use super::{Invoke, Resident};
+use crate::core::{EffectKey, Operation, Staged};
+use crate::error::Refusal;
+
+/// Which step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// This attempt is about to run.
+    Start { attempt: u32 },
+    /// This attempt is to run after the wait; the one before it failed so.
+    Retry { attempt: u32, wait: Duration, error: String },
+}
+
+/// A step in a mailbox. Whoever waits for it is told `true` once it is durable.
+pub(crate) struct EffectStep {
+    pub(crate) key: EffectKey,
+    pub(crate) step: Step,
+    pub(crate) done: Option<oneshot::Sender<bool>>,
+}
+
+impl EffectStep {
+    fn tell(self, durable: bool) {
+        if let Some(done) = self.done {
+            // The effect's task is gone only when the node is: then nobody needs to know.
+            let _ = done.send(durable).is_ok();
+        }
+    }
+}
+
+impl Invoke for EffectStep {
+    fn name(&self) -> &'static str {
+        "effect step"
+    }
+
+    fn run(&mut self, resident: &mut dyn Resident, exec: &Exec<'_>) -> Ran {
+        if !resident.core().effects.contains_key(&self.key) {
+            return Ran::Stale;
+        }
+        let operation = match &self.step {
+            Step::Start { attempt } => Operation::StartEffect { key: self.key, attempt: *attempt },
+            Step::Retry { attempt, wait, error } => Operation::RetryEffect {
+                key: self.key,
+                attempt: *attempt,
+                due: exec.now.plus(*wait),
+                error: error.clone(),
+            },
+        };
+        match write(resident.core_mut(), Staged::only(operation), None, None, exec) {
+            Ok(written) => Ran::Wrote(Box::new(written)),
+            Err(error) => Ran::Broken { reason: error.to_string() },
+        }
+    }
+
+    fn finish(self: Box<Self>) {
+        self.tell(true);
+    }
+
+    fn refuse(self: Box<Self>, _: Refusal) {
+        self.tell(false);
+    }
+}

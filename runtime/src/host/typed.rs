@@ -1,0 +1,169 @@
+//! A command on its way, with its type hidden: carried through mailboxes, run once, answered once.
+
+use std::marker::PhantomData;
+
+use tokio::sync::oneshot;
+
+use super::execute::{Answer, Exec, Ran, Source, execute};
+use super::{Host, Resident};
+use crate::error::{AskError, Refusal};
+use crate::model::{Command, Handle};
+
+/// A command in a mailbox. It is run at most once, then answered by exactly one of `finish` and `refuse`.
+pub(crate) trait Invoke: Send {
+    /// Name of the command, for logs and metrics.
+    fn name(&self) -> &'static str;
+
+    /// The command's turn. Must not panic; a panic of the handler is a [`Ran::Broken`].
+    fn run(&mut self, resident: &mut dyn Resident, exec: &Exec<'_>) -> Ran;
+
+    /// Lets the answer out.
+    fn finish(self: Box<Self>);
+
+    /// Answers with a refusal instead.
+    fn refuse(self: Box<Self>, refusal: Refusal);
+
+    /// Whether the answer was a rejection, once it ran.
+    fn rejected(&self) -> bool {
+        false
+    }
+}
+
+type Reply<C> = Result<<C as Command>::Reply, AskError<<C as Command>::Rejection>>;
+/// An answer at the edge, where types are gone.
+pub(crate) type JsonReply = Result<serde_json::Value, AskError<serde_json::Value>>;
+
+/// Who is waiting for the answer.
+pub(crate) enum ReplyTo<C: Command> {
+    /// Nobody.
+    Nobody,
+    /// A caller in this process.
+    Caller(oneshot::Sender<Reply<C>>),
+    /// A caller behind HTTP or the command line.
+    Edge(oneshot::Sender<JsonReply>),
+}
+
+impl<C: Command> ReplyTo<C> {
+    /// A receiver that is gone has given up waiting: that is its right.
+    fn send(self, reply: Reply<C>) {
+        match self {
+            Self::Nobody => {}
+            Self::Caller(sender) => drop(sender.send(reply)),
+            Self::Edge(sender) => drop(sender.send(to_json::<C>(reply))),
+        }
+    }
+}
+
+fn to_json<C: Command>(reply: Reply<C>) -> JsonReply {
+    let failed = |error: serde_json::Error| AskError::Failed {
+        reason: format!("the answer has no JSON form: {error}"),
+    };
+    match reply {
+        Ok(reply) => serde_json::to_value(reply).map_err(failed),
+        Err(AskError::Rejected(rejection)) => {
+            Err(serde_json::to_value(rejection).map_or_else(failed, AskError::Rejected))
+        }
+        Err(error) => Err(without_rejection(error)),
+    }
+}
+
+fn without_rejection<R, S>(error: AskError<R>) -> AskError<S> {
+    match error {
+        AskError::Rejected(_) => AskError::Failed { reason: "rejected".to_owned() },
+        AskError::Overloaded { retry_after } => AskError::Overloaded { retry_after },
+        AskError::Expired => AskError::Expired,
+        AskError::Stopped => AskError::Stopped,
+        AskError::ReadOnly { reason } => AskError::ReadOnly { reason },
+        AskError::Quarantined { reason, seq } => AskError::Quarantined { reason, seq },
+        AskError::KeyReused => AskError::KeyReused,
+        AskError::TooLarge { bytes, limit } => AskError::TooLarge { bytes, limit },
+        AskError::Failed { reason } => AskError::Failed { reason },
+        AskError::OutcomeUnknown => AskError::OutcomeUnknown,
+    }
+}
+
+/// Command `C` for an actor of kind `A`.
+pub(crate) struct Typed<A, C: Command> {
+    command: Option<C>,
+    source: Source,
+    reply_to: ReplyTo<C>,
+    reply: Option<Reply<C>>,
+    kind: PhantomData<fn() -> A>,
+}
+
+impl<A: Handle<C>, C: Command> Typed<A, C> {
+    pub(crate) fn boxed(command: C, source: Source, reply_to: ReplyTo<C>) -> Box<dyn Invoke> {
+        Box::new(Self { command: Some(command), source, reply_to, reply: None, kind: PhantomData })
+    }
+
+    /// Answers a retried key from memory; `None` where the key is new.
+    fn recall(&mut self, host: &Host<A>, fingerprint: u128, exec: &Exec<'_>) -> Option<Ran> {
+        let Source::Caller { key: Some(key) } = &self.source else { return None };
+        let kept = host.core.keys.get(key, exec.running)?;
+        if kept.fingerprint != fingerprint {
+            return Some(Ran::Refused(Refusal::KeyReused));
+        }
+        match rmp_serde::from_slice(&kept.reply) {
+            Ok(reply) => {
+                self.reply = Some(Ok(reply));
+                Some(Ran::Read)
+            }
+            Err(error) => Some(Ran::Refused(Refusal::Failed {
+                reason: format!("the kept reply of {:?} does not decode: {error}", C::NAME),
+            })),
+        }
+    }
+}
+
+/// Digest of a command's name and body.
+fn fingerprint<C: Command>(command: &C) -> Result<u128, rmp_serde::encode::Error> {
+    let mut bytes = C::NAME.as_bytes().to_vec();
+    bytes.push(0);
+    rmp_serde::encode::write_named(&mut bytes, command)?;
+    let digest = *steadfast_journal::Hash::of(&bytes).as_bytes();
+    Ok(digest.iter().take(16).fold(0, |sum, byte| (sum << 8) | u128::from(*byte)))
+}
+
+impl<A: Handle<C>, C: Command> Invoke for Typed<A, C> {
+    fn name(&self) -> &'static str {
+        C::NAME
+    }
+
+    fn run(&mut self, resident: &mut dyn Resident, exec: &Exec<'_>) -> Ran {
+        let Some(host) = resident.as_any_mut().downcast_mut::<Host<A>>() else {
+            let reason = format!("actor {} is not of kind {:?}", exec.id, A::KIND);
+            return Ran::Refused(Refusal::Failed { reason });
+        };
+        let Some(command) = self.command.take() else { return Ran::Stale };
+        let mut keyed = None;
+        if matches!(self.source, Source::Caller { key: Some(_) }) {
+            match fingerprint(&command) {
+                Ok(digest) => keyed = Some(digest),
+                Err(error) => {
+                    return Ran::Refused(Refusal::Failed { reason: error.to_string() });
+                }
+            }
+        }
+        if let Some(recalled) = keyed.and_then(|digest| self.recall(host, digest, exec)) {
+            return recalled;
+        }
+        let (ran, answer) = execute(host, command, &self.source, keyed, exec);
+        self.reply = answer.map(|answer: Answer<C>| answer.map_err(AskError::Rejected));
+        ran
+    }
+
+    fn finish(self: Box<Self>) {
+        let reply = self.reply.unwrap_or_else(|| {
+            Err(AskError::Failed { reason: "the command was never handled".to_owned() })
+        });
+        self.reply_to.send(reply);
+    }
+
+    fn refuse(self: Box<Self>, refusal: Refusal) {
+        self.reply_to.send(Err(refusal.into()));
+    }
+
+    fn rejected(&self) -> bool {
+        matches!(self.reply, Some(Err(AskError::Rejected(_))))
+    }
+}

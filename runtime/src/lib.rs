@@ -1,0 +1,41 @@
+//! Stateful actors with event sourcing: what a node acknowledged survives `kill -9`.
+//!
+//! # Layout
+//! * The model, which embedders implement: [`StatefulActor`], [`Handle`], [`Live`], [`Command`], [`Event`],
+//!   [`Effect`].
+//! * The node, which runs it: [`Node`], [`NodeBuilder`], [`ActorRef`], [`Config`].
+//! * Looking at what is durable: [`Inspector`].
+
+#[cfg(test)]
+extern crate self as steadfast;
+
+mod config;
+mod core;
+mod error;
+mod host;
+mod inspect;
+mod metrics;
+mod model;
+mod node;
+mod resources;
+mod worker;
+
+pub use config::Config;
+pub use error::{AskError, NodeError};
+pub use host::KindBuilder;
+pub use inspect::{ActorSummary, CommandView, EventView, Inspector, StateView};
+pub use model::{
+    AfterCrash, Clock, Command, Done, Effect, EffectContext, EffectError, EffectId, Event,
+    EventError, Fired, Handle, Live, Never, Outcome, Reconciled, RetryPolicy, StatefulActor,
+    SystemClock, Timestamp,
+};
+pub use node::{ActorHealth, ActorRef, Address, Ask, Node, NodeBuilder};
+pub use steadfast_journal as journal;
+pub use steadfast_journal::{ActorId, InvalidActorId, SequenceNumber};
+pub use steadfast_macros::{Command, Event};
+
+/// What the derives expand to. Not part of the API.
+#[doc(hidden)]
+pub mod __private {
+    pub use {rmp_serde, serde, serde_json};
+}

@@ -1,0 +1,172 @@
+//! What a node counts. Labels are bounded: kinds and outcomes, never names of actors.
+
+use std::time::Duration;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::{Registry, Unit};
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Kind {
+    kind: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct KindOutcome {
+    kind: String,
+    outcome: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Operation {
+    op: String,
+}
+
+type PerKind<M> = Family<Kind, M>;
+
+/// The node's metrics and the registry they stand in.
+#[derive(Debug)]
+pub(crate) struct Metrics {
+    registry: Registry,
+    commands: Family<KindOutcome, Counter>,
+    command_duration: PerKind<Histogram>,
+    mailbox_rejected: PerKind<Counter>,
+    journal_events: PerKind<Counter>,
+    journal_commits: Counter,
+    journal_errors: Family<Operation, Counter>,
+    effects: Family<KindOutcome, Counter>,
+    snapshots: Family<KindOutcome, Counter>,
+    replay_events: PerKind<Counter>,
+    replay_duration: PerKind<Histogram>,
+    quarantined: PerKind<Gauge>,
+}
+
+fn seconds() -> Histogram {
+    Histogram::new(exponential_buckets(0.000_001, 4.0, 14))
+}
+
+impl Metrics {
+    pub(crate) fn new(start_time_us: i64) -> Self {
+        let mut registry = Registry::with_prefix("steadfast");
+        let started: Gauge = Gauge::default();
+        started.set(start_time_us / 1_000_000);
+        let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
+        registry.register("build", "What is running", build);
+        registry.register("start_time_seconds", "When the node started, Unix time", started);
+        let mut metrics = Self {
+            commands: Family::default(),
+            command_duration: Family::new_with_constructor(seconds),
+            mailbox_rejected: Family::default(),
+            journal_events: Family::default(),
+            journal_commits: Counter::default(),
+            journal_errors: Family::default(),
+            effects: Family::default(),
+            snapshots: Family::default(),
+            replay_events: Family::default(),
+            replay_duration: Family::new_with_constructor(seconds),
+            quarantined: Family::default(),
+            registry,
+        };
+        metrics.register();
+        metrics
+    }
+
+    fn register(&mut self) {
+        let registry = &mut self.registry;
+        registry.register("commands", "Commands by how they ended", self.commands.clone());
+        registry.register_with_unit(
+            "command_duration",
+            "Time in the handler",
+            Unit::Seconds,
+            self.command_duration.clone(),
+        );
+        registry.register(
+            "mailbox_rejected",
+            "Commands refused because the mailbox was full",
+            self.mailbox_rejected.clone(),
+        );
+        registry.register("journal_events", "Events handed to the journal", self.journal_events.clone());
+        registry.register(
+            "journal_commits",
+            "Batches of workers that became durable",
+            self.journal_commits.clone(),
+        );
+        registry.register("journal_errors", "Failures of the journal", self.journal_errors.clone());
+        registry.register("effects", "Effects by how they ended", self.effects.clone());
+        registry.register("snapshots", "Snapshots by what became of them", self.snapshots.clone());
+        registry.register("replay_events", "Events applied in recoveries", self.replay_events.clone());
+        registry.register_with_unit(
+            "replay_duration",
+            "Time to recover one actor",
+            Unit::Seconds,
+            self.replay_duration.clone(),
+        );
+        registry.register("quarantined", "Actors that are set aside", self.quarantined.clone());
+    }
+
+    /// The text that Prometheus scrapes (OpenMetrics 1.0).
+    pub(crate) fn text(&self) -> String {
+        let mut text = String::new();
+        match encode(&mut text, &self.registry) {
+            Ok(()) => text,
+            Err(error) => {
+                tracing::error!(%error, "metrics could not be encoded");
+                String::new()
+            }
+        }
+    }
+
+    pub(crate) fn command(&self, kind: &str, outcome: &str) {
+        self.commands.get_or_create(&kind_outcome(kind, outcome)).inc();
+    }
+
+    pub(crate) fn handled(&self, kind: &str, took: Duration) {
+        self.command_duration.get_or_create(&label(kind)).observe(took.as_secs_f64());
+    }
+
+    pub(crate) fn mailbox_rejected(&self, kind: &str) {
+        self.mailbox_rejected.get_or_create(&label(kind)).inc();
+    }
+
+    pub(crate) fn events(&self, kind: &str, count: usize) {
+        self.journal_events.get_or_create(&label(kind)).inc_by(count as u64);
+    }
+
+    pub(crate) fn committed(&self) {
+        self.journal_commits.inc();
+    }
+
+    pub(crate) fn journal_error(&self, op: &str) {
+        self.journal_errors.get_or_create(&Operation { op: op.to_owned() }).inc();
+    }
+
+    pub(crate) fn effect(&self, kind: &str, outcome: &str) {
+        self.effects.get_or_create(&kind_outcome(kind, outcome)).inc();
+    }
+
+    pub(crate) fn snapshot(&self, kind: &str, outcome: &str) {
+        self.snapshots.get_or_create(&kind_outcome(kind, outcome)).inc();
+    }
+
+    pub(crate) fn replayed(&self, kind: &str, events: u64, took: Duration) {
+        self.replay_events.get_or_create(&label(kind)).inc_by(events);
+        self.replay_duration.get_or_create(&label(kind)).observe(took.as_secs_f64());
+    }
+
+    pub(crate) fn quarantined(&self, kind: &str) {
+        self.quarantined.get_or_create(&label(kind)).inc();
+    }
+}
+
+fn label(kind: &str) -> Kind {
+    Kind { kind: kind.to_owned() }
+}
+
+fn kind_outcome(kind: &str, outcome: &str) -> KindOutcome {
+    KindOutcome { kind: kind.to_owned(), outcome: outcome.to_owned() }
+}

@@ -1,0 +1,196 @@
+//! Effects: what an actor wants done outside, journalled as an intent and executed after the commit.
+//!
+//! The outside world is at-least-once: a crash between doing and recording leaves the question open.
+//! [`AfterCrash`] says how an effect answers it.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use steadfast_journal::{ActorId, HistoryId};
+
+use super::{Command, Never, RetryPolicy};
+use crate::resources::Resources;
+
+/// One kind of side effect. The value itself is what is journalled; clients and sockets come from
+/// [`EffectContext::resource`].
+pub trait Effect: Serialize + DeserializeOwned + Send + Sync + 'static {
+    /// Stable name, as it is journalled.
+    const NAME: &'static str;
+
+    /// What a crash in the middle means.
+    const AFTER_CRASH: AfterCrash = AfterCrash::Retry;
+
+    /// What it brings back.
+    type Output: Serialize + DeserializeOwned + Send + 'static;
+
+    /// How often and how patiently a failed attempt is repeated. Kept with the intent.
+    fn retry(&self) -> RetryPolicy {
+        RetryPolicy::default()
+    }
+
+    /// Does it. Runs on the node's own tokio runtime, never on a worker.
+    ///
+    /// # Errors
+    /// [`EffectError`] says whether another attempt makes sense.
+    fn run(
+        &self,
+        cx: &EffectContext,
+    ) -> impl Future<Output = Result<Self::Output, EffectError>> + Send;
+
+    /// For [`AfterCrash::Reconcile`]: asks the world what became of an attempt that was cut off.
+    ///
+    /// # Errors
+    /// An error is retried like one of [`run`](Self::run).
+    fn reconcile(
+        &self,
+        cx: &EffectContext,
+    ) -> impl Future<Output = Result<Reconciled<Self::Output>, EffectError>> + Send {
+        let _ = cx;
+        async { Ok(Reconciled::Unknown) }
+    }
+}
+
+/// What is done with an effect that may have been running when the process died.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AfterCrash {
+    /// Run it again: it is idempotent, or its [`EffectId`] makes it so.
+    Retry,
+    /// Ask [`Effect::reconcile`] first.
+    Reconcile,
+    /// Never repeat it: the actor is told [`Outcome::Unknown`] and a human decides.
+    Hold,
+}
+
+/// What [`Effect::reconcile`] found out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reconciled<T> {
+    /// It was done, with this output.
+    Done(T),
+    /// It was not done: run it.
+    NotDone,
+    /// It cannot be found out: the actor is told [`Outcome::Unknown`].
+    Unknown,
+}
+
+/// Names one effect for ever: the same over retries and restarts.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct EffectId {
+    /// The timeline it belongs to.
+    pub history: HistoryId,
+    /// The actor that wants it.
+    pub actor: ActorId,
+    /// The entry that holds the intent.
+    pub entry: u64,
+    /// Its place among the operations of that entry.
+    pub index: u32,
+}
+
+impl fmt::Display for EffectId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}.{}", self.history, self.actor, self.entry, self.index)
+    }
+}
+
+/// What an effect sees while it runs.
+#[derive(Debug, Clone)]
+pub struct EffectContext {
+    pub(crate) id: EffectId,
+    pub(crate) attempt: u32,
+    pub(crate) resumed: bool,
+    pub(crate) resources: Arc<Resources>,
+}
+
+impl EffectContext {
+    /// The effect's stable identifier: give it to the other side as an idempotency key.
+    #[must_use]
+    pub const fn id(&self) -> &EffectId {
+        &self.id
+    }
+
+    /// Which attempt this is, from 1.
+    #[must_use]
+    pub const fn attempt(&self) -> u32 {
+        self.attempt
+    }
+
+    /// Whether an earlier attempt may have done some or all of it: after a restart, or after a failed
+    /// attempt. False only when this is certainly the first time.
+    #[must_use]
+    pub const fn may_have_run(&self) -> bool {
+        self.resumed || self.attempt > 1
+    }
+
+    /// Something the node was given with `NodeBuilder::resource`, such as an HTTP client.
+    ///
+    /// # Errors
+    /// A fatal [`EffectError`] that names the missing type.
+    pub fn resource<T: Send + Sync + 'static>(&self) -> Result<Arc<T>, EffectError> {
+        self.resources.get::<T>().ok_or_else(|| {
+            let missing = std::any::type_name::<T>();
+            EffectError::fatal(format!("no resource {missing}: add it with NodeBuilder::resource"))
+        })
+    }
+}
+
+/// Why an attempt failed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct EffectError {
+    message: String,
+    retryable: bool,
+}
+
+impl EffectError {
+    /// Another attempt may succeed.
+    pub fn retryable(message: impl Into<String>) -> Self {
+        Self { message: message.into(), retryable: true }
+    }
+
+    /// No attempt will succeed: the actor is told at once.
+    pub fn fatal(message: impl Into<String>) -> Self {
+        Self { message: message.into(), retryable: false }
+    }
+
+    /// Whether another attempt makes sense.
+    #[must_use]
+    pub const fn is_retryable(&self) -> bool {
+        self.retryable
+    }
+}
+
+/// How an effect ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Outcome<T> {
+    /// It was done.
+    Succeeded(T),
+    /// It was given up.
+    Failed {
+        /// The last error.
+        error: String,
+        /// How many attempts were made.
+        attempts: u32,
+    },
+    /// A crash cut it off and it must not be repeated: somebody has to look.
+    Unknown,
+}
+
+/// The command that answers an effect. It is named as the effect.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(bound = "")]
+pub struct Done<E: Effect> {
+    /// Which effect.
+    pub id: EffectId,
+    /// The effect itself, as it was asked for.
+    pub effect: E,
+    /// How it ended.
+    pub outcome: Outcome<E::Output>,
+}
+
+impl<E: Effect> Command for Done<E> {
+    const NAME: &'static str = E::NAME;
+    type Reply = ();
+    type Rejection = Never;
+}

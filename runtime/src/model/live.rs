@@ -1,0 +1,207 @@
+//! What a handler sees: the state behind a shared reference, and the verbs that decide.
+//!
+//! Invariant: nothing a handler does here leaves the actor. Everything is staged, journalled with one
+//! entry, and let out once that entry is durable; or dropped whole.
+
+use std::fmt;
+use std::ops::Deref;
+use std::time::Duration;
+
+use steadfast_journal::{ActorId, EventRecord, HistoryId};
+
+use super::{Command, Done, Effect, EffectId, Event, Handle, StatefulActor, Timestamp};
+use crate::core::{Operation, Staged, TimerId, random};
+use crate::host::KindNames;
+
+/// How a timer came to fire.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fired {
+    /// The name it was set under.
+    pub timer: String,
+    /// When it was due.
+    pub due: Timestamp,
+    /// For a repeating timer: how many further due times had passed as well, because the node was down
+    /// or busy. They are not fired again.
+    pub missed: u64,
+}
+
+/// What a command is told about itself; everything a handler may depend on beside the state.
+#[derive(Debug)]
+pub(crate) struct Turn<'a> {
+    pub(crate) id: &'a ActorId,
+    pub(crate) history: HistoryId,
+    pub(crate) now: Timestamp,
+    pub(crate) seed: u64,
+    pub(crate) fired: Option<Fired>,
+    pub(crate) entry: u64,
+    pub(crate) events_before: u64,
+    pub(crate) names: &'a KindNames,
+}
+
+/// The actor while it handles one command. Dereferences to the state, never mutably.
+pub struct Live<'a, A: StatefulActor> {
+    state: &'a mut A,
+    staged: &'a mut Staged,
+    turn: &'a Turn<'a>,
+}
+
+impl<A: StatefulActor> fmt::Debug for Live<'_, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Live").field("id", self.turn.id).field("seq", &self.seq()).finish()
+    }
+}
+
+impl<A: StatefulActor> Deref for Live<'_, A> {
+    type Target = A;
+
+    fn deref(&self) -> &A {
+        self.state
+    }
+}
+
+impl<'a, A: StatefulActor> Live<'a, A> {
+    pub(crate) fn new(state: &'a mut A, staged: &'a mut Staged, turn: &'a Turn<'a>) -> Self {
+        Self { state, staged, turn }
+    }
+
+    /// The state, where a method of this type hides a field or method of it.
+    #[must_use]
+    pub fn state(&self) -> &A {
+        self.state
+    }
+
+    /// Decides an event: it is applied to the state now and journalled with the rest of this command.
+    pub fn emit(&mut self, event: impl Into<A::Event>) {
+        let event = event.into();
+        let data = match event.encode() {
+            Ok(data) => data,
+            Err(error) => return self.staged.bug(error.to_string()),
+        };
+        let (name, version) = (event.name().to_owned(), event.version());
+        self.state.apply(&event);
+        self.staged.events.push(EventRecord { name, version, data: data.into() });
+    }
+
+    /// Sends `command` to this actor once, `delay` after now. Replaces a pending timer of that name.
+    pub fn after<C: Command>(&mut self, name: &str, delay: Duration, command: C)
+    where
+        A: Handle<C>,
+    {
+        self.set_timer(name, delay, None, &command);
+    }
+
+    /// Sends `command` to this actor again and again, first one `period` from now. Replaces a pending
+    /// timer of that name. Due times that pass while the node is down are fired once, together:
+    /// [`fired`](Self::fired) tells how many.
+    pub fn every<C: Command>(&mut self, name: &str, period: Duration, command: C)
+    where
+        A: Handle<C>,
+    {
+        self.set_timer(name, period, Some(period), &command);
+    }
+
+    /// Forgets the pending timer of that name; nothing happens where there is none.
+    pub fn cancel(&mut self, name: &str) {
+        self.staged.operations.push(Operation::CancelTimer { name: name.to_owned() });
+    }
+
+    /// Wants `effect` done after the commit. Its outcome comes back as [`Done`].
+    pub fn run<E: Effect>(&mut self, effect: E) -> EffectId
+    where
+        A: Handle<Done<E>>,
+    {
+        let index = self.staged.next_index();
+        if !self.turn.names.effects.contains(E::NAME) {
+            self.staged.bug(format!(
+                "effect {:?} is not registered for {:?}: add .effect::<..>() where the node is built",
+                E::NAME,
+                A::KIND
+            ));
+        }
+        match rmp_serde::to_vec_named(&effect) {
+            Ok(body) => self.staged.operations.push(Operation::RequestEffect {
+                name: E::NAME.to_owned(),
+                body: body.into(),
+                retry: effect.retry(),
+                after_crash: E::AFTER_CRASH,
+            }),
+            Err(error) => self.staged.bug(format!("effect {:?}: {error}", E::NAME)),
+        }
+        EffectId {
+            history: self.turn.history,
+            actor: self.turn.id.clone(),
+            entry: self.turn.entry,
+            index,
+        }
+    }
+
+    /// Wall-clock time when this command started; the same however often it is asked for.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.turn.now
+    }
+
+    /// A number that nobody can foresee; the seed is journalled with the entry. Not for secrets.
+    pub fn random(&mut self) -> u64 {
+        self.staged.draws += 1;
+        random(self.turn.seed, self.staged.draws)
+    }
+
+    /// Sequence number of the newest event, with those that this command emitted; 0 before the first.
+    #[must_use]
+    pub fn seq(&self) -> u64 {
+        self.turn.events_before + self.staged.events.len() as u64
+    }
+
+    /// This actor's name.
+    #[must_use]
+    pub fn id(&self) -> &ActorId {
+        self.turn.id
+    }
+
+    /// How this command's timer came to fire; `None` if the command was not sent by a timer.
+    #[must_use]
+    pub fn fired(&self) -> Option<&Fired> {
+        self.turn.fired.as_ref()
+    }
+
+    /// Drops this actor from memory once everything it wrote is durable and its mailbox is empty. It
+    /// comes back with the next command.
+    pub fn stop(&mut self) {
+        self.staged.stop = true;
+    }
+
+    fn set_timer<C: Command>(
+        &mut self,
+        name: &str,
+        delay: Duration,
+        period: Option<Duration>,
+        command: &C,
+    ) where
+        A: Handle<C>,
+    {
+        if !self.turn.names.commands.contains(C::NAME) {
+            return self.staged.bug(format!(
+                "command {:?} is not registered for {:?}: add .command::<..>() where the node is built",
+                C::NAME,
+                A::KIND
+            ));
+        }
+        if period.is_some_and(|period| period.is_zero()) {
+            return self.staged.bug(format!("timer {name:?} has a period of zero"));
+        }
+        let id = TimerId { entry: self.turn.entry, index: self.staged.next_index() };
+        match rmp_serde::to_vec_named(command) {
+            Ok(body) => self.staged.operations.push(Operation::SetTimer {
+                name: name.to_owned(),
+                id,
+                set_at: self.turn.now,
+                delay,
+                period,
+                command: C::NAME.to_owned(),
+                body: body.into(),
+            }),
+            Err(error) => self.staged.bug(format!("command {:?}: {error}", C::NAME)),
+        }
+    }
+}

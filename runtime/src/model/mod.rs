@@ -1,0 +1,20 @@
+//! The programming model: what an embedder implements and what a handler may do.
+
+mod actor;
+mod command;
+mod effect;
+mod event;
+mod live;
+mod retry;
+mod time;
+
+pub use actor::{Handle, StatefulActor};
+pub use command::{Command, Never};
+pub use effect::{
+    AfterCrash, Done, Effect, EffectContext, EffectError, EffectId, Outcome, Reconciled,
+};
+pub use event::{Event, EventError};
+pub use live::{Fired, Live};
+pub(crate) use live::Turn;
+pub use retry::RetryPolicy;
+pub use time::{Clock, SystemClock, Timestamp};

@@ -1,0 +1,262 @@
+//! Addresses of actors, and asking them.
+
+use std::fmt;
+use std::future::{Future, IntoFuture};
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use steadfast_journal::ActorId;
+use tokio::sync::{mpsc, oneshot};
+
+use super::Shared;
+use crate::error::AskError;
+use crate::host::{ReplyTo, Source, Typed};
+use crate::model::{Command, Handle, StatefulActor};
+use crate::worker::{Claim, Envelope};
+
+/// The serialisable name of an actor of kind `A`: may stand in commands, events and states.
+#[derive(Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Address<A> {
+    id: ActorId,
+    #[serde(skip)]
+    kind: PhantomData<fn() -> A>,
+}
+
+impl<A> Address<A> {
+    /// The actor's name.
+    #[must_use]
+    pub const fn id(&self) -> &ActorId {
+        &self.id
+    }
+}
+
+impl<A> From<ActorId> for Address<A> {
+    fn from(id: ActorId) -> Self {
+        Self { id, kind: PhantomData }
+    }
+}
+
+impl<A> Clone for Address<A> {
+    fn clone(&self) -> Self {
+        self.id.clone().into()
+    }
+}
+
+impl<A> PartialEq for Address<A> {
+    fn eq(&self, other: &Self) -> bool {
+        self.id == other.id
+    }
+}
+
+impl<A> Eq for Address<A> {}
+
+impl<A> fmt::Debug for Address<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Address({})", self.id)
+    }
+}
+
+/// What one sends commands to. Cheap to clone; the actor comes into memory with its first command.
+pub struct ActorRef<A> {
+    shared: Arc<Shared>,
+    id: Result<ActorId, String>,
+    kind: PhantomData<fn() -> A>,
+}
+
+impl<A> Clone for ActorRef<A> {
+    fn clone(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared), id: self.id.clone(), kind: PhantomData }
+    }
+}
+
+impl<A> fmt::Debug for ActorRef<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ActorRef").field(&self.id).finish()
+    }
+}
+
+impl<A: StatefulActor> ActorRef<A> {
+    pub(super) fn new(shared: Arc<Shared>, id: Result<ActorId, String>) -> Self {
+        Self { shared, id, kind: PhantomData }
+    }
+
+    /// The serialisable form, or `None` if the name this was made with is not one.
+    #[must_use]
+    pub fn address(&self) -> Option<Address<A>> {
+        self.id.as_ref().ok().map(|id| id.clone().into())
+    }
+
+    /// Sends a command and waits for its answer, which comes when everything it rests on is durable.
+    /// Waits while the mailbox is full.
+    pub fn ask<C: Command>(&self, command: C) -> Ask<'_, A, C>
+    where
+        A: Handle<C>,
+    {
+        Ask {
+            actor: self,
+            command,
+            key: None,
+            deadline: None,
+            dirty: false,
+            patient: true,
+            traceparent: None,
+        }
+    }
+
+    /// [`ask`](Self::ask) that is told `Overloaded` instead of waiting for room in the mailbox.
+    pub fn try_ask<C: Command>(&self, command: C) -> Ask<'_, A, C>
+    where
+        A: Handle<C>,
+    {
+        Ask { patient: false, ..self.ask(command) }
+    }
+
+    /// Sends a command and does not wait for an answer. At most once, and lost if the process dies before
+    /// it is handled; use `ask` with a key for what must happen.
+    ///
+    /// # Errors
+    /// [`AskError::Stopped`], or [`AskError::Failed`] for a name or kind that cannot be.
+    pub async fn tell<C: Command>(&self, command: C) -> Result<(), AskError<C::Rejection>>
+    where
+        A: Handle<C>,
+    {
+        let invoke = Typed::<A, C>::boxed(command, Source::Caller { key: None }, ReplyTo::Nobody);
+        let envelope = self.envelope(invoke)?;
+        let port = self.shared.worker_of(&envelope.actor).ok_or(AskError::Stopped)?;
+        port.commands.send(envelope).await.map_err(|_| AskError::Stopped)
+    }
+
+    fn envelope<R>(&self, invoke: Box<dyn crate::host::Invoke>) -> Result<Envelope, AskError<R>> {
+        let actor = match &self.id {
+            Ok(id) => id.clone(),
+            Err(reason) => return Err(AskError::Failed { reason: reason.clone() }),
+        };
+        let kind = self.shared.registry.get(A::KIND).ok_or_else(|| AskError::Failed {
+            reason: format!("kind {:?} is not registered: add .register::<..>()", A::KIND),
+        })?;
+        Ok(Envelope {
+            actor,
+            kind: Arc::clone(kind),
+            invoke,
+            command_id: self.shared.next_command_id(),
+            traceparent: None,
+            expires: None,
+            claim: None,
+            patient: true,
+            dirty: false,
+            internal: None,
+        })
+    }
+}
+
+/// A command about to be asked. Await it.
+#[must_use = "nothing is sent until it is awaited"]
+pub struct Ask<'a, A, C> {
+    actor: &'a ActorRef<A>,
+    command: C,
+    key: Option<String>,
+    deadline: Option<Duration>,
+    dirty: bool,
+    patient: bool,
+    traceparent: Option<String>,
+}
+
+impl<A, C> fmt::Debug for Ask<'_, A, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ask").field("actor", &self.actor.id).finish_non_exhaustive()
+    }
+}
+
+type Answer<C> = Result<<C as Command>::Reply, AskError<<C as Command>::Rejection>>;
+
+impl<A: Handle<C>, C: Command> Ask<'_, A, C> {
+    /// Makes the command take effect once, however often it is asked with this key; each retry gets the
+    /// same reply. Remembered within the node's `keys` and `key_window`.
+    pub fn key(mut self, key: impl Into<String>) -> Self {
+        self.key = Some(key.into());
+        self
+    }
+
+    /// Gives up after `deadline`: [`AskError::Expired`] if the command was not handled and never will be,
+    /// [`AskError::OutcomeUnknown`] if it was being handled.
+    pub const fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = Some(deadline);
+        self
+    }
+
+    /// Lets a command that emits nothing be answered from a state that is not durable yet.
+    pub const fn dirty_ok(mut self) -> Self {
+        self.dirty = true;
+        self
+    }
+
+    /// W3C trace context, kept with the entry.
+    pub fn traceparent(mut self, traceparent: impl Into<String>) -> Self {
+        self.traceparent = Some(traceparent.into());
+        self
+    }
+
+    async fn send(self) -> Answer<C> {
+        let shared = Arc::clone(&self.actor.shared);
+        let (reply, answer) = oneshot::channel();
+        let source = Source::Caller { key: self.key };
+        let invoke = Typed::<A, C>::boxed(self.command, source, ReplyTo::Caller(reply));
+        let mut envelope = self.actor.envelope(invoke)?;
+        envelope.dirty = self.dirty;
+        envelope.patient = self.patient;
+        envelope.traceparent = self.traceparent;
+        let Some(deadline) = self.deadline else {
+            deliver(&shared, envelope).await?;
+            return answer.await.unwrap_or(Err(AskError::OutcomeUnknown));
+        };
+        let claim = Claim::default();
+        envelope.claim = Some(claim.clone());
+        envelope.expires = Some(shared.clock.running().saturating_add(deadline));
+        let late = {
+            // The timer belongs to the node's runtime; the caller's may have none.
+            let _in_runtime = shared.runtime.enter();
+            tokio::time::sleep(deadline)
+        };
+        let asked = async {
+            deliver(&shared, envelope).await?;
+            answer.await.unwrap_or(Err(AskError::OutcomeUnknown))
+        };
+        tokio::select! {
+            biased;
+            answer = asked => answer,
+            () = late => Err(if claim.give_up() { AskError::Expired } else { AskError::OutcomeUnknown }),
+        }
+    }
+}
+
+async fn deliver<R>(shared: &Shared, envelope: Envelope) -> Result<(), AskError<R>> {
+    if !envelope.patient {
+        return send_now(shared, envelope);
+    }
+    let port = shared.worker_of(&envelope.actor).ok_or(AskError::Stopped)?;
+    port.commands.send(envelope).await.map_err(|_| AskError::Stopped)
+}
+
+/// Sends without waiting for room.
+pub(super) fn send_now<R>(shared: &Shared, envelope: Envelope) -> Result<(), AskError<R>> {
+    let port = shared.worker_of(&envelope.actor).ok_or(AskError::Stopped)?;
+    port.commands.try_send(envelope).map_err(|error| match error {
+        mpsc::error::TrySendError::Full(_) => {
+            AskError::Overloaded { retry_after: Duration::from_millis(20) }
+        }
+        mpsc::error::TrySendError::Closed(_) => AskError::Stopped,
+    })
+}
+
+impl<'a, A: Handle<C>, C: Command> IntoFuture for Ask<'a, A, C> {
+    type Output = Answer<C>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Answer<C>> + Send + 'a>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.send())
+    }
+}

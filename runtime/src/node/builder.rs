@@ -1,0 +1,200 @@
+//! Building a node: what it runs, where it keeps it, and how it starts.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use steadfast_journal::{MemoryStorage, RocksOptions, RocksReader, RocksStorage, Storage};
+use steadfast_snapshots::{Opened, SnapshotStore};
+use tokio::sync::{mpsc, oneshot};
+
+use super::effects::EffectRunner;
+use super::handle::{Inner, Node};
+use super::recovery::RecoveryPool;
+use super::shared::{Parts, Shared};
+use super::snapshots::SnapshotSink;
+use super::threads::WorkerThreads;
+use super::{keeper, recovery};
+use crate::config::Config;
+use crate::error::NodeError;
+use crate::host::{KindBuilder, Registry};
+use crate::inspect::Inspector;
+use crate::model::{Clock, StatefulActor, SystemClock};
+use crate::resources::Resources;
+use crate::worker::ports;
+
+/// Where a node keeps its data.
+enum Place {
+    Directory(PathBuf),
+    Storage(Arc<dyn Storage>),
+}
+
+/// A node that is not running yet. Made by [`Node::open`].
+pub struct NodeBuilder {
+    place: Place,
+    config: Config,
+    registry: Registry,
+    resources: Resources,
+    clock: Arc<dyn Clock>,
+    /// The first mistake in registration; reported by `start`.
+    mistake: Option<NodeError>,
+}
+
+impl fmt::Debug for NodeBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NodeBuilder").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+impl NodeBuilder {
+    pub(super) fn in_directory(dir: PathBuf) -> Self {
+        Self::at(Place::Directory(dir))
+    }
+
+    /// A node over a journal of the caller's, with snapshots in memory.
+    pub(super) fn over(storage: Arc<dyn Storage>) -> Self {
+        Self::at(Place::Storage(storage))
+    }
+
+    fn at(place: Place) -> Self {
+        Self {
+            place,
+            config: Config::default(),
+            registry: Registry::default(),
+            resources: Resources::default(),
+            clock: Arc::new(SystemClock::new()),
+            mistake: None,
+        }
+    }
+
+    /// Registers a kind of actor, with the commands that timers and the outside send by name and the
+    /// effects that it runs.
+    #[must_use]
+    pub fn register<A: StatefulActor>(
+        mut self,
+        build: impl FnOnce(KindBuilder<A>) -> KindBuilder<A>,
+    ) -> Self {
+        let added =
+            build(KindBuilder::new()).finish().and_then(|entry| self.registry.add(entry));
+        if let Err(error) = added {
+            self.mistake.get_or_insert(error);
+        }
+        self
+    }
+
+    /// Changes settings.
+    #[must_use]
+    pub fn config(mut self, change: impl FnOnce(&mut Config)) -> Self {
+        change(&mut self.config);
+        self
+    }
+
+    /// Gives effects something to work with, found again by its type.
+    #[must_use]
+    pub fn resource<T: Send + Sync + 'static>(mut self, resource: T) -> Self {
+        self.resources.insert(resource);
+        self
+    }
+
+    /// Takes time from `clock` instead of the system.
+    #[must_use]
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// Opens the journal and starts the node's threads. Works under any async runtime and under none:
+    /// the node brings its own.
+    ///
+    /// # Errors
+    /// [`NodeError`]: a mistake in registration or settings, or a directory that is held, damaged or not
+    /// writable.
+    pub async fn start(self) -> Result<Node, NodeError> {
+        let (done, is_done) = oneshot::channel();
+        std::thread::Builder::new()
+            .name("steadfast-start".to_owned())
+            .spawn(move || drop(done.send(self.start_blocking())))
+            .map_err(NodeError::Thread)?;
+        is_done.await.map_err(|_| NodeError::Stopped)?
+    }
+
+    /// [`start`](Self::start) for programs without an async runtime; blocks until the node serves.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn start_blocking(self) -> Result<Node, NodeError> {
+        if let Some(mistake) = self.mistake {
+            return Err(mistake);
+        }
+        self.config.validate()?;
+        let (storage, snapshots) = match self.place {
+            Place::Directory(dir) => open_directory(&dir)?,
+            Place::Storage(storage) => (storage, SnapshotStore::in_memory()),
+        };
+        let journal = storage.open()?;
+        let workers = self.config.workers.get();
+        let (ports, inputs) = (0..workers).map(|_| ports(self.config.worker_queue)).unzip();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(workers.clamp(1, 4))
+            .thread_name("steadfast-io")
+            .enable_all()
+            .build()
+            .map_err(NodeError::Thread)?;
+        let (failures, failed) = mpsc::channel(16);
+        let capacity = workers.saturating_mul(recovery::PER_WORKER);
+        let shared = Arc::new(Shared::new(Parts {
+            config: self.config,
+            registry: self.registry,
+            clock: self.clock,
+            resources: self.resources,
+            runtime: runtime.handle().clone(),
+            snapshots: SnapshotSink::start(snapshots).map_err(NodeError::Thread)?,
+            recovery: RecoveryPool::start(workers, capacity).map_err(NodeError::Thread)?,
+            ports,
+            failures,
+        }));
+        // Set once, here, before anybody can look.
+        drop(shared.effects.set(EffectRunner::new(&shared)));
+        let threads = WorkerThreads::start(&shared, inputs)?;
+        let inner = Inner::new(Arc::clone(&shared), runtime, threads);
+        inner.block_on(keeper::install(&shared, 1, journal))?;
+        shared.runtime.spawn(keeper::keep(Arc::downgrade(&shared), storage, failed));
+        Ok(Node::new(inner))
+    }
+
+    /// Reads the directory without opening it for writing: no lock is taken and nothing is written, so
+    /// that a node can start meanwhile.
+    ///
+    /// # Errors
+    /// [`NodeError`]: a mistake in registration, or a directory that is missing or cannot be read.
+    pub fn inspect(self) -> Result<Inspector, NodeError> {
+        if let Some(mistake) = self.mistake {
+            return Err(mistake);
+        }
+        let Place::Directory(dir) = self.place else {
+            let reason = "only a data directory can be inspected without a node".to_owned();
+            return Err(NodeError::Config { field: "place", reason });
+        };
+        let journal = Arc::new(RocksReader::open(&dir)?);
+        let snapshots = SnapshotStore::open_read_only(&dir.join("snapshots"))?
+            .unwrap_or_else(SnapshotStore::in_memory);
+        let limits = self.config.key_limits();
+        Ok(Inspector::new(journal, Arc::new(snapshots), self.registry, self.clock, limits))
+    }
+}
+
+fn open_directory(dir: &std::path::Path) -> Result<(Arc<dyn Storage>, SnapshotStore), NodeError> {
+    let storage = RocksStorage::acquire(dir, RocksOptions::default())?;
+    let (snapshots, opened) = SnapshotStore::open(&dir.join("snapshots"))?;
+    if let Opened::Replaced { moved_to, detail } = opened {
+        tracing::warn!(to = %moved_to.display(), detail, "the snapshots were damaged and moved aside; actors replay their events");
+    }
+    Ok((Arc::new(storage), snapshots))
+}
+
+/// Keeps the in-memory storage usable from tests without naming the trait.
+impl From<MemoryStorage> for NodeBuilder {
+    fn from(storage: MemoryStorage) -> Self {
+        Self::over(Arc::new(storage))
+    }
+}

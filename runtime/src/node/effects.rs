@@ -1,0 +1,267 @@
+//! Running effects: after the commit that holds their intent, on the node's own runtime, a bounded
+//! number at a time.
+//!
+//! Invariant: an effect's task lives from its launch until its outcome is consumed by a durable entry, so
+//! that reloading pending effects never starts one twice.
+
+use std::collections::HashSet;
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use futures_util::FutureExt;
+use serde_bytes::ByteBuf;
+use steadfast_journal::{ActorId, ActorNumber};
+use tokio::sync::{Semaphore, oneshot};
+
+use super::Shared;
+use crate::core::{EffectKey, PendingEffect};
+use crate::host::{EffectEntry, EffectStep, KindEntry, RawOutcome, RawReconciled, Step};
+use crate::model::{AfterCrash, EffectContext, EffectError};
+use crate::worker::{Answer, Control, Internal};
+
+/// A pending effect with all that running it takes.
+#[derive(Debug, Clone)]
+pub(crate) struct EffectJob {
+    pub(crate) actor: ActorId,
+    pub(crate) kind: Arc<KindEntry>,
+    pub(crate) number: ActorNumber,
+    pub(crate) effect: PendingEffect,
+    /// Whether it was found in the journal: an attempt may have run before.
+    pub(crate) resumed: bool,
+}
+
+type Name = (ActorNumber, EffectKey);
+
+/// Runs the node's effects.
+pub(crate) struct EffectRunner {
+    /// Weak: the node's end is not to wait for an effect.
+    shared: Weak<Shared>,
+    permits: Semaphore,
+    /// Effects that have a task or an outcome under way.
+    known: Mutex<HashSet<Name>>,
+    /// Held by tasks while they execute: all permits back means that none runs.
+    concurrency: u32,
+}
+
+/// How an attempt ended.
+enum Attempt {
+    Over(RawOutcome),
+    Again { error: String },
+    /// The node stops, or the journal failed: the effect stays pending.
+    Abandoned,
+}
+
+impl EffectRunner {
+    pub(super) fn new(shared: &Arc<Shared>) -> Arc<Self> {
+        let concurrency = u32::try_from(shared.config.effects).unwrap_or(u32::MAX);
+        Arc::new(Self {
+            shared: Arc::downgrade(shared),
+            permits: Semaphore::new(shared.config.effects),
+            known: Mutex::new(HashSet::new()),
+            concurrency,
+        })
+    }
+
+    /// Starts the effect's task, unless it has one.
+    pub(crate) fn launch(self: &Arc<Self>, job: EffectJob) {
+        let Some(shared) = self.shared.upgrade() else { return };
+        if shared.is_stopping() {
+            return;
+        }
+        let name = (job.number, job.effect.key);
+        if !self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(name) {
+            return;
+        }
+        let runner = Arc::clone(self);
+        let runtime = shared.runtime.clone();
+        runtime.spawn(async move {
+            if !runner.live(job).await {
+                runner.forget(name);
+            }
+        });
+    }
+
+    /// The effect's outcome was consumed.
+    pub(crate) fn consumed(&self, number: ActorNumber, key: EffectKey) {
+        self.forget((number, key));
+    }
+
+    fn forget(&self, name: Name) {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).remove(&name);
+    }
+
+    /// Outcomes on their way were lost with the journal's old generation; tasks that run are kept.
+    pub(super) async fn settle(&self) {
+        // All permits at once: no task is between its attempt and handing over the outcome.
+        if let Ok(permits) = self.permits.acquire_many(self.concurrency).await {
+            drop(permits);
+        }
+    }
+
+    /// Waits until no effect runs.
+    pub(super) async fn wait_idle(&self) {
+        self.settle().await;
+    }
+
+    /// An effect's whole life. True if its outcome was handed to the actor.
+    async fn live(&self, mut job: EffectJob) -> bool {
+        loop {
+            if !self.wait_until_due(&job).await {
+                return false;
+            }
+            let Ok(permit) = self.permits.acquire().await else { return false };
+            let Some(shared) = self.shared.upgrade() else { return false };
+            if shared.is_stopping() {
+                return false;
+            }
+            let attempt = attempt(&shared, &mut job).await;
+            let handed = match attempt {
+                Attempt::Over(outcome) => return hand_over(&shared, job, outcome).await,
+                Attempt::Abandoned => return false,
+                Attempt::Again { error } => schedule_again(&shared, &mut job, error).await,
+            };
+            drop(permit);
+            match handed {
+                Scheduled::Yes => {}
+                Scheduled::No => return false,
+                Scheduled::Over(outcome) => return hand_over(&shared, job, outcome).await,
+            }
+        }
+    }
+
+    /// False if the node stops first.
+    async fn wait_until_due(&self, job: &EffectJob) -> bool {
+        let (wait, mut stopping) = {
+            let Some(shared) = self.shared.upgrade() else { return false };
+            let wait = job.effect.due.since(shared.clock.now()).min(job.effect.retry.max * 2);
+            (wait, shared.stopping.subscribe())
+        };
+        if wait.is_zero() {
+            return true;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(wait) => true,
+            _ = stopping.wait_for(|stopping| *stopping) => false,
+        }
+    }
+}
+
+async fn attempt(shared: &Arc<Shared>, job: &mut EffectJob) -> Attempt {
+    let Some(entry) = job.kind.effects.get(job.effect.name.as_str()).copied() else {
+        return Attempt::Abandoned;
+    };
+    let cut_off = job.resumed && job.effect.started;
+    let cx = EffectContext {
+        id: shared.effect_id(&job.actor, job.effect.key),
+        attempt: job.effect.attempt,
+        resumed: job.resumed,
+        resources: Arc::clone(&shared.resources),
+    };
+    match job.effect.after_crash {
+        AfterCrash::Retry => execute(entry, job, cx).await,
+        AfterCrash::Hold if cut_off => Attempt::Over(RawOutcome::Unknown),
+        AfterCrash::Reconcile if cut_off => reconcile(entry, job, cx).await,
+        AfterCrash::Hold | AfterCrash::Reconcile => {
+            // Journalled first, so that an intent without a start simply runs.
+            let step = Step::Start { attempt: job.effect.attempt };
+            if !journal_step(shared, job, step).await {
+                return Attempt::Abandoned;
+            }
+            job.effect.started = true;
+            execute(entry, job, cx).await
+        }
+    }
+}
+
+async fn execute(entry: EffectEntry, job: &EffectJob, cx: EffectContext) -> Attempt {
+    let running = (entry.run)(job.effect.body.clone(), cx);
+    let result = AssertUnwindSafe(running).catch_unwind().await;
+    over_or_again(job, result.unwrap_or_else(|_| Err(EffectError::retryable("it panicked"))))
+}
+
+fn over_or_again(job: &EffectJob, result: Result<ByteBuf, EffectError>) -> Attempt {
+    match result {
+        Ok(output) => Attempt::Over(RawOutcome::Succeeded(output)),
+        Err(error) if error.is_retryable() => Attempt::Again { error: error.to_string() },
+        Err(error) => Attempt::Over(RawOutcome::Failed {
+            error: error.to_string(),
+            attempts: job.effect.attempt,
+        }),
+    }
+}
+
+async fn reconcile(entry: EffectEntry, job: &mut EffectJob, cx: EffectContext) -> Attempt {
+    let asking = (entry.reconcile)(job.effect.body.clone(), cx.clone());
+    let found = AssertUnwindSafe(asking).catch_unwind().await;
+    match found.unwrap_or_else(|_| Err(EffectError::retryable("reconciling panicked"))) {
+        Ok(RawReconciled::Done(output)) => Attempt::Over(RawOutcome::Succeeded(output)),
+        Ok(RawReconciled::Unknown) => Attempt::Over(RawOutcome::Unknown),
+        // The start is journalled already; running now is what it stands for.
+        Ok(RawReconciled::NotDone) => execute(entry, job, cx).await,
+        Err(error) => over_or_again(job, Err(error)),
+    }
+}
+
+/// What became of a failed attempt.
+enum Scheduled {
+    Yes,
+    No,
+    Over(RawOutcome),
+}
+
+/// Journals the next attempt, or gives up.
+async fn schedule_again(shared: &Arc<Shared>, job: &mut EffectJob, error: String) -> Scheduled {
+    let attempt = job.effect.attempt;
+    let Some(wait) = job.effect.retry.wait_after(attempt, shared.next_seed()) else {
+        return Scheduled::Over(RawOutcome::Failed { error, attempts: attempt });
+    };
+    shared.metrics.effect(job.kind.name, "retried");
+    tracing::info!(
+        actor = %job.actor, effect = job.effect.name, attempt, error,
+        next_attempt_ms = wait.as_millis(), "effect failed; it is tried again"
+    );
+    let next = attempt.saturating_add(1);
+    if !journal_step(shared, job, Step::Retry { attempt: next, wait, error }).await {
+        return Scheduled::No;
+    }
+    job.effect.attempt = next;
+    job.effect.started = false;
+    job.effect.due = shared.clock.now().plus(wait);
+    Scheduled::Yes
+}
+
+/// Has the actor journal a step. True once it is durable.
+async fn journal_step(shared: &Arc<Shared>, job: &EffectJob, step: Step) -> bool {
+    let (done, is_done) = oneshot::channel();
+    let invoke = Box::new(EffectStep { key: job.effect.key, step, done: Some(done) });
+    let envelope = shared.internal_envelope(
+        job.actor.clone(),
+        Arc::clone(&job.kind),
+        invoke,
+        Internal::Step,
+    );
+    let Some(port) = shared.worker_of(&job.actor) else { return false };
+    if port.control.send(Control::Deliver(envelope)).await.is_err() {
+        return false;
+    }
+    is_done.await.unwrap_or(false)
+}
+
+async fn hand_over(shared: &Arc<Shared>, job: EffectJob, outcome: RawOutcome) -> bool {
+    let label = match &outcome {
+        RawOutcome::Succeeded(_) => "ok",
+        RawOutcome::Failed { .. } => "error",
+        RawOutcome::Unknown => "unknown",
+    };
+    shared.metrics.effect(job.kind.name, label);
+    let Some(port) = shared.worker_of(&job.actor) else { return false };
+    let answer = Answer {
+        actor: job.actor.clone(),
+        kind: job.kind,
+        name: job.effect.name,
+        key: job.effect.key,
+        body: job.effect.body,
+        outcome,
+    };
+    port.control.send(Control::Answer(Arc::new(answer))).await.is_ok()
+}

@@ -1,0 +1,216 @@
+//! Keeping a journal open: the first opening, and a new generation after one failed.
+//!
+//! Invariant: a failed generation is closed, and every reference to it gone, before the next is opened;
+//! nothing that it did not acknowledge is believed.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use steadfast_journal::{ActorNumber, Journal, Storage, Table};
+use tokio::sync::{mpsc, oneshot};
+
+use super::Shared;
+use super::effects::EffectJob;
+use crate::core::{EffectRow, TimerRow, decode_row};
+use crate::error::NodeError;
+use crate::worker::Control;
+
+/// A generation that failed.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub(super) generation: u64,
+    pub(super) reason: String,
+}
+
+/// Rows read at once.
+const PAGE: usize = 1_024;
+/// First wait before a failed reopening is tried again.
+const FIRST_WAIT: Duration = Duration::from_millis(200);
+/// Longest such wait.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+/// How long a reopening waits in silence for readers of the old generation.
+const READERS_WARNING: Duration = Duration::from_secs(10);
+
+/// Makes `journal` the node's generation `number` and starts all pending work.
+pub(super) async fn install(
+    shared: &Arc<Shared>,
+    number: u64,
+    journal: Arc<dyn Journal>,
+) -> Result<(), NodeError> {
+    if let Some(head) = journal.head() {
+        // The history of a directory does not change while it is held.
+        let _ = shared.history.set(head.history);
+        shared.durable.send_if_modified(|newest| {
+            let moved = head.index.get() > *newest;
+            *newest = (*newest).max(head.index.get());
+            moved
+        });
+    }
+    shared.set_journal(Some((number, Arc::clone(&journal))));
+    for port in &shared.ports {
+        let open = Control::Open { generation: number, journal: Arc::clone(&journal) };
+        port.control.send(open).await.map_err(|_| NodeError::Stopped)?;
+    }
+    shared.set_read_only(None);
+    load_timers(shared, journal.as_ref()).await?;
+    load_effects(shared, journal.as_ref()).await
+}
+
+async fn load_timers(shared: &Arc<Shared>, journal: &dyn Journal) -> Result<(), NodeError> {
+    let mut after: Option<Vec<u8>> = None;
+    loop {
+        let rows = journal.rows(Table::Timers, after.as_deref(), PAGE)?;
+        let Some((last, _)) = rows.last() else { return Ok(()) };
+        after = Some(last.clone());
+        for (key, value) in rows {
+            let number = key.get(8..16).and_then(actor_number);
+            let row = decode_row::<TimerRow>(&value);
+            let (Some(number), Ok(row)) = (number, row) else {
+                tracing::error!("a row of the table of timers does not decode; run `steadfast verify`");
+                continue;
+            };
+            if let Some(port) = shared.worker_of(&row.actor) {
+                let load = Control::LoadTimers(vec![(number, row)]);
+                port.control.send(load).await.map_err(|_| NodeError::Stopped)?;
+            }
+        }
+    }
+}
+
+async fn load_effects(shared: &Arc<Shared>, journal: &dyn Journal) -> Result<(), NodeError> {
+    let mut after: Option<Vec<u8>> = None;
+    loop {
+        let rows = journal.rows(Table::Effects, after.as_deref(), PAGE)?;
+        let Some((last, _)) = rows.last() else { return Ok(()) };
+        after = Some(last.clone());
+        for (key, value) in rows {
+            let number = key.get(0..8).and_then(actor_number);
+            let row = decode_row::<EffectRow>(&value);
+            let (Some(number), Ok(row)) = (number, row) else {
+                tracing::error!("a row of the table of effects does not decode; run `steadfast verify`");
+                continue;
+            };
+            resume_effect(shared, number, row).await?;
+        }
+    }
+}
+
+async fn resume_effect(
+    shared: &Arc<Shared>,
+    number: ActorNumber,
+    row: EffectRow,
+) -> Result<(), NodeError> {
+    let EffectRow { actor, kind, effect } = row;
+    let Some(kind) = shared.registry.get(&kind).cloned() else {
+        tracing::error!(%actor, kind, effect = effect.name, "an effect waits for a kind that is not registered: add .register::<..>() where the node is built");
+        return Ok(());
+    };
+    if kind.effects.contains_key(effect.name.as_str()) {
+        shared.launch(EffectJob { actor, kind, number, effect, resumed: true });
+        return Ok(());
+    }
+    let reason = format!(
+        "effect {:?} waits and is not registered: add .effect::<..>() to kind {:?}",
+        effect.name, kind.name
+    );
+    match shared.worker_of(&actor) {
+        Some(port) => port
+            .control
+            .send(Control::Quarantine { actor, kind, reason })
+            .await
+            .map_err(|_| NodeError::Stopped),
+        None => Ok(()),
+    }
+}
+
+fn actor_number(bytes: &[u8]) -> Option<ActorNumber> {
+    ActorNumber::new(u64::from_be_bytes(bytes.try_into().ok()?))
+}
+
+/// Watches for failures and reopens, until the node is gone.
+pub(super) async fn keep(
+    shared: Weak<Shared>,
+    storage: Arc<dyn Storage>,
+    mut failures: mpsc::Receiver<Failure>,
+) {
+    while let Some(failure) = failures.recv().await {
+        let Some(shared) = shared.upgrade() else { return };
+        let current = shared.journal.read().map_or(None, |journal| {
+            journal.as_ref().map(|(number, _)| *number)
+        });
+        if current != Some(failure.generation) || shared.is_stopping() {
+            continue;
+        }
+        tracing::error!(
+            generation = failure.generation, reason = failure.reason,
+            "the journal failed; everything not yet durable is dropped and the journal is reopened"
+        );
+        shared.metrics.journal_error("commit");
+        retire(&shared, failure.generation).await;
+        reopen(&shared, &storage, failure.generation + 1).await;
+    }
+}
+
+/// Takes the failed generation away from everybody, and closes it.
+async fn retire(shared: &Arc<Shared>, generation: u64) {
+    let old = shared.journal();
+    shared.set_journal(None);
+    for port in &shared.ports {
+        let (ack, acked) = oneshot::channel();
+        if port.control.send(Control::Latch { generation, ack }).await.is_ok() {
+            // A worker that is gone holds nothing.
+            drop(acked.await);
+        }
+    }
+    let Some(old) = old else { return };
+    let gone = Arc::downgrade(&old);
+    let closing = tokio::task::spawn_blocking(move || {
+        if let Err(error) = old.close() {
+            tracing::warn!(%error, "the failed journal did not close cleanly");
+        }
+    });
+    if closing.await.is_err() {
+        tracing::error!("closing the failed journal panicked");
+    }
+    let mut waited = Duration::ZERO;
+    while gone.strong_count() > 0 {
+        let step = Duration::from_millis(5);
+        tokio::time::sleep(step).await;
+        waited += step;
+        if waited == READERS_WARNING {
+            tracing::error!("readers still hold the failed journal; reopening waits for them");
+        }
+    }
+}
+
+/// Opens the next generation; tries again for as long as it takes.
+async fn reopen(shared: &Arc<Shared>, storage: &Arc<dyn Storage>, number: u64) {
+    let mut wait = FIRST_WAIT;
+    while !shared.is_stopping() {
+        match open(storage).await {
+            Ok(journal) => match install(shared, number, journal).await {
+                Ok(()) => {
+                    tracing::info!(generation = number, "the journal is open again");
+                    return;
+                }
+                Err(error) => {
+                    tracing::error!(%error, "pending work could not be loaded; reopening again");
+                    retire(shared, number).await;
+                }
+            },
+            Err(error) => {
+                tracing::error!(%error, retry_ms = wait.as_millis(), "the journal cannot be reopened; the node is read-only");
+                shared.metrics.journal_error("open");
+                shared.set_read_only(Some(error.to_string()));
+            }
+        }
+        tokio::time::sleep(wait).await;
+        wait = (wait * 2).min(LONGEST_WAIT);
+    }
+}
+
+async fn open(storage: &Arc<dyn Storage>) -> Result<Arc<dyn Journal>, NodeError> {
+    let storage = Arc::clone(storage);
+    let opened = tokio::task::spawn_blocking(move || storage.open()).await;
+    Ok(opened.map_err(|_| NodeError::Stopped)??)
+}

@@ -1,0 +1,95 @@
+//! Recovery threads: they read and replay, so that workers never wait for the disk.
+
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use steadfast_journal::{ActorId, Journal};
+
+use super::Shared;
+use crate::host::{KindEntry, RecoverContext, Unrecoverable};
+use crate::worker::Control;
+
+/// One actor to be recovered for a worker.
+pub(crate) struct RecoveryJob {
+    pub(crate) actor: ActorId,
+    pub(crate) kind: Arc<KindEntry>,
+    pub(crate) journal: Arc<dyn Journal>,
+    pub(crate) generation: u64,
+    pub(crate) worker: usize,
+    pub(crate) slot: usize,
+}
+
+/// Recoveries that one worker may have asked for at once.
+pub(crate) const PER_WORKER: usize = 64;
+
+type Work = Box<dyn FnOnce() + Send>;
+
+/// The threads' queue. Each worker bounds what it asks for, so the queue never fills.
+pub(crate) struct RecoveryPool {
+    queue: Mutex<Option<SyncSender<Work>>>,
+}
+
+impl RecoveryPool {
+    pub(super) fn start(threads: usize, capacity: usize) -> std::io::Result<Self> {
+        let (sender, receiver) = sync_channel::<Work>(capacity);
+        let receiver = Arc::new(Mutex::new(receiver));
+        for index in 0..threads {
+            let receiver = Arc::clone(&receiver);
+            std::thread::Builder::new()
+                .name(format!("steadfast-recovery-{index}"))
+                .spawn(move || while let Some(work) = next(&receiver) { work() })?;
+        }
+        Ok(Self { queue: Mutex::new(Some(sender)) })
+    }
+
+    pub(super) fn submit(&self, shared: Arc<Shared>, job: RecoveryJob) {
+        let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(queue) = queue.as_ref() {
+            // The threads end only after `close`, when no worker is left to wait for the answer.
+            drop(queue.try_send(Box::new(move || recover(&shared, job))));
+        }
+    }
+
+    /// Lets the threads end once the queue is empty.
+    pub(super) fn close(&self) {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+}
+
+fn next(receiver: &Mutex<Receiver<Work>>) -> Option<Work> {
+    receiver.lock().unwrap_or_else(PoisonError::into_inner).recv().ok()
+}
+
+fn recover(shared: &Shared, job: RecoveryJob) {
+    let started = shared.clock.running();
+    let outcome = {
+        let cx = RecoverContext {
+            id: &job.actor,
+            journal: job.journal.as_ref(),
+            snapshots: shared.snapshots.reader(),
+            limits: shared.config.key_limits(),
+            now: shared.clock.now(),
+            running: started,
+            until: None,
+        };
+        let recover = job.kind.recover;
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| recover(&cx))).unwrap_or_else(|_| {
+            Err(Unrecoverable { reason: "recovery panicked".to_owned(), seq: 0, transient: false })
+        })
+    };
+    if let Ok(recovered) = &outcome {
+        let took = shared.clock.running().saturating_sub(started);
+        shared.metrics.replayed(job.kind.name, recovered.replayed_events, took);
+        for reason in &recovered.rejected {
+            tracing::warn!(actor = %job.actor, reason, "snapshot passed over; recovery replays more");
+            shared.metrics.snapshot(job.kind.name, "rejected");
+        }
+    }
+    // Let go of the journal before the worker hears of it: a reopening waits for the last reference.
+    drop(job.journal);
+    if let Some(port) = shared.ports.get(job.worker) {
+        let done = Control::Recovered { slot: job.slot, generation: job.generation, outcome };
+        // A worker that is gone needs no actors.
+        drop(port.control.blocking_send(done));
+    }
+}

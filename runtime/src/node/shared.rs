@@ -1,0 +1,221 @@
+//! What all parts of a node share. Nothing here is locked while a command is handled.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+
+use steadfast_journal::{
+    ActorId, ActorNumber, CommitError, CommitIndex, HistoryId, Journal,
+};
+use steadfast_snapshots::Snapshot;
+use tokio::sync::{mpsc, watch};
+
+use super::effects::{EffectJob, EffectRunner};
+use super::keeper::Failure;
+use super::recovery::{RecoveryJob, RecoveryPool};
+use super::snapshots::SnapshotSink;
+use crate::config::Config;
+use crate::core::{EffectKey, random};
+use crate::host::{Invoke, KindEntry, Registry};
+use crate::metrics::Metrics;
+use crate::model::{Clock, EffectId};
+use crate::resources::Resources;
+use crate::worker::{Envelope, Internal, WorkerPort};
+
+/// The shared parts of a node.
+pub(crate) struct Shared {
+    pub(crate) config: Config,
+    pub(crate) registry: Registry,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) metrics: Metrics,
+    pub(crate) resources: Arc<Resources>,
+    /// The node's own tokio runtime: effects, keeper, waits.
+    pub(crate) runtime: tokio::runtime::Handle,
+    pub(super) snapshots: SnapshotSink,
+    pub(super) recovery: RecoveryPool,
+    pub(super) effects: OnceLock<Arc<EffectRunner>>,
+    pub(super) ports: Vec<WorkerPort>,
+    /// The open journal and its generation, for readers; `None` while it is reopened.
+    pub(super) journal: RwLock<Option<(u64, Arc<dyn Journal>)>>,
+    pub(super) history: OnceLock<HistoryId>,
+    /// Whether `read_only_reason` holds: read for every command, so no lock.
+    read_only: AtomicBool,
+    read_only_reason: Mutex<String>,
+    /// Newest durable commit, for those who follow.
+    pub(super) durable: watch::Sender<u64>,
+    /// Set once, when the node shuts down: nothing new is started.
+    pub(super) stopping: watch::Sender<bool>,
+    failures: mpsc::Sender<Failure>,
+    random_base: u128,
+    drawn: AtomicU64,
+}
+
+/// What [`Shared::new`] is made of.
+pub(super) struct Parts {
+    pub(super) config: Config,
+    pub(super) registry: Registry,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) resources: Resources,
+    pub(super) runtime: tokio::runtime::Handle,
+    pub(super) snapshots: SnapshotSink,
+    pub(super) recovery: RecoveryPool,
+    pub(super) ports: Vec<WorkerPort>,
+    pub(super) failures: mpsc::Sender<Failure>,
+}
+
+impl Shared {
+    pub(super) fn new(parts: Parts) -> Self {
+        let metrics = Metrics::new(parts.clock.now().as_micros());
+        Self {
+            config: parts.config,
+            registry: parts.registry,
+            clock: parts.clock,
+            metrics,
+            resources: Arc::new(parts.resources),
+            runtime: parts.runtime,
+            snapshots: parts.snapshots,
+            recovery: parts.recovery,
+            effects: OnceLock::new(),
+            ports: parts.ports,
+            journal: RwLock::new(None),
+            history: OnceLock::new(),
+            read_only: AtomicBool::new(false),
+            read_only_reason: Mutex::new(String::new()),
+            durable: watch::Sender::new(0),
+            stopping: watch::Sender::new(false),
+            failures: parts.failures,
+            random_base: uuid::Uuid::now_v7().as_u128(),
+            drawn: AtomicU64::new(0),
+        }
+    }
+
+    /// The worker that owns an actor.
+    pub(crate) fn worker_of(&self, actor: &ActorId) -> Option<&WorkerPort> {
+        let mut hasher = DefaultHasher::new();
+        actor.as_str().hash(&mut hasher);
+        let count = u64::try_from(self.ports.len()).ok().filter(|count| *count > 0)?;
+        let index = usize::try_from(hasher.finish() % count).ok()?;
+        self.ports.get(index)
+    }
+
+    pub(crate) fn history(&self) -> HistoryId {
+        self.history.get().copied().unwrap_or(HistoryId::from_bytes([0; 16]))
+    }
+
+    /// A number that names one command.
+    pub(crate) fn next_command_id(&self) -> u128 {
+        let drawn = self.drawn.fetch_add(1, Ordering::Relaxed);
+        self.random_base.wrapping_add(u128::from(drawn))
+    }
+
+    /// A seed for one command's random numbers.
+    pub(crate) fn next_seed(&self) -> u64 {
+        let base = u64::try_from(self.random_base & u128::from(u64::MAX)).unwrap_or(1);
+        random(base, self.drawn.fetch_add(1, Ordering::Relaxed))
+    }
+
+    pub(crate) fn effect_id(&self, actor: &ActorId, key: EffectKey) -> EffectId {
+        EffectId {
+            history: self.history(),
+            actor: actor.clone(),
+            entry: key.entry,
+            index: key.index,
+        }
+    }
+
+    pub(crate) fn internal_envelope(
+        &self,
+        actor: ActorId,
+        kind: Arc<KindEntry>,
+        invoke: Box<dyn Invoke>,
+        internal: Internal,
+    ) -> Envelope {
+        Envelope {
+            actor,
+            kind,
+            invoke,
+            command_id: self.next_command_id(),
+            traceparent: None,
+            expires: None,
+            claim: None,
+            patient: true,
+            dirty: false,
+            internal: Some(internal),
+        }
+    }
+
+    /// Why nothing can be written at the moment.
+    pub(crate) fn read_only(&self) -> Option<String> {
+        self.read_only.load(Ordering::Acquire).then(|| {
+            self.read_only_reason.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        })
+    }
+
+    pub(super) fn set_read_only(&self, reason: Option<String>) {
+        let on = reason.is_some();
+        *self.read_only_reason.lock().unwrap_or_else(PoisonError::into_inner) =
+            reason.unwrap_or_default();
+        self.read_only.store(on, Ordering::Release);
+    }
+
+    /// The open journal, if there is one.
+    pub(crate) fn journal(&self) -> Option<Arc<dyn Journal>> {
+        let guard = self.journal.read().unwrap_or_else(PoisonError::into_inner);
+        guard.as_ref().map(|(_, journal)| Arc::clone(journal))
+    }
+
+    pub(super) fn set_journal(&self, journal: Option<(u64, Arc<dyn Journal>)>) {
+        *self.journal.write().unwrap_or_else(PoisonError::into_inner) = journal;
+    }
+
+    pub(crate) fn note_durable(&self, commit: CommitIndex) {
+        self.metrics.committed();
+        self.durable.send_if_modified(|newest| {
+            let moved = commit.get() > *newest;
+            *newest = (*newest).max(commit.get());
+            moved
+        });
+    }
+
+    /// A worker learnt that the journal failed. The first report of a generation counts.
+    pub(crate) fn journal_failed(&self, generation: u64, error: &CommitError) {
+        let reason = match error {
+            CommitError::Unknown(cause) | CommitError::NotWritten(cause) => cause.to_string(),
+        };
+        // A full queue holds the same news already; a closed one means that the node ends.
+        drop(self.failures.try_send(Failure { generation, reason }));
+    }
+
+    pub(crate) fn store_snapshot(&self, taken: crate::worker::Taken, commit: CommitIndex) {
+        let kept = self.snapshots.store(Snapshot {
+            actor: taken.actor,
+            history: self.history(),
+            commit,
+            entry: taken.entry,
+            events: taken.events,
+            kind_version: taken.kind_version,
+            state: taken.state,
+        });
+        self.metrics.snapshot("all", if kept { "stored" } else { "dropped" });
+    }
+
+    pub(crate) fn recover(self: &Arc<Self>, job: RecoveryJob) {
+        self.recovery.submit(Arc::clone(self), job);
+    }
+
+    pub(crate) fn launch(&self, job: EffectJob) {
+        if let Some(runner) = self.effects.get() {
+            runner.launch(job);
+        }
+    }
+
+    pub(crate) fn effect_consumed(&self, number: ActorNumber, key: EffectKey) {
+        if let Some(runner) = self.effects.get() {
+            runner.consumed(number, key);
+        }
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        *self.stopping.borrow()
+    }
+}

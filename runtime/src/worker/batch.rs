@@ -1,0 +1,62 @@
+//! What a worker hands to the journal at once, and what waits for it.
+//!
+//! Invariant: batches become durable in the order of their tickets, so everything that depends on an
+//! actor's newest entry is kept with the batch that holds that entry.
+
+use steadfast_journal::{
+    ActorId, ActorNumber, Append, CommitError, CommitIndex, EntryNumber,
+};
+use std::sync::Arc;
+
+use crate::core::Change;
+use crate::host::{Invoke, KindEntry};
+
+/// Batches that a worker may have with the journal. More would only lengthen the queue: the writer
+/// joins all that wait into one commit anyway.
+pub(crate) const MAX_IN_FLIGHT: usize = 64;
+
+/// The journal's word on a batch.
+#[derive(Debug)]
+pub(crate) struct Durable {
+    pub(crate) generation: u64,
+    pub(crate) ticket: u64,
+    pub(crate) outcome: Result<CommitIndex, CommitError>,
+}
+
+/// Pending work that an entry brings about, once it is durable.
+#[derive(Debug)]
+pub(crate) struct Consequence {
+    pub(crate) actor: ActorId,
+    pub(crate) kind: Arc<KindEntry>,
+    pub(crate) number: ActorNumber,
+    pub(crate) change: Change,
+}
+
+/// A snapshot that counts once its commit is durable.
+#[derive(Debug)]
+pub(crate) struct Taken {
+    pub(crate) actor: ActorNumber,
+    pub(crate) entry: EntryNumber,
+    pub(crate) events: u64,
+    pub(crate) kind_version: u32,
+    pub(crate) state: Vec<u8>,
+}
+
+/// Entries on their way to the journal and what is let out behind them.
+#[derive(Default)]
+pub(crate) struct Batch {
+    pub(crate) ticket: u64,
+    pub(crate) appends: Vec<Append>,
+    pub(crate) bytes: usize,
+    pub(crate) answers: Vec<Box<dyn Invoke>>,
+    pub(crate) consequences: Vec<Consequence>,
+    pub(crate) snapshots: Vec<Taken>,
+    /// The slots that have an entry here; each stays until the batch has its outcome.
+    pub(crate) slots: Vec<usize>,
+}
+
+impl Batch {
+    pub(crate) fn new(ticket: u64) -> Self {
+        Self { ticket, ..Self::default() }
+    }
+}

@@ -1,0 +1,270 @@
+//! Into mailboxes and out of memory: admission, recovery on first use, timers and effect outcomes,
+//! passivation.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use steadfast_journal::{ActorId, ActorNumber};
+
+use super::input::{Answer, Envelope, Internal};
+use super::run::Worker;
+use super::slot::{Quarantine, Slot, State};
+use super::timers::DueTimer;
+use crate::core::TimerRow;
+use crate::error::Refusal;
+use crate::host::{KindEntry, Recovered, Source, Unrecoverable};
+use crate::node::{PER_WORKER, RecoveryJob};
+
+/// How soon a full mailbox may have room again.
+const RETRY_AFTER: Duration = Duration::from_millis(20);
+
+impl Worker {
+    /// Admits a command to its actor's mailbox, or refuses it.
+    pub(super) fn accept(&mut self, envelope: Envelope) {
+        let internal = envelope.internal.is_some();
+        if self.stopping || (self.draining.is_some() && !internal) {
+            return self.refuse(envelope, Refusal::Stopped);
+        }
+        if !internal && let Some(reason) = self.shared.read_only() {
+            return self.refuse(envelope, Refusal::ReadOnly { reason });
+        }
+        let key = self.slot_for(&envelope.actor, &envelope.kind);
+        let room = self.shared.config.mailbox_capacity
+            + if envelope.patient { self.shared.config.waiting_capacity } else { 0 };
+        let Some(slot) = self.slots.get_mut(key) else { return };
+        if slot.kind.name != envelope.kind.name {
+            let reason = format!("{} is of kind {:?}", slot.id, slot.kind.name);
+            return self.refuse(envelope, Refusal::Failed { reason });
+        }
+        if let State::Quarantined(Quarantine { reason, seq }) = &slot.state {
+            let refusal = Refusal::Quarantined { reason: reason.clone(), seq: *seq };
+            return self.refuse(envelope, refusal);
+        }
+        if slot.mailbox.len() >= room && !internal {
+            self.shared.metrics.mailbox_rejected(slot.kind.name);
+            return self.refuse(envelope, Refusal::Overloaded { retry_after: RETRY_AFTER });
+        }
+        slot.mailbox.push_back(envelope);
+        match slot.state {
+            State::Live(_) => self.make_ready(key),
+            State::Cold => self.ask_recovery(key),
+            State::Recovering | State::Broken | State::Quarantined(_) => {}
+        }
+    }
+
+    fn slot_for(&mut self, actor: &ActorId, kind: &Arc<KindEntry>) -> usize {
+        if let Some(key) = self.by_id.get(actor) {
+            return *key;
+        }
+        let now = self.shared.clock.running();
+        let key = self.slots.insert(Slot::new(actor.clone(), Arc::clone(kind), now));
+        self.by_id.insert(actor.clone(), key);
+        key
+    }
+
+    /// Asks for the recovery of a cold actor, or lets it wait for its turn.
+    pub(super) fn ask_recovery(&mut self, key: usize) {
+        if self.recovering >= PER_WORKER {
+            self.to_recover.push_back(key);
+            return;
+        }
+        let Some(generation) = &self.generation else { return };
+        let Some(slot) = self.slots.get_mut(key) else { return };
+        if !matches!(slot.state, State::Cold) {
+            return;
+        }
+        slot.state = State::Recovering;
+        self.recovering += 1;
+        self.shared.recover(RecoveryJob {
+            actor: slot.id.clone(),
+            kind: Arc::clone(&slot.kind),
+            journal: Arc::clone(&generation.journal),
+            generation: generation.number,
+            worker: self.index,
+            slot: key,
+        });
+    }
+
+    pub(super) fn on_recovered(
+        &mut self,
+        key: usize,
+        generation: u64,
+        outcome: Result<Recovered, Unrecoverable>,
+    ) {
+        self.recovering = self.recovering.saturating_sub(1);
+        let current = self.generation.as_ref().map(|generation| generation.number);
+        let now = self.shared.clock.running();
+        if let Some(slot) = self.slots.get_mut(key) {
+            slot.state = State::Cold;
+            slot.last_used = now;
+        }
+        if current == Some(generation) {
+            self.take_recovered(key, outcome);
+        } else if current.is_some() && self.slots.get(key).is_some_and(|slot| !slot.mailbox.is_empty()) {
+            self.ask_recovery(key);
+        }
+        while self.recovering < PER_WORKER && self.generation.is_some() {
+            let Some(next) = self.to_recover.pop_front() else { break };
+            self.ask_recovery(next);
+        }
+    }
+
+    fn take_recovered(&mut self, key: usize, outcome: Result<Recovered, Unrecoverable>) {
+        match outcome {
+            Ok(recovered) => {
+                if let Some(slot) = self.slots.get_mut(key) {
+                    let entry = recovered.resident.core().entry;
+                    slot.unsaved_entries = entry.saturating_sub(recovered.snapshot_entry);
+                    slot.state = State::Live(recovered.resident);
+                }
+                self.make_ready(key);
+            }
+            Err(Unrecoverable { reason, seq, transient: false }) => {
+                self.set_aside(key, Quarantine { reason, seq });
+            }
+            Err(Unrecoverable { reason, .. }) => {
+                let waiting = self.slot_mut(key).map(|slot| std::mem::take(&mut slot.mailbox));
+                for envelope in waiting.into_iter().flatten() {
+                    if let Some(internal) = envelope.internal.clone() {
+                        self.bring_again(internal, Duration::from_secs(1));
+                    }
+                    self.refuse(envelope, Refusal::Failed { reason: reason.clone() });
+                }
+            }
+        }
+    }
+
+    /// Rebuilds a broken actor, if none of its commits is in flight.
+    pub(super) fn rebuild_if_settled(&mut self, key: usize) {
+        let durable = self.durable;
+        let Some(slot) = self.slots.get_mut(key) else { return };
+        if !matches!(slot.state, State::Broken) || slot.last_ticket > durable {
+            return;
+        }
+        slot.state = State::Cold;
+        if !slot.mailbox.is_empty() {
+            self.ask_recovery(key);
+        }
+    }
+
+    /// Sends the commands of all timers that are due.
+    pub(super) fn fire_due(&mut self) {
+        if self.generation.is_none() || self.draining.is_some() || self.stopping {
+            return;
+        }
+        let running = self.shared.clock.running();
+        while let Some(due) = self.timers.pop_due(running) {
+            self.fire(due, running);
+        }
+        let (now_due, later) =
+            std::mem::take(&mut self.deferred).into_iter().partition(|(at, _)| *at <= running);
+        self.deferred = later;
+        let now_due: Vec<(Duration, Arc<Answer>)> = now_due;
+        for (_, answer) in now_due {
+            self.deliver_answer(&answer);
+        }
+    }
+
+    fn fire(&mut self, due: DueTimer, running: Duration) {
+        let DueTimer { key, row: TimerRow { actor, kind, timer }, late } = due;
+        if self.mailbox_is_full(&actor) {
+            return self.timers.again(key, running, Duration::from_millis(100));
+        }
+        let source =
+            Source::Timer { name: timer.name.clone(), id: timer.id, due: timer.due, late };
+        let entry = self.shared.registry.get(&kind).cloned();
+        let command = entry.as_ref().and_then(|entry| entry.commands.get(timer.command.as_str()));
+        let made = command.map(|command| (command.from_bytes)(&timer.body, source));
+        match (entry, made) {
+            (Some(kind), Some(Ok(invoke))) => {
+                let envelope = self.shared.internal_envelope(
+                    actor,
+                    kind,
+                    invoke,
+                    Internal::Timer(key),
+                );
+                self.accept(envelope);
+            }
+            (Some(kind), Some(Err(reason))) => {
+                let reason = format!("timer {:?} has a command that does not decode: {reason}", timer.name);
+                self.quarantine(actor, kind, reason);
+            }
+            (Some(kind), None) => {
+                let reason = format!(
+                    "timer {:?} sends {:?}, which is not registered: add .command::<..>() to kind {:?}",
+                    timer.name, timer.command, kind.name
+                );
+                self.quarantine(actor, kind, reason);
+            }
+            (None, _) => {
+                tracing::error!(%actor, kind, timer = timer.name, "a timer is due for a kind that is not registered: add .register::<..>() where the node is built");
+            }
+        }
+    }
+
+    fn mailbox_is_full(&self, actor: &ActorId) -> bool {
+        let slot = self.by_id.get(actor).and_then(|key| self.slots.get(*key));
+        slot.is_some_and(|slot| slot.mailbox.len() >= self.shared.config.mailbox_capacity)
+    }
+
+    /// Sends the outcome of an effect to its actor.
+    pub(super) fn deliver_answer(&mut self, answer: &Arc<Answer>) {
+        let Some(effect) = answer.kind.effects.get(answer.name.as_str()) else { return };
+        let id = self.shared.effect_id(&answer.actor, answer.key);
+        let source = Source::Effect { key: answer.key };
+        match (effect.answer)(id, &answer.body, answer.outcome.clone(), source) {
+            Ok(invoke) => {
+                let envelope = self.shared.internal_envelope(
+                    answer.actor.clone(),
+                    Arc::clone(&answer.kind),
+                    invoke,
+                    Internal::Answer(Arc::clone(answer)),
+                );
+                self.accept(envelope);
+            }
+            Err(reason) => {
+                let reason = format!("the outcome of effect {:?} does not decode: {reason}", answer.name);
+                self.quarantine(answer.actor.clone(), Arc::clone(&answer.kind), reason);
+            }
+        }
+    }
+
+    pub(super) fn load_timers(&mut self, rows: Vec<(ActorNumber, TimerRow)>) {
+        let (now, running) = (self.shared.clock.now(), self.shared.clock.running());
+        for (actor, row) in rows {
+            self.timers.set(actor, row, now, running);
+        }
+    }
+
+    pub(super) fn quarantine(&mut self, actor: ActorId, kind: Arc<KindEntry>, reason: String) {
+        let key = self.slot_for(&actor, &kind);
+        self.set_aside(key, Quarantine { reason, seq: 0 });
+    }
+
+    /// Drops actors from memory that are idle and settled.
+    pub(super) fn passivate_idle(&mut self) {
+        let running = self.shared.clock.running();
+        let after = self.shared.config.passivate_after;
+        let durable = self.durable;
+        let idle: Vec<usize> = self
+            .slots
+            .iter()
+            .filter(|(_, slot)| {
+                let rested = slot.stop || running.saturating_sub(slot.last_used) >= after;
+                let settled = slot.mailbox.is_empty() && slot.last_ticket <= durable;
+                rested && settled && matches!(slot.state, State::Live(_) | State::Cold)
+            })
+            .map(|(key, _)| key)
+            .collect();
+        for key in idle {
+            self.save_settled(key);
+            self.remove(key);
+        }
+    }
+
+    pub(super) fn remove(&mut self, key: usize) {
+        if let Some(slot) = self.slots.try_remove(key) {
+            self.by_id.remove(&slot.id);
+        }
+    }
+}

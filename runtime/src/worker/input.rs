@@ -1,0 +1,135 @@
+//! What a worker is sent.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+
+use steadfast_journal::{ActorId, ActorNumber, Journal};
+use tokio::sync::{mpsc, oneshot};
+
+use super::batch::{Durable, MAX_IN_FLIGHT};
+use super::slot::ActorStatus;
+use super::timers::TimerKey;
+use crate::core::{EffectKey, TimerRow};
+use crate::error::Refusal;
+use crate::host::{Invoke, KindEntry, RawOutcome, Recovered, Unrecoverable};
+
+/// A command addressed to an actor.
+pub(crate) struct Envelope {
+    pub(crate) actor: ActorId,
+    pub(crate) kind: Arc<KindEntry>,
+    pub(crate) invoke: Box<dyn Invoke>,
+    pub(crate) command_id: u128,
+    pub(crate) traceparent: Option<String>,
+    /// On the running clock; not handled after it.
+    pub(crate) expires: Option<Duration>,
+    /// Decides between a caller that gives up and a worker that begins, where there is a deadline.
+    pub(crate) claim: Option<Claim>,
+    /// Whether the caller waits when the mailbox is full.
+    pub(crate) patient: bool,
+    /// Whether a query may be answered before what it saw is durable.
+    pub(crate) dirty: bool,
+    /// For work of the runtime's own: how to bring it again if the handler breaks.
+    pub(crate) internal: Option<Internal>,
+}
+
+impl fmt::Debug for Envelope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Envelope")
+            .field("actor", &self.actor)
+            .field("command", &self.invoke.name())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Work that the runtime owes an actor; it is owed until the journal says that it was consumed.
+#[derive(Debug, Clone)]
+pub(crate) enum Internal {
+    Timer(TimerKey),
+    Answer(Arc<Answer>),
+    Step,
+}
+
+/// The outcome of an effect, kept until it is consumed.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) actor: ActorId,
+    pub(crate) kind: Arc<KindEntry>,
+    pub(crate) name: String,
+    pub(crate) key: EffectKey,
+    pub(crate) body: serde_bytes::ByteBuf,
+    pub(crate) outcome: RawOutcome,
+}
+
+/// A race between "handled" and "given up" that exactly one side wins.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Claim(Arc<AtomicU8>);
+
+impl Claim {
+    /// The worker begins. False if the caller has given up.
+    pub(crate) fn begin(&self) -> bool {
+        self.0.compare_exchange(0, 1, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+
+    /// The caller gives up. False if the worker has begun.
+    pub(crate) fn give_up(&self) -> bool {
+        self.0.compare_exchange(0, 2, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+}
+
+/// Control input; never behind commands.
+pub(crate) enum Control {
+    /// A recovery ended.
+    Recovered { slot: usize, generation: u64, outcome: Result<Recovered, Unrecoverable> },
+    /// Work of the runtime's own for an actor.
+    Deliver(Envelope),
+    /// An effect's outcome for an actor.
+    Answer(Arc<Answer>),
+    /// The journal failed: drop what is not durable, then say so.
+    Latch { generation: u64, ack: oneshot::Sender<()> },
+    /// A journal is open.
+    Open { generation: u64, journal: Arc<dyn Journal> },
+    /// Pending timers found in the journal.
+    LoadTimers(Vec<(ActorNumber, TimerRow)>),
+    /// Set an actor aside.
+    Quarantine { actor: ActorId, kind: Arc<KindEntry>, reason: String },
+    /// What is known about actors in memory.
+    Status(oneshot::Sender<Vec<(ActorId, ActorStatus)>>),
+    /// Accept nothing more, finish what was accepted, then say so.
+    Drain(oneshot::Sender<()>),
+    /// Refuse everything from now on and end.
+    Stop,
+}
+
+/// The sending ends of a worker's streams.
+#[derive(Debug, Clone)]
+pub(crate) struct WorkerPort {
+    pub(crate) commands: mpsc::Sender<Envelope>,
+    pub(crate) control: mpsc::Sender<Control>,
+}
+
+/// The receiving ends, and the sender that goes into completions.
+pub(crate) struct Inputs {
+    pub(crate) commands: mpsc::Receiver<Envelope>,
+    pub(crate) control: mpsc::Receiver<Control>,
+    pub(crate) durable: mpsc::Receiver<Durable>,
+    pub(crate) durable_sender: mpsc::Sender<Durable>,
+}
+
+/// The channels of one worker. Control waits when full; outcomes never find theirs full, because a
+/// worker has fewer batches in flight than it holds.
+pub(crate) fn ports(worker_queue: usize) -> (WorkerPort, Inputs) {
+    let (commands_sender, commands) = mpsc::channel(worker_queue);
+    let (control_sender, control) = mpsc::channel(1_024);
+    let (durable_sender, durable) = mpsc::channel(2 * MAX_IN_FLIGHT);
+    let port = WorkerPort { commands: commands_sender, control: control_sender };
+    (port, Inputs { commands, control, durable, durable_sender })
+}
+
+impl Envelope {
+    /// Answers without handling.
+    pub(crate) fn refuse(self, refusal: Refusal) {
+        self.invoke.refuse(refusal);
+    }
+}

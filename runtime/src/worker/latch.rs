@@ -1,0 +1,186 @@
+//! Between a worker and the journal: handing over, letting out, and what a failed journal takes back.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use steadfast_journal::{CommitIndex, Journal, Submission};
+
+use super::batch::{Batch, Consequence, Durable};
+use super::run::{Generation, Worker};
+use super::slot::State;
+use super::timers::TimerKey;
+use crate::core::{Change, TimerRow};
+use crate::error::Refusal;
+use crate::node::EffectJob;
+
+impl Worker {
+    /// Hands the open batch to the journal.
+    pub(super) fn hand_over(&mut self) {
+        if self.open.appends.is_empty() {
+            return;
+        }
+        let Some(generation) = &self.generation else { return };
+        let ticket = self.open.ticket;
+        let mut batch = std::mem::replace(&mut self.open, Batch::new(ticket + 1));
+        let (sender, number) = (self.durable_sender.clone(), generation.number);
+        let submission = Submission {
+            appends: std::mem::take(&mut batch.appends),
+            done: Box::new(move |outcome| {
+                // The channel holds more than a worker can have in flight, and it closes only when the
+                // worker is gone and nobody waits any more.
+                drop(sender.try_send(Durable { generation: number, ticket, outcome }));
+            }),
+        };
+        self.in_flight.push_back(batch);
+        generation.journal.submit(submission);
+    }
+
+    /// A batch has its outcome.
+    pub(super) fn on_durable(&mut self, durable: Durable) {
+        let current = self.generation.as_ref().map(|generation| generation.number);
+        if current != Some(durable.generation) {
+            return;
+        }
+        match durable.outcome {
+            Ok(commit) => self.let_out(durable.ticket, commit),
+            Err(error) => self.shared.journal_failed(durable.generation, &error),
+        }
+    }
+
+    fn let_out(&mut self, ticket: u64, commit: CommitIndex) {
+        let Some(batch) = self.in_flight.pop_front() else { return };
+        debug_assert_eq!(batch.ticket, ticket, "batches become durable in order");
+        self.durable = ticket;
+        self.undurable_bytes = self.undurable_bytes.saturating_sub(batch.bytes);
+        self.shared.note_durable(commit);
+        for answer in batch.answers {
+            answer.finish();
+        }
+        for taken in batch.snapshots {
+            self.shared.store_snapshot(taken, commit);
+        }
+        for consequence in batch.consequences {
+            self.arm(consequence);
+        }
+        for key in batch.slots {
+            self.settle(key, commit);
+        }
+    }
+
+    /// Looks after a slot whose batch became durable.
+    fn settle(&mut self, key: usize, commit: CommitIndex) {
+        let durable = self.durable;
+        let Some(slot) = self.slots.get_mut(key) else { return };
+        slot.last_commit = Some(commit);
+        if slot.last_ticket > durable {
+            return;
+        }
+        let leave = slot.stop && slot.mailbox.is_empty() && matches!(slot.state, State::Live(_));
+        if leave {
+            self.save_settled(key);
+            self.remove(key);
+        } else {
+            self.rebuild_if_settled(key);
+        }
+    }
+
+    /// Starts what a durable entry brings about.
+    fn arm(&mut self, consequence: Consequence) {
+        let Consequence { actor, kind, number, change } = consequence;
+        match change {
+            Change::TimerSet(timer) => {
+                let (now, running) = (self.shared.clock.now(), self.shared.clock.running());
+                let row = TimerRow { actor, kind: kind.name.to_owned(), timer };
+                self.timers.set(number, row, now, running);
+            }
+            Change::TimerGone { id, due } => {
+                self.timers.remove(TimerKey { actor: number, id }, Some(due));
+            }
+            Change::EffectRequested(effect) => {
+                self.shared.launch(EffectJob { actor, kind, number, effect, resumed: false });
+            }
+            Change::EffectSet(_) => {}
+            Change::EffectGone { key } => self.shared.effect_consumed(number, key),
+        }
+    }
+
+    /// The journal failed: nothing that is not durable counts any more. What was not yet handled stays.
+    pub(super) fn on_latch(&mut self, generation: u64) {
+        let current = self.generation.as_ref().map(|generation| generation.number);
+        if current != Some(generation) {
+            return;
+        }
+        self.generation = None;
+        let next = self.open.ticket + 1;
+        let open = std::mem::replace(&mut self.open, Batch::new(next));
+        let lost: Vec<Batch> = std::mem::take(&mut self.in_flight).into_iter().chain([open]).collect();
+        for batch in lost {
+            for answer in batch.answers {
+                answer.refuse(Refusal::OutcomeUnknown);
+            }
+        }
+        for (_, slot) in &mut self.slots {
+            let settled = slot.last_ticket <= self.durable;
+            if !settled || matches!(slot.state, State::Broken) {
+                slot.state = State::Cold;
+            }
+            slot.last_ticket = 0;
+            // Work of the runtime's own is found again in the journal.
+            let waiting: VecDeque<_> = std::mem::take(&mut slot.mailbox);
+            let (internal, callers): (Vec<_>, Vec<_>) =
+                waiting.into_iter().partition(|envelope| envelope.internal.is_some());
+            slot.mailbox = callers.into();
+            for envelope in internal {
+                envelope.refuse(Refusal::OutcomeUnknown);
+            }
+        }
+        self.durable = next - 1;
+        self.undurable_bytes = 0;
+        self.timers.clear();
+        self.deferred.clear();
+        self.ready.clear();
+        self.to_recover.clear();
+    }
+
+    /// A journal is open: go on where the mailboxes stand.
+    pub(super) fn on_open(&mut self, generation: u64, journal: Arc<dyn Journal>) {
+        self.generation = Some(Generation { number: generation, journal });
+        let waiting: Vec<usize> = self
+            .slots
+            .iter()
+            .filter(|(_, slot)| !slot.mailbox.is_empty())
+            .map(|(key, _)| key)
+            .collect();
+        for (_, slot) in &mut self.slots {
+            slot.queued = false;
+        }
+        for key in waiting {
+            match self.slots.get(key).map(|slot| &slot.state) {
+                Some(State::Live(_)) => self.make_ready(key),
+                Some(State::Cold) => self.ask_recovery(key),
+                Some(State::Recovering | State::Broken | State::Quarantined(_)) | None => {}
+            }
+        }
+    }
+
+    /// The node ends: whoever still waits is told.
+    pub(super) fn refuse_everything(&mut self) {
+        let next = self.open.ticket + 1;
+        let open = std::mem::replace(&mut self.open, Batch::new(next));
+        for batch in std::mem::take(&mut self.in_flight).into_iter().chain([open]) {
+            for answer in batch.answers {
+                answer.refuse(Refusal::OutcomeUnknown);
+            }
+        }
+        let keys: Vec<usize> = self.slots.iter().map(|(key, _)| key).collect();
+        for key in keys {
+            let waiting = self.slot_mut(key).map(|slot| std::mem::take(&mut slot.mailbox));
+            for envelope in waiting.into_iter().flatten() {
+                self.refuse(envelope, Refusal::Stopped);
+            }
+        }
+        self.generation = None;
+        self.slots.clear();
+        self.by_id.clear();
+    }
+}

@@ -1,0 +1,18 @@
+//! Workers: each is an actix actor on a thread of its own and owns a share of the actors.
+//!
+//! Inputs come in three streams, so that none can hide behind another: what became durable, control,
+//! and commands. Everything a worker owns is touched by its own thread only.
+
+mod batch;
+mod deliver;
+mod input;
+mod latch;
+mod run;
+mod slot;
+mod timers;
+mod turn;
+
+pub(crate) use batch::Taken;
+pub(crate) use input::{Answer, Claim, Control, Envelope, Inputs, Internal, WorkerPort, ports};
+pub(crate) use run::Worker;
+pub(crate) use slot::ActorStatus;

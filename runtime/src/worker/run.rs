@@ -1,0 +1,239 @@
+//! A worker's life: streams in, mailboxes, turns, batches out.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, SpawnHandle, StreamHandler};
+use futures_util::stream;
+use slab::Slab;
+use steadfast_journal::{ActorId, Journal};
+use tokio::sync::{mpsc, oneshot};
+
+use super::batch::{Batch, Durable, MAX_IN_FLIGHT};
+use super::input::{Answer, Control, Envelope, Inputs};
+use super::slot::Slot;
+use super::timers::Timers;
+use crate::node::Shared;
+
+/// Commands taken from the stream at once.
+const CHUNK: usize = 256;
+/// Turns between two looks at the other streams.
+const TURNS: usize = 512;
+/// Turns that one actor may have before another gets its own.
+pub(super) const QUANTUM: usize = 32;
+/// How often idle actors are looked for.
+const SWEEP: Duration = Duration::from_secs(1);
+
+/// An open journal, and which opening it is.
+pub(super) struct Generation {
+    pub(super) number: u64,
+    pub(super) journal: Arc<dyn Journal>,
+}
+
+/// One worker.
+pub(crate) struct Worker {
+    pub(super) shared: Arc<Shared>,
+    pub(super) index: usize,
+    inputs: Option<Inputs>,
+    pub(super) durable_sender: mpsc::Sender<Durable>,
+    pub(super) slots: Slab<Slot>,
+    pub(super) by_id: HashMap<ActorId, usize>,
+    /// Slots with a live actor and something in the mailbox, each once.
+    pub(super) ready: VecDeque<usize>,
+    /// Slots that wait for a recovery to be asked for.
+    pub(super) to_recover: VecDeque<usize>,
+    /// Recoveries asked for and not yet back.
+    pub(super) recovering: usize,
+    /// `None` while no journal is open: then nothing is handled.
+    pub(super) generation: Option<Generation>,
+    pub(super) open: Batch,
+    pub(super) in_flight: VecDeque<Batch>,
+    /// All batches up to this one are durable.
+    pub(super) durable: u64,
+    pub(super) undurable_bytes: usize,
+    pub(super) timers: Timers,
+    /// Outcomes of effects whose handler broke, with the moment to try again.
+    pub(super) deferred: Vec<(Duration, Arc<Answer>)>,
+    pub(super) draining: Option<oneshot::Sender<()>>,
+    pub(super) stopping: bool,
+    wake: Option<SpawnHandle>,
+}
+
+impl Worker {
+    pub(crate) fn new(shared: Arc<Shared>, index: usize, inputs: Inputs) -> Self {
+        Self {
+            shared,
+            index,
+            durable_sender: inputs.durable_sender.clone(),
+            inputs: Some(inputs),
+            slots: Slab::new(),
+            by_id: HashMap::new(),
+            ready: VecDeque::new(),
+            to_recover: VecDeque::new(),
+            recovering: 0,
+            generation: None,
+            open: Batch::new(1),
+            in_flight: VecDeque::new(),
+            durable: 0,
+            undurable_bytes: 0,
+            timers: Timers::default(),
+            deferred: Vec::new(),
+            draining: None,
+            stopping: false,
+            wake: None,
+        }
+    }
+
+    fn can_run(&self) -> bool {
+        self.generation.is_some()
+            && self.in_flight.len() < MAX_IN_FLIGHT
+            && self.undurable_bytes < self.shared.config.undurable_bytes
+    }
+
+    /// Handles what is ready, within bounds, and hands the result to the journal.
+    pub(super) fn pump(&mut self, ctx: &mut Context<Self>) {
+        let mut turns = 0;
+        while turns < TURNS && self.can_run() {
+            let Some(slot) = self.ready.pop_front() else { break };
+            turns += self.turns(slot);
+        }
+        self.hand_over();
+        if self.can_run() && !self.ready.is_empty() {
+            ctx.notify(Continue);
+        }
+        self.set_wake(ctx);
+        self.check_drained();
+    }
+
+    fn set_wake(&mut self, ctx: &mut Context<Self>) {
+        let running = self.shared.clock.running();
+        let deferred = self.deferred.iter().map(|(at, _)| at.saturating_sub(running)).min();
+        let timer = if self.draining.is_none() { self.timers.next_wait(running) } else { None };
+        if let Some(handle) = self.wake.take() {
+            ctx.cancel_future(handle);
+        }
+        if self.generation.is_none() {
+            return;
+        }
+        if let Some(wait) = deferred.into_iter().chain(timer).min() {
+            // A timer may be years away; the runtime's own timer is asked for at most an hour.
+            let wait = wait.min(Duration::from_secs(3600)).max(Duration::from_millis(1));
+            self.wake = Some(ctx.run_later(wait, |worker, ctx| {
+                worker.wake = None;
+                worker.fire_due();
+                worker.pump(ctx);
+            }));
+        }
+    }
+
+    fn check_drained(&mut self) {
+        let done = self.in_flight.is_empty()
+            && self.recovering == 0
+            && self.slots.iter().all(|(_, slot)| slot.mailbox.is_empty());
+        if done && let Some(ack) = self.draining.take() {
+            self.save_residents();
+            self.stopping = true;
+            // Whoever asked for draining may have stopped waiting.
+            let _ = ack.send(()).is_ok();
+        }
+    }
+
+    fn end(&mut self, ctx: &mut Context<Self>) {
+        self.stopping = true;
+        self.refuse_everything();
+        ctx.stop();
+        actix::Arbiter::current().stop();
+    }
+}
+
+impl Actor for Worker {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        let Some(inputs) = self.inputs.take() else { return };
+        let Inputs { mut commands, mut control, mut durable, durable_sender: _ } = inputs;
+        ctx.add_stream(stream::poll_fn(move |cx| durable.poll_recv(cx)));
+        ctx.add_stream(stream::poll_fn(move |cx| control.poll_recv(cx)));
+        ctx.add_stream(stream::poll_fn(move |cx| {
+            let mut chunk = Vec::new();
+            match commands.poll_recv_many(cx, &mut chunk, CHUNK) {
+                Poll::Pending => Poll::Pending,
+                Poll::Ready(0) => Poll::Ready(None),
+                Poll::Ready(_) => Poll::Ready(Some(chunk)),
+            }
+        }));
+        ctx.run_interval(SWEEP, |worker, ctx| {
+            worker.passivate_idle();
+            worker.pump(ctx);
+        });
+    }
+}
+
+/// Tells the worker to go on handling.
+struct Continue;
+
+impl Message for Continue {
+    type Result = ();
+}
+
+impl Handler<Continue> for Worker {
+    type Result = ();
+
+    fn handle(&mut self, _: Continue, ctx: &mut Self::Context) {
+        self.pump(ctx);
+    }
+}
+
+impl StreamHandler<Vec<Envelope>> for Worker {
+    fn handle(&mut self, chunk: Vec<Envelope>, ctx: &mut Self::Context) {
+        for envelope in chunk {
+            self.accept(envelope);
+        }
+        self.pump(ctx);
+    }
+
+    fn finished(&mut self, _: &mut Self::Context) {}
+}
+
+impl StreamHandler<Durable> for Worker {
+    fn handle(&mut self, durable: Durable, ctx: &mut Self::Context) {
+        self.on_durable(durable);
+        self.pump(ctx);
+    }
+
+    fn finished(&mut self, _: &mut Self::Context) {}
+}
+
+impl StreamHandler<Control> for Worker {
+    fn handle(&mut self, control: Control, ctx: &mut Self::Context) {
+        match control {
+            Control::Recovered { slot, generation, outcome } => {
+                self.on_recovered(slot, generation, outcome);
+            }
+            Control::Deliver(envelope) => self.accept(envelope),
+            Control::Answer(answer) => self.deliver_answer(&answer),
+            Control::Latch { generation, ack } => {
+                self.on_latch(generation);
+                // The keeper may have stopped waiting; then it has been told by others.
+                let _ = ack.send(()).is_ok();
+            }
+            Control::Open { generation, journal } => self.on_open(generation, journal),
+            Control::LoadTimers(rows) => self.load_timers(rows),
+            Control::Quarantine { actor, kind, reason } => self.quarantine(actor, kind, reason),
+            Control::Status(reply) => {
+                let all = self.slots.iter().map(|(_, slot)| (slot.id.clone(), slot.status()));
+                drop(reply.send(all.collect()));
+            }
+            Control::Drain(ack) => self.draining = Some(ack),
+            Control::Stop => return self.end(ctx),
+        }
+        self.fire_due();
+        self.pump(ctx);
+    }
+
+    fn finished(&mut self, ctx: &mut Self::Context) {
+        self.end(ctx);
+    }
+}

@@ -1,0 +1,282 @@
+//! Turns: one command after the other, each ending in an answer, an entry, or a broken actor.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use steadfast_journal::{Append, CommitIndex, EntryNumber};
+
+use super::batch::{Consequence, Taken};
+use super::input::{Envelope, Internal};
+use super::run::{QUANTUM, Worker};
+use super::slot::{Quarantine, Slot, State};
+use crate::core::row_changes;
+use crate::error::Refusal;
+use crate::host::{Exec, Ran, Resident, Written};
+
+/// Failures of the runtime's own work in a row after which an actor is set aside.
+const FAILURES: u32 = 5;
+
+impl Worker {
+    /// Gives the actor in `slot` its turns; returns how many.
+    pub(super) fn turns(&mut self, slot: usize) -> usize {
+        let mut turns = 0;
+        while turns < QUANTUM {
+            let Some(entry) = self.slots.get_mut(slot) else { return turns };
+            entry.queued = false;
+            if !matches!(entry.state, State::Live(_)) {
+                return turns;
+            }
+            let Some(envelope) = entry.mailbox.pop_front() else { return turns };
+            turns += 1;
+            self.turn(slot, envelope);
+        }
+        self.make_ready(slot);
+        turns
+    }
+
+    /// Puts a live slot with work into the run queue, once.
+    pub(super) fn make_ready(&mut self, key: usize) {
+        let Some(slot) = self.slots.get_mut(key) else { return };
+        if !slot.queued && !slot.mailbox.is_empty() && matches!(slot.state, State::Live(_)) {
+            slot.queued = true;
+            self.ready.push_back(key);
+        }
+    }
+
+    fn turn(&mut self, key: usize, mut envelope: Envelope) {
+        let running = self.shared.clock.running();
+        let late = envelope.expires.is_some_and(|expires| expires <= running);
+        if late || envelope.claim.as_ref().is_some_and(|claim| !claim.begin()) {
+            return self.refuse(envelope, Refusal::Expired);
+        }
+        let Some(ran) = self.run_guarded(key, &mut envelope, running) else { return };
+        self.measure(&envelope, running);
+        if let Some(slot) = self.slots.get_mut(key) {
+            slot.last_used = running;
+        }
+        match ran {
+            Ran::Read => self.answer_read(key, envelope),
+            Ran::Wrote(written) => self.append(key, envelope, *written),
+            Ran::Stale => self.shared.metrics.command(envelope.kind.name, "stale"),
+            Ran::Refused(refusal) => self.refuse(envelope, refusal),
+            Ran::Broken { reason } => self.broken(key, envelope, Refusal::Failed { reason }),
+        }
+    }
+
+    fn run_guarded(&mut self, key: usize, envelope: &mut Envelope, running: Duration) -> Option<Ran> {
+        let slot = self.slots.get_mut(key)?;
+        let State::Live(resident) = &mut slot.state else { return None };
+        let generation = self.generation.as_ref()?;
+        let exec = Exec {
+            id: &slot.id,
+            kind: &slot.kind,
+            journal: generation.journal.as_ref(),
+            history: self.shared.history(),
+            now: self.shared.clock.now(),
+            running,
+            seed: self.shared.next_seed(),
+            command_id: envelope.command_id,
+            traceparent: envelope.traceparent.take(),
+        };
+        let invoke = &mut envelope.invoke;
+        let guarded = catch_unwind(AssertUnwindSafe(|| invoke.run(resident.as_mut(), &exec)));
+        Some(guarded.unwrap_or_else(|_| Ran::Broken {
+            reason: "encoding or decoding a value of the command panicked".to_owned(),
+        }))
+    }
+
+    fn measure(&self, envelope: &Envelope, started: Duration) {
+        let took = self.shared.clock.running().saturating_sub(started);
+        self.shared.metrics.handled(envelope.kind.name, took);
+        if took > self.shared.config.slow_handler {
+            tracing::warn!(
+                actor = %envelope.actor, command = envelope.invoke.name(),
+                duration_ms = took.as_millis(), "slow handler: it holds up all actors of its worker"
+            );
+        }
+    }
+
+    pub(super) fn refuse(&mut self, envelope: Envelope, refusal: Refusal) {
+        self.shared.metrics.command(envelope.kind.name, refusal.label());
+        envelope.refuse(refusal);
+    }
+
+    /// Lets an answer out once everything it may rest on is durable.
+    fn answer_read(&mut self, key: usize, envelope: Envelope) {
+        let outcome = if envelope.invoke.rejected() { "rejected" } else { "ok" };
+        self.shared.metrics.command(envelope.kind.name, outcome);
+        let ticket = self.slots.get(key).map_or(0, |slot| slot.last_ticket);
+        if envelope.dirty || ticket <= self.durable {
+            envelope.invoke.finish();
+        } else if ticket == self.open.ticket {
+            self.open.answers.push(envelope.invoke);
+        } else {
+            let holder = self.in_flight.iter_mut().find(|batch| batch.ticket == ticket);
+            match holder {
+                Some(batch) => batch.answers.push(envelope.invoke),
+                None => envelope.invoke.refuse(Refusal::OutcomeUnknown),
+            }
+        }
+    }
+
+    /// Puts an entry into the open batch, with all that waits for it.
+    fn append(&mut self, key: usize, envelope: Envelope, written: Written) {
+        let Written { entry, changes, stop } = written;
+        let limit = self.shared.config.entry_bytes;
+        let made = row_changes(&envelope.actor, envelope.kind.name, entry.actor, &changes)
+            .map_err(|error| Refusal::Failed { reason: error.to_string() })
+            .and_then(|rows| {
+                Append::new(&entry, rows)
+                    .map_err(|error| Refusal::Failed { reason: error.to_string() })
+            });
+        let append = match made {
+            Ok(append) if append.bytes() <= limit => append,
+            Ok(append) => {
+                let refusal = Refusal::TooLarge { bytes: append.bytes(), limit };
+                return self.broken(key, envelope, refusal);
+            }
+            Err(refusal) => return self.broken(key, envelope, refusal),
+        };
+        let outcome = if envelope.invoke.rejected() { "rejected" } else { "ok" };
+        self.shared.metrics.command(envelope.kind.name, outcome);
+        self.shared.metrics.events(envelope.kind.name, entry.events.len());
+        self.undurable_bytes += append.bytes();
+        self.open.bytes += append.bytes();
+        self.open.appends.push(append);
+        self.open.slots.push(key);
+        for change in changes {
+            self.open.consequences.push(Consequence {
+                actor: envelope.actor.clone(),
+                kind: Arc::clone(&envelope.kind),
+                number: entry.actor,
+                change,
+            });
+        }
+        let internal = envelope.internal.is_some();
+        self.open.answers.push(envelope.invoke);
+        let ticket = self.open.ticket;
+        if let Some(slot) = self.slots.get_mut(key) {
+            slot.last_ticket = ticket;
+            slot.unsaved_entries += 1;
+            slot.stop = stop;
+            if internal {
+                slot.failures = 0;
+            }
+        }
+        self.snapshot_if_due(key);
+    }
+
+    /// The state must not be used again: nothing of this command is kept, and the actor is rebuilt once
+    /// none of its commits is in flight.
+    fn broken(&mut self, key: usize, envelope: Envelope, refusal: Refusal) {
+        let reason = match &refusal {
+            Refusal::Failed { reason } => reason.clone(),
+            other => other.label().to_owned(),
+        };
+        tracing::error!(actor = %envelope.actor, command = envelope.invoke.name(), reason, "command failed; the actor is rebuilt from the journal");
+        let internal = envelope.internal.clone();
+        self.refuse(envelope, refusal);
+        let Some(slot) = self.slots.get_mut(key) else { return };
+        slot.state = State::Broken;
+        if let Some(internal) = internal {
+            slot.failures += 1;
+            if slot.failures >= FAILURES {
+                let reason = format!("{reason} ({FAILURES} times in a row)");
+                return self.set_aside(key, Quarantine { reason, seq: 0 });
+            }
+            let wait = Duration::from_millis(100) * 2_u32.saturating_pow(slot.failures.min(16));
+            self.bring_again(internal, wait);
+        }
+        self.rebuild_if_settled(key);
+    }
+
+    /// Work of the runtime's own comes again later; callers decide for themselves.
+    pub(super) fn bring_again(&mut self, internal: Internal, wait: Duration) {
+        let running = self.shared.clock.running();
+        match internal {
+            Internal::Timer(timer) => self.timers.again(timer, running, wait),
+            Internal::Answer(answer) => self.deferred.push((running + wait, answer)),
+            Internal::Step => {}
+        }
+    }
+
+    /// Sets an actor aside: everything in its mailbox is told so.
+    pub(super) fn set_aside(&mut self, key: usize, quarantine: Quarantine) {
+        let Some(slot) = self.slots.get_mut(key) else { return };
+        tracing::error!(actor = %slot.id, reason = quarantine.reason, seq = quarantine.seq, "actor set aside in quarantine");
+        self.shared.metrics.quarantined(slot.kind.name);
+        slot.state = State::Quarantined(quarantine.clone());
+        let waiting = std::mem::take(&mut slot.mailbox);
+        for envelope in waiting {
+            let Quarantine { reason, seq } = quarantine.clone();
+            self.refuse(envelope, Refusal::Quarantined { reason, seq });
+        }
+    }
+
+    fn snapshot_if_due(&mut self, key: usize) {
+        let every = self.shared.config.snapshot_every;
+        let due = self.slots.get(key).is_some_and(|slot| every > 0 && slot.unsaved_entries >= every);
+        if due && let Some(taken) = self.take_snapshot(key) {
+            self.open.snapshots.push(taken);
+        }
+    }
+
+    /// Encodes the actor as it is now. A state that cannot be encoded costs replay time, no data.
+    pub(super) fn take_snapshot(&mut self, key: usize) -> Option<Taken> {
+        let (now, running) = (self.shared.clock.now(), self.shared.clock.running());
+        let slot = self.slots.get_mut(key)?;
+        let State::Live(resident) = &slot.state else { return None };
+        slot.unsaved_entries = 0;
+        let saved = catch_unwind(AssertUnwindSafe(|| resident.save(now, running)));
+        match saved {
+            Ok(Ok(state)) => taken(resident.as_ref(), state),
+            Ok(Err(error)) => {
+                tracing::warn!(actor = %slot.id, %error, "no snapshot: the state cannot be encoded");
+                self.shared.metrics.snapshot(slot.kind.name, "failed");
+                None
+            }
+            Err(_) => {
+                tracing::warn!(actor = %slot.id, "no snapshot: encoding the state panicked");
+                self.shared.metrics.snapshot(slot.kind.name, "failed");
+                None
+            }
+        }
+    }
+
+    /// Snapshots of actors whose newest entry is durable, before they leave memory.
+    pub(super) fn save_residents(&mut self) {
+        let keys: Vec<usize> = self.slots.iter().map(|(key, _)| key).collect();
+        for key in keys {
+            self.save_settled(key);
+        }
+    }
+
+    pub(super) fn save_settled(&mut self, key: usize) {
+        let worthwhile = (self.shared.config.snapshot_every / 10).max(1);
+        let Some(slot) = self.slots.get(key) else { return };
+        let settled = slot.last_ticket <= self.durable;
+        let commit: Option<CommitIndex> = slot.last_commit;
+        if self.shared.config.snapshot_every == 0 || !settled || slot.unsaved_entries < worthwhile {
+            return;
+        }
+        if let (Some(commit), Some(taken)) = (commit, self.take_snapshot(key)) {
+            self.shared.store_snapshot(taken, commit);
+        }
+    }
+
+    pub(super) fn slot_mut(&mut self, key: usize) -> Option<&mut Slot> {
+        self.slots.get_mut(key)
+    }
+}
+
+fn taken(resident: &dyn Resident, state: Vec<u8>) -> Option<Taken> {
+    let core = resident.core();
+    Some(Taken {
+        actor: core.number?,
+        entry: EntryNumber::new(core.entry)?,
+        events: core.events,
+        kind_version: resident.state_version(),
+        state,
+    })
+}
