@@ -1,1 +1,32 @@
-fn main() {}
+//! The node agent `steadfast`: one TOML file in, a node with its concerns out, and the command line to look
+//! at it and steer it.
+//!
+//! # Layout
+//! * [`config`]: the file and its overrides, checked before anything is touched;
+//! * [`run`]: a node in the foreground: [`kinds`] it knows, [`concerns`] it is given, [`http`] it serves;
+//! * [`cli`]: arguments, output, and the commands that end by themselves, which read and steer through
+//!   [`client`];
+//! * [`problem`]: everything that can go wrong, with exit codes; [`failure`] maps the library's errors to it.
+//!
+//! Only this crate reads the environment, config files and signals.
+
+mod cli;
+mod client;
+mod concerns;
+mod config;
+mod failure;
+mod http;
+mod kinds;
+mod logging;
+mod problem;
+mod report;
+mod run;
+mod signals;
+mod socket;
+mod view;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::main(std::env::args_os().collect()).into()
+}

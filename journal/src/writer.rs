@@ -316,3 +316,6 @@ impl Size {
         self.bytes <= limits.group_bytes && self.appends <= limits.group_appends
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -43,11 +43,19 @@ impl Handle<Add> for Counter {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let dir = std::env::args().nth(1).unwrap_or_else(|| "counter-data".to_owned());
-    let node = Node::open(dir).register::<Counter>(|kind| kind.command::<Add>()).start().await?;
+    let dir = std::env::args()
+        .nth(1)
+        .unwrap_or_else(|| "counter-data".to_owned());
+    let node = Node::open(dir)
+        .register::<Counter>(|kind| kind.command::<Add>())
+        .start()
+        .await?;
     let counter = node.actor::<Counter>("visits");
     let total = counter.ask(Add { amount: 1 }).await?;
-    let again = counter.ask(Add { amount: 1 }).key(format!("visit-{total}")).await?;
+    let again = counter
+        .ask(Add { amount: 1 })
+        .key(format!("visit-{total}"))
+        .await?;
     println!("{total} visits, then {again}; run me again");
     node.shutdown().await?;
     Ok(())

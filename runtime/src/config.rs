@@ -70,13 +70,19 @@ impl Config {
         ];
         for (field, value) in positive {
             if value == 0 {
-                return Err(NodeError::Config { field, reason: "must be at least 1".to_owned() });
+                return Err(NodeError::Config {
+                    field,
+                    reason: "must be at least 1".to_owned(),
+                });
             }
         }
         Ok(())
     }
 
     pub(crate) fn key_limits(&self) -> KeyLimits {
-        KeyLimits { count: self.keys, time: self.key_window }
+        KeyLimits {
+            count: self.keys,
+            time: self.key_window,
+        }
     }
 }

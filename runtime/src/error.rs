@@ -87,6 +87,12 @@ impl<R> From<Refusal> for AskError<R> {
     }
 }
 
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        AskError::<std::convert::Infallible>::from(self.clone()).fmt(f)
+    }
+}
+
 impl Refusal {
     /// A short stable word for metrics.
     pub(crate) const fn label(&self) -> &'static str {

@@ -101,7 +101,13 @@ impl Inspector {
         clock: Arc<dyn Clock>,
         limits: KeyLimits,
     ) -> Self {
-        Self { journal, snapshots, registry, clock, limits }
+        Self {
+            journal,
+            snapshots,
+            registry,
+            clock,
+            limits,
+        }
     }
 
     /// The newest durable commit.
@@ -119,7 +125,9 @@ impl Inspector {
         let mut after: Option<ActorId> = None;
         loop {
             let page = self.journal.actors(after.as_ref(), PAGE)?;
-            let Some(last) = page.last() else { return Ok(all) };
+            let Some(last) = page.last() else {
+                return Ok(all);
+            };
             after = Some(last.id.clone());
             for row in page {
                 if space.is_none_or(|space| row.id.space() == space) {
@@ -132,7 +140,11 @@ impl Inspector {
     fn summary(&self, row: ActorRow) -> Result<ActorSummary, NodeError> {
         let last = self.journal.last_entry(row.number)?;
         let seq = last.map_or(0, |stored| stored.entry.events_after());
-        Ok(ActorSummary { actor: row.id, kind: row.kind, seq })
+        Ok(ActorSummary {
+            actor: row.id,
+            kind: row.kind,
+            seq,
+        })
     }
 
     /// One actor.
@@ -145,7 +157,9 @@ impl Inspector {
     }
 
     fn row(&self, id: &ActorId) -> Result<ActorRow, NodeError> {
-        self.journal.actor(id)?.ok_or_else(|| NodeError::NoActor { id: id.to_string() })
+        self.journal
+            .actor(id)?
+            .ok_or_else(|| NodeError::NoActor { id: id.to_string() })
     }
 
     /// The state of an actor, now or after event `at`.
@@ -155,10 +169,13 @@ impl Inspector {
     /// [`NodeError::NoEvent`] for an `at` that is not there yet, or a store error.
     pub fn state(&self, id: &ActorId, at: Option<u64>) -> Result<StateView, NodeError> {
         let row = self.row(id)?;
-        let kind = self.registry.get(&row.kind).ok_or_else(|| NodeError::UnknownKind {
-            id: id.to_string(),
-            kind: row.kind.clone(),
-        })?;
+        let kind = self
+            .registry
+            .get(&row.kind)
+            .ok_or_else(|| NodeError::UnknownKind {
+                id: id.to_string(),
+                kind: row.kind.clone(),
+            })?;
         let cx = RecoverContext {
             id,
             journal: self.journal.as_ref(),
@@ -175,14 +192,25 @@ impl Inspector {
         })?;
         let seq = recovered.resident.core().events;
         if let Some(at) = at.filter(|at| seq < *at) {
-            return Err(NodeError::NoEvent { id: id.to_string(), seq: at, newest: seq });
+            return Err(NodeError::NoEvent {
+                id: id.to_string(),
+                seq: at,
+                newest: seq,
+            });
         }
-        let state = recovered.resident.to_json().map_err(|error| NodeError::Unrecoverable {
-            id: id.to_string(),
+        let state = recovered
+            .resident
+            .to_json()
+            .map_err(|error| NodeError::Unrecoverable {
+                id: id.to_string(),
+                seq,
+                reason: format!("its state has no JSON form: {error}"),
+            })?;
+        Ok(StateView {
+            actor: id.clone(),
             seq,
-            reason: format!("its state has no JSON form: {error}"),
-        })?;
-        Ok(StateView { actor: id.clone(), seq, state })
+            state,
+        })
     }
 
     /// Up to `limit` events of an actor from `from` on.
@@ -244,7 +272,10 @@ impl Inspector {
         });
         typed.unwrap_or_else(|| {
             rmp_serde::from_slice(&record.data).unwrap_or_else(|error| {
-                Value::String(format!("<{} bytes that do not decode: {error}>", record.data.len()))
+                Value::String(format!(
+                    "<{} bytes that do not decode: {error}>",
+                    record.data.len()
+                ))
             })
         })
     }

@@ -37,7 +37,10 @@ pub(crate) struct Metrics {
     command_duration: PerKind<Histogram>,
     mailbox_rejected: PerKind<Counter>,
     journal_events: PerKind<Counter>,
-    journal_commits: Counter,
+    journal_bytes: Counter,
+    journal_batch_entries: Histogram,
+    journal_append_duration: Histogram,
+    actors: PerKind<Gauge>,
     journal_errors: Family<Operation, Counter>,
     effects: Family<KindOutcome, Counter>,
     snapshots: Family<KindOutcome, Counter>,
@@ -57,13 +60,20 @@ impl Metrics {
         started.set(start_time_us / 1_000_000);
         let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("build", "What is running", build);
-        registry.register("start_time_seconds", "When the node started, Unix time", started);
+        registry.register(
+            "start_time_seconds",
+            "When the node started, Unix time",
+            started,
+        );
         let mut metrics = Self {
             commands: Family::default(),
             command_duration: Family::new_with_constructor(seconds),
             mailbox_rejected: Family::default(),
             journal_events: Family::default(),
-            journal_commits: Counter::default(),
+            journal_bytes: Counter::default(),
+            journal_batch_entries: Histogram::new(exponential_buckets(1.0, 4.0, 8)),
+            journal_append_duration: seconds(),
+            actors: Family::default(),
             journal_errors: Family::default(),
             effects: Family::default(),
             snapshots: Family::default(),
@@ -78,7 +88,11 @@ impl Metrics {
 
     fn register(&mut self) {
         let registry = &mut self.registry;
-        registry.register("commands", "Commands by how they ended", self.commands.clone());
+        registry.register(
+            "commands",
+            "Commands by how they ended",
+            self.commands.clone(),
+        );
         registry.register_with_unit(
             "command_duration",
             "Time in the handler",
@@ -90,23 +104,56 @@ impl Metrics {
             "Commands refused because the mailbox was full",
             self.mailbox_rejected.clone(),
         );
-        registry.register("journal_events", "Events handed to the journal", self.journal_events.clone());
         registry.register(
-            "journal_commits",
-            "Batches of workers that became durable",
-            self.journal_commits.clone(),
+            "journal_events",
+            "Events handed to the journal",
+            self.journal_events.clone(),
         );
-        registry.register("journal_errors", "Failures of the journal", self.journal_errors.clone());
+        registry.register_with_unit(
+            "journal",
+            "Bytes of entries and rows that became durable",
+            Unit::Bytes,
+            self.journal_bytes.clone(),
+        );
+        registry.register(
+            "journal_batch_entries",
+            "Entries in one worker's batch",
+            self.journal_batch_entries.clone(),
+        );
+        registry.register_with_unit(
+            "journal_append_duration",
+            "Time from handing a batch to the journal until it is durable",
+            Unit::Seconds,
+            self.journal_append_duration.clone(),
+        );
+        registry.register("actors", "Actors in memory", self.actors.clone());
+        registry.register(
+            "journal_errors",
+            "Failures of the journal",
+            self.journal_errors.clone(),
+        );
         registry.register("effects", "Effects by how they ended", self.effects.clone());
-        registry.register("snapshots", "Snapshots by what became of them", self.snapshots.clone());
-        registry.register("replay_events", "Events applied in recoveries", self.replay_events.clone());
+        registry.register(
+            "snapshots",
+            "Snapshots by what became of them",
+            self.snapshots.clone(),
+        );
+        registry.register(
+            "replay_events",
+            "Events applied in recoveries",
+            self.replay_events.clone(),
+        );
         registry.register_with_unit(
             "replay_duration",
             "Time to recover one actor",
             Unit::Seconds,
             self.replay_duration.clone(),
         );
-        registry.register("quarantined", "Actors that are set aside", self.quarantined.clone());
+        registry.register(
+            "quarantined",
+            "Actors that are set aside",
+            self.quarantined.clone(),
+        );
     }
 
     /// The text that Prometheus scrapes (OpenMetrics 1.0).
@@ -122,11 +169,15 @@ impl Metrics {
     }
 
     pub(crate) fn command(&self, kind: &str, outcome: &str) {
-        self.commands.get_or_create(&kind_outcome(kind, outcome)).inc();
+        self.commands
+            .get_or_create(&kind_outcome(kind, outcome))
+            .inc();
     }
 
     pub(crate) fn handled(&self, kind: &str, took: Duration) {
-        self.command_duration.get_or_create(&label(kind)).observe(took.as_secs_f64());
+        self.command_duration
+            .get_or_create(&label(kind))
+            .observe(took.as_secs_f64());
     }
 
     pub(crate) fn mailbox_rejected(&self, kind: &str) {
@@ -134,28 +185,52 @@ impl Metrics {
     }
 
     pub(crate) fn events(&self, kind: &str, count: usize) {
-        self.journal_events.get_or_create(&label(kind)).inc_by(count as u64);
+        self.journal_events
+            .get_or_create(&label(kind))
+            .inc_by(count as u64);
     }
 
-    pub(crate) fn committed(&self) {
-        self.journal_commits.inc();
+    /// A worker's batch became durable `took` after it was handed over.
+    pub(crate) fn committed(&self, entries: usize, bytes: usize, took: Duration) {
+        self.journal_bytes.inc_by(bytes as u64);
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a batch holds far fewer than 2^52 entries"
+        )]
+        self.journal_batch_entries.observe(entries as f64);
+        self.journal_append_duration.observe(took.as_secs_f64());
+    }
+
+    /// An actor came into memory, or left it.
+    pub(crate) fn resident(&self, kind: &str, change: i64) {
+        self.actors.get_or_create(&label(kind)).inc_by(change);
     }
 
     pub(crate) fn journal_error(&self, op: &str) {
-        self.journal_errors.get_or_create(&Operation { op: op.to_owned() }).inc();
+        self.journal_errors
+            .get_or_create(&Operation { op: op.to_owned() })
+            .inc();
     }
 
     pub(crate) fn effect(&self, kind: &str, outcome: &str) {
-        self.effects.get_or_create(&kind_outcome(kind, outcome)).inc();
+        self.effects
+            .get_or_create(&kind_outcome(kind, outcome))
+            .inc();
     }
 
     pub(crate) fn snapshot(&self, kind: &str, outcome: &str) {
-        self.snapshots.get_or_create(&kind_outcome(kind, outcome)).inc();
+        self.snapshots
+            .get_or_create(&kind_outcome(kind, outcome))
+            .inc();
     }
 
     pub(crate) fn replayed(&self, kind: &str, events: u64, took: Duration) {
-        self.replay_events.get_or_create(&label(kind)).inc_by(events);
-        self.replay_duration.get_or_create(&label(kind)).observe(took.as_secs_f64());
+        self.replay_events
+            .get_or_create(&label(kind))
+            .inc_by(events);
+        self.replay_duration
+            .get_or_create(&label(kind))
+            .observe(took.as_secs_f64());
     }
 
     pub(crate) fn quarantined(&self, kind: &str) {
@@ -164,9 +239,14 @@ impl Metrics {
 }
 
 fn label(kind: &str) -> Kind {
-    Kind { kind: kind.to_owned() }
+    Kind {
+        kind: kind.to_owned(),
+    }
 }
 
 fn kind_outcome(kind: &str, outcome: &str) -> KindOutcome {
-    KindOutcome { kind: kind.to_owned(), outcome: outcome.to_owned() }
+    KindOutcome {
+        kind: kind.to_owned(),
+        outcome: outcome.to_owned(),
+    }
 }

@@ -13,7 +13,9 @@ pub(crate) struct Resources {
 
 impl fmt::Debug for Resources {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Resources").field("count", &self.by_type.len()).finish()
+        f.debug_struct("Resources")
+            .field("count", &self.by_type.len())
+            .finish()
     }
 }
 
@@ -23,6 +25,8 @@ impl Resources {
     }
 
     pub(crate) fn get<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
-        Arc::clone(self.by_type.get(&TypeId::of::<T>())?).downcast().ok()
+        Arc::clone(self.by_type.get(&TypeId::of::<T>())?)
+            .downcast()
+            .ok()
     }
 }

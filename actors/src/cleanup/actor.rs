@@ -1,6 +1,6 @@
 //! The actor: how a run goes from effect to effect, and the fold that makes its totals.
 
-use steadfast::{Done, Handle, Live, Never, Outcome};
+use steadfast::{Done, Handle, KindBuilder, Live, Never, NodeBuilder, Outcome};
 use tracing::{debug, info};
 
 use super::config::CleanupConfig;
@@ -11,7 +11,7 @@ use super::event::{
 };
 use super::plan::{Count, Cursor, PlannedFile};
 use super::work::{Next, Report, Work};
-use crate::concern::{Concern, Configured, Kind, Run, RunId, RunOutcome, finish};
+use crate::concern::{self, Concern, Configured, Kind, Run, RunId, RunOutcome, finish};
 
 /// Most files of one batch: one effect, one event.
 const BATCH_FILES: usize = 256;
@@ -23,6 +23,12 @@ pub type Cleanup = Concern<CleanupKind>;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CleanupKind {}
 
+/// Adds cleanups to a node.
+#[must_use]
+pub fn register(node: NodeBuilder) -> NodeBuilder {
+    concern::register::<CleanupKind>(node)
+}
+
 impl Kind for CleanupKind {
     const NAME: &'static str = "cleanup";
     type Config = CleanupConfig;
@@ -30,6 +36,10 @@ impl Kind for CleanupKind {
     type Totals = Count;
     type Work = Work;
     type Report = Report;
+
+    fn effects(kind: KindBuilder<Cleanup>) -> KindBuilder<Cleanup> {
+        kind.effect::<Scan>().effect::<Sweep>()
+    }
 
     fn apply(cleanup: &mut Cleanup, event: &CleanupEvent) {
         match event {

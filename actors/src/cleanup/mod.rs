@@ -36,10 +36,12 @@ mod remove;
 mod select;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 mod walk;
 mod work;
 
-pub use actor::{Cleanup, CleanupKind};
+pub use actor::{Cleanup, CleanupKind, register};
 pub use config::{CleanupConfig, Limits};
 pub use effect::{Page, PageEnd, Scan, Sweep, Verdict};
 pub use event::{

@@ -9,6 +9,9 @@ use super::event::{Planned, Removed, Scanned, SkipReason, Skipped};
 use super::plan::{Count, Cursor, PlannedFile, Problems, Root};
 use crate::concern::RunOutcome;
 
+#[cfg(test)]
+mod tests;
+
 /// How far the current run is. It holds at most one page of files.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Work {

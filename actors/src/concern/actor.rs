@@ -4,11 +4,11 @@ use std::fmt;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use steadfast::{ActorId, Event, Live, StatefulActor, Timestamp};
+use steadfast::{ActorId, Event, KindBuilder, Live, NodeBuilder, StatefulActor, Timestamp};
 
 use super::{
-    ConcernStatus, Configured, Finished, Paused, Resumed, Run, Schedule, Settings, Started,
-    TickMissed, TickSkipped,
+    ConcernStatus, Configure, Configured, Describe, Finished, Pause, Paused, Resume, Resumed, Run,
+    Schedule, Settings, Started, Tick, TickMissed, TickSkipped, Trigger,
 };
 
 /// What one kind of concern adds to the shell.
@@ -38,6 +38,9 @@ pub trait Kind: fmt::Debug + Sized + 'static {
     /// What a finished run has done.
     type Report: Serialize + DeserializeOwned + fmt::Debug + Send + 'static;
 
+    /// Registers the effects that its runs are made of.
+    fn effects(kind: KindBuilder<Concern<Self>>) -> KindBuilder<Concern<Self>>;
+
     /// Takes one event into the state; the shell's events go to the methods of [`Concern`].
     fn apply(concern: &mut Concern<Self>, event: &Self::Event);
 
@@ -61,6 +64,21 @@ pub struct Concern<K: Kind> {
     pub(crate) totals: K::Totals,
     // Invariant: `Some` exactly while `current` is.
     pub(crate) work: Option<K::Work>,
+}
+
+/// Adds concerns of kind `K` to a node: the shell's commands, and the kind's effects.
+#[must_use]
+pub fn register<K: Kind>(node: NodeBuilder) -> NodeBuilder {
+    node.register::<Concern<K>>(|kind| {
+        let kind = kind
+            .command::<Configure<K::Config>>()
+            .command::<Trigger>()
+            .command::<Pause>()
+            .command::<Resume>()
+            .command::<Tick>()
+            .command::<Describe>();
+        K::effects(kind)
+    })
 }
 
 impl<K: Kind> StatefulActor for Concern<K> {

@@ -16,8 +16,10 @@ mod event;
 mod run;
 mod schedule;
 mod settings;
+#[cfg(test)]
+mod tests;
 
-pub use actor::{Concern, Kind};
+pub use actor::{Concern, Kind, register};
 pub use command::{
     ConcernStatus, ConcernView, Configure, ConfigureReply, Describe, Pause, Resume, Tick, Trigger,
     TriggerRejection, Triggered,

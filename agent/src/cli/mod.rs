@@ -13,7 +13,9 @@ use std::ffi::OsString;
 use clap::{CommandFactory, Parser};
 
 use args::{Cli, Command, Global};
-pub(crate) use output::{Output, colors, warn};
+pub(crate) use check::load;
+pub(crate) use output::Output;
+use output::warn;
 
 use crate::problem::{Code, Exit, Problem};
 use crate::{logging, run};

@@ -101,7 +101,7 @@ fn written(result: io::Result<()>) -> Result<(), Problem> {
 }
 
 /// Whether words on stderr may have colours: <https://no-color.org>, <https://bixense.com/clicolors>.
-pub(crate) fn colors(refused: bool) -> bool {
+fn colors(refused: bool) -> bool {
     let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     if refused || set("NO_COLOR") {
         return false;

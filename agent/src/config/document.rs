@@ -44,22 +44,13 @@ pub(super) struct Entry {
     pub(super) node: Node,
 }
 
-/// Parses a file. Each line's first syntax error is reported; those after it mostly follow from it.
+/// Parses a file.
 pub(super) fn parse(text: &str, report: &mut Report) -> Node {
     let (table, errors) = DeTable::parse_recoverable(text);
-    let mut last_line = None;
-    for error in errors {
-        let span = error.span().unwrap_or_default();
-        let line = text
-            .as_bytes()
-            .iter()
-            .take(span.start)
-            .filter(|byte| **byte == b'\n')
-            .count();
-        if last_line.replace(line) != Some(line) {
-            report.add(Problem::new("", Place::Bytes(span), error.message()));
-        }
-    }
+    let errors = errors
+        .iter()
+        .map(|error| (error.span().unwrap_or_default(), error.message()));
+    report_syntax(text, errors.collect(), report);
     let mut builder = Builder {
         variable: None,
         report,
@@ -70,6 +61,22 @@ pub(super) fn parse(text: &str, report: &mut Report) -> Node {
         place: Place::Bytes(0..0),
         value,
         raw: None,
+    }
+}
+
+/// Each line's first error is reported; those after it mostly follow from it.
+fn report_syntax(text: &str, mut errors: Vec<(Range<usize>, &str)>, report: &mut Report) {
+    errors.sort_by_key(|(span, _)| span.start);
+    // Where the line ends that was reported last.
+    let mut line_end = None;
+    for (span, message) in errors {
+        if report.is_full() || line_end.is_some_and(|end| span.start <= end) {
+            continue;
+        }
+        let rest = text.as_bytes().get(span.start..).unwrap_or_default();
+        let rest_of_line = rest.iter().take_while(|byte| **byte != b'\n').count();
+        line_end = Some(span.start.saturating_add(rest_of_line));
+        report.add(Problem::new("", Place::Bytes(span), message));
     }
 }
 
@@ -230,7 +237,11 @@ impl Node {
 
     /// What it holds; nothing where it is no array.
     pub(super) fn items(&self) -> &[Self] {
-        if let Value::Array(items) = &self.value { items } else { &[] }
+        if let Value::Array(items) = &self.value {
+            items
+        } else {
+            &[]
+        }
     }
 
     /// Removes what is below this node and has this key. Whether there was such.

@@ -69,7 +69,6 @@ pub(crate) fn load(
             &name,
             "",
             vec![Problem::new("", Place::File, message).hint(hint)],
-            false,
         )
     };
     let bytes = read_file(path).map_err(|error| {
@@ -106,10 +105,7 @@ pub(crate) fn parse(
     let config = check(directory, text, variables, &mut report);
     match config {
         Some(config) if report.is_empty() => Ok(config),
-        _ => {
-            let (problems, more) = report.into_parts();
-            Err(Problems::new(file, text, problems, more))
-        }
+        _ => Err(Problems::new(file, text, report.into_problems())),
     }
 }
 
@@ -243,5 +239,5 @@ fn not_utf8(name: &str, error: &std::string::FromUtf8Error) -> Problems {
     let at = error.utf8_error().valid_up_to();
     let place = Place::Bytes(at..at.saturating_add(1));
     let problem = Problem::new("", place, "this is not UTF-8").hint("save the file as UTF-8");
-    Problems::new(name, &text, vec![problem], false)
+    Problems::new(name, &text, vec![problem])
 }

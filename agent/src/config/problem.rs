@@ -77,18 +77,15 @@ pub(crate) struct Problems {
     file: String,
     text: String,
     list: Vec<Problem>,
-    /// Whether reading ended early because there were too many.
-    more: bool,
 }
 
 impl Problems {
-    pub(super) fn new(file: &str, text: &str, mut list: Vec<Problem>, more: bool) -> Self {
+    pub(super) fn new(file: &str, text: &str, mut list: Vec<Problem>) -> Self {
         list.sort_by(|a, b| a.position().cmp(&b.position()));
         Self {
             file: file.to_owned(),
             text: text.to_owned(),
             list,
-            more,
         }
     }
 
@@ -104,8 +101,8 @@ impl Problems {
             .iter()
             .map(|one| self.show(&renderer, one))
             .collect();
-        if self.more {
-            parts.push("there are more problems: fix these first".to_owned());
+        if self.list.len() >= super::report::MOST {
+            parts.push("there may be more problems: fix these first".to_owned());
         }
         parts.join("\n\n")
     }

@@ -25,7 +25,10 @@ pub(super) fn read<T: DeserializeOwned>(node: &mut Node, report: &mut Report) ->
         };
         let may_go_on = node.cut(refusal.key());
         if !report.has_refused(refusal.key()) {
-            refusal.meant().into_iter().for_each(|key| report.excuse(key));
+            refusal
+                .meant()
+                .into_iter()
+                .for_each(|key| report.excuse(key));
             report.add(refusal.into_problem());
         }
         if !may_go_on {

@@ -78,7 +78,9 @@ impl Refusal {
 
     /// The key that was probably meant by an unknown one.
     pub(super) fn meant(&self) -> Option<String> {
-        let Fault::UnknownKey { name, valid } = &self.fault else { return None };
+        let Fault::UnknownKey { name, valid } = &self.fault else {
+            return None;
+        };
         suggest::nearest(name, valid).map(|near| join(&self.table, near))
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::problem::Problem;
 
 /// Most problems of one report; who has more fixes these first.
-const MOST: usize = 50;
+pub(super) const MOST: usize = 50;
 
 /// The problems so far.
 #[derive(Debug, Default)]
@@ -13,16 +13,13 @@ pub(super) struct Report {
     problems: Vec<Problem>,
     /// Keys already complained about. What follows from their absence is not a problem of its own.
     refused: BTreeSet<String>,
-    more: bool,
 }
 
 impl Report {
     /// Adds a problem; its key counts as refused from now on.
     pub(super) fn add(&mut self, problem: Problem) {
         self.refused.insert(problem.key.clone());
-        if self.is_full() {
-            self.more = true;
-        } else {
+        if !self.is_full() {
             self.problems.push(problem);
         }
     }
@@ -51,8 +48,8 @@ impl Report {
         self.problems.is_empty()
     }
 
-    /// The problems, and whether there were more.
-    pub(super) fn into_parts(self) -> (Vec<Problem>, bool) {
-        (self.problems, self.more)
+    /// The problems. Where there are [`MOST`] there may be more.
+    pub(super) fn into_problems(self) -> Vec<Problem> {
+        self.problems
     }
 }

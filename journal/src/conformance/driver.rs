@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, channel};
 use serde_bytes::ByteBuf;
 
 use crate::entry::{Birth, CommandStamp, Entry, EventRecord};
-use crate::error::CommitError;
+use crate::error::{CommitError, Error};
 use crate::ids::{ActorId, ActorNumber, CommitIndex, EntryNumber};
 use crate::journal::{Append, Journal, JournalReader, RowChange, Storage, Submission, Table};
 
@@ -16,6 +16,15 @@ pub struct Driver {
     storage: Box<dyn Storage>,
     journal: Option<Arc<dyn Journal>>,
     actors: BTreeMap<String, (ActorNumber, Vec<Entry>)>,
+}
+
+/// Stands in where there is no storage.
+struct Nowhere;
+
+impl Storage for Nowhere {
+    fn open(&self) -> Result<Arc<dyn Journal>, Error> {
+        Err(Error::Closed)
+    }
 }
 
 /// The outcome of a submission, once it is known.
@@ -56,6 +65,23 @@ impl Driver {
     /// Drops the journal without closing it, and opens the next generation.
     pub fn drop_and_reopen(&mut self) {
         self.open_again();
+    }
+
+    /// Lets go of the storage as a crash would, and keeps only what was written.
+    #[must_use]
+    pub fn leave(mut self) -> Self {
+        self.journal = None;
+        self.storage = Box::new(Nowhere);
+        self
+    }
+
+    /// Goes on with a storage that holds what was written.
+    #[must_use]
+    pub fn resume(mut self, storage: Box<dyn Storage>) -> Self {
+        self.journal = None;
+        self.storage = storage;
+        self.open_again();
+        self
     }
 
     fn open_again(&mut self) {

@@ -7,7 +7,7 @@ use proptest::test_runner::{Config, TestRunner};
 
 use super::Fresh;
 use super::driver::{Driver, row};
-use crate::journal::{Append, JournalReader, Row, Table};
+use crate::journal::{Append, Row, Table};
 
 /// One thing that happens.
 #[derive(Debug, Clone)]

@@ -5,7 +5,7 @@ use super::driver::{Driver, id, row};
 use crate::entry::{Entry, StoredEntry};
 use crate::error::Error;
 use crate::ids::{ActorNumber, CommitIndex, EntryNumber, HistoryId, SequenceNumber};
-use crate::journal::{Append, JournalReader, Table};
+use crate::journal::{Append, Table};
 
 fn numbers(entries: impl Iterator<Item = Result<StoredEntry, Error>>) -> Vec<u64> {
     entries

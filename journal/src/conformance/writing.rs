@@ -9,7 +9,7 @@ use super::Fresh;
 use super::driver::{Driver, Outcome, row, sample, start};
 use crate::error::{CommitError, Error};
 use crate::ids::{ActorNumber, CommitIndex, EntryNumber, Epoch};
-use crate::journal::{Append, JournalReader, Submission, Table};
+use crate::journal::{Append, Submission, Table};
 
 fn append(driver: &mut Driver, name: &str, events: usize) -> Append {
     Append::new(&driver.entry(name, events), Vec::new()).expect("it encodes")
@@ -194,7 +194,9 @@ pub(super) fn large_entries(fresh: Fresh<'_>) {
         let append = Append::new(&entry, Vec::new()).expect("it encodes");
         outcomes.push(driver.start(vec![append]));
     }
-    outcomes.iter().for_each(|outcome| drop(wait(outcome)));
+    for outcome in &outcomes {
+        wait(outcome);
+    }
     driver.check();
     driver.reopen();
     driver.check();
@@ -315,6 +317,8 @@ pub(super) fn dropping(fresh: Fresh<'_>) {
         })
         .collect();
     driver.drop_and_reopen();
-    outcomes.iter().for_each(|outcome| drop(wait(outcome)));
+    for outcome in &outcomes {
+        wait(outcome);
+    }
     driver.check();
 }

@@ -48,7 +48,7 @@ pub(super) fn open(dir: &Path, options: &RocksOptions, lease: Lease) -> Result<G
         }
         (Found::Whole(mark, slot), false) => {
             if mark.reached.is_some() {
-                return Err(refusal.gone(&mark));
+                return Err(refusal.gone("is gone", &mark, &refusal.logs()));
             }
             (
                 create(&paths, options, lease, mark.history)?,
@@ -163,7 +163,7 @@ fn examine(
     check_format(&paths.dir, &database)?;
     let Some(past) = load_past(&database)? else {
         return match mark.reached {
-            Some(_) => Err(refusal.gone(mark)),
+            Some(_) => Err(refusal.gone("is empty", mark, logs)),
             None => Ok(Sound {
                 database: Arc::new(database),
                 past: Past::beginning(mark.history),
@@ -286,16 +286,16 @@ impl Refusal<'_> {
         Error::BadMark { path, report }
     }
 
-    /// The mark names a commit, but there is no journal at all.
-    fn gone(&self, mark: &Mark) -> Error {
+    /// The mark names a commit, but there is none in the journal, which `is` something else.
+    fn gone(&self, is: &str, mark: &Mark, logs: &str) -> Error {
         let what = match mark.reached {
             Some(at) => format!(
-                "the journal is gone, but commit {} was acknowledged",
+                "the journal {is}, but commit {} was acknowledged",
                 at.commit
             ),
-            None => "the journal is gone".to_owned(),
+            None => format!("the journal {is}"),
         };
-        self.behind(&what, mark, None, &self.logs())
+        self.behind(&what, mark, None, logs)
     }
 
     fn behind(&self, what: &str, mark: &Mark, head: Option<&Head>, logs: &str) -> Error {

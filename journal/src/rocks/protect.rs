@@ -1,8 +1,9 @@
 //! Sets the files of a journal aside while it is opened, so that a refusal changes nothing.
 //!
 //! A file of its own because opening a database replays its log and deletes it: what was in doubt
-//! would be gone. Hard links cost nothing and keep every file as it was; `RocksDB` never writes into a
-//! file that an earlier process wrote.
+//! would be gone. Hard links cost nothing and keep every file, because `RocksDB` never changes the
+//! content of a file that an earlier process wrote: it writes new ones and removes old names. (It does
+//! cut the space reserved behind the end of the newest log, which changes that file's time only.)
 //!
 //! Invariants:
 //! * `journal.opening` is complete whenever it has that name: it gets it by one rename.

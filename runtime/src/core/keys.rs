@@ -42,7 +42,11 @@ pub(crate) struct SavedKeys(Vec<(String, u128, ByteBuf, Duration)>);
 
 impl KeyWindow {
     pub(crate) fn new(limits: KeyLimits) -> Self {
-        Self { limits, by_key: HashMap::new(), order: VecDeque::new() }
+        Self {
+            limits,
+            by_key: HashMap::new(),
+            order: VecDeque::new(),
+        }
     }
 
     pub(crate) fn get(&self, key: &str, running: Duration) -> Option<&Remembered> {
@@ -51,12 +55,21 @@ impl KeyWindow {
 
     pub(crate) fn remember(&mut self, stamp: &KeyStamp, running: Duration, age: Duration) {
         let remaining = self.limits.time.saturating_sub(age.min(LONGEST_AGEING));
-        self.insert(stamp.key.clone(), stamp.fingerprint, stamp.reply.clone(), running + remaining);
+        self.insert(
+            stamp.key.clone(),
+            stamp.fingerprint,
+            stamp.reply.clone(),
+            running + remaining,
+        );
         self.forget(running);
     }
 
     fn insert(&mut self, key: String, fingerprint: u128, reply: ByteBuf, expires: Duration) {
-        let kept = Remembered { fingerprint, reply, expires };
+        let kept = Remembered {
+            fingerprint,
+            reply,
+            expires,
+        };
         if self.by_key.insert(key.clone(), kept).is_some() {
             self.order.retain(|other| *other != key);
         }
@@ -66,7 +79,10 @@ impl KeyWindow {
     /// Drops what is too old or too much, oldest first.
     fn forget(&mut self, running: Duration) {
         while let Some(oldest) = self.order.front() {
-            let expired = self.by_key.get(oldest).is_none_or(|kept| kept.expires <= running);
+            let expired = self
+                .by_key
+                .get(oldest)
+                .is_none_or(|kept| kept.expires <= running);
             if !expired && self.order.len() <= self.limits.count {
                 return;
             }
@@ -87,7 +103,12 @@ impl KeyWindow {
     pub(crate) fn restore(&mut self, saved: SavedKeys, running: Duration, age: Duration) {
         let age = age.min(LONGEST_AGEING);
         for (key, fingerprint, reply, remaining) in saved.0 {
-            self.insert(key, fingerprint, reply, running + remaining.saturating_sub(age));
+            self.insert(
+                key,
+                fingerprint,
+                reply,
+                running + remaining.saturating_sub(age),
+            );
         }
         self.forget(running);
     }

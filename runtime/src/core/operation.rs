@@ -40,13 +40,27 @@ pub(crate) enum Operation {
     /// Forgets the timer `name`.
     CancelTimer { name: String },
     /// This entry is what the timer led to. A repeating timer is due again at `next`.
-    FireTimer { name: String, id: TimerId, next: Option<Timestamp> },
+    FireTimer {
+        name: String,
+        id: TimerId,
+        next: Option<Timestamp>,
+    },
     /// Wants an effect done. Its key is this operation's place.
-    RequestEffect { name: String, body: ByteBuf, retry: RetryPolicy, after_crash: AfterCrash },
+    RequestEffect {
+        name: String,
+        body: ByteBuf,
+        retry: RetryPolicy,
+        after_crash: AfterCrash,
+    },
     /// An attempt is about to run.
     StartEffect { key: EffectKey, attempt: u32 },
     /// An attempt failed; the next one is due.
-    RetryEffect { key: EffectKey, attempt: u32, due: Timestamp, error: String },
+    RetryEffect {
+        key: EffectKey,
+        attempt: u32,
+        due: Timestamp,
+        error: String,
+    },
     /// This entry is what the effect's outcome led to.
     AnswerEffect { key: EffectKey },
 }
@@ -74,7 +88,10 @@ impl Staged {
 
     /// Just this operation.
     pub(crate) fn only(operation: Operation) -> Self {
-        Self { operations: vec![operation], ..Self::default() }
+        Self {
+            operations: vec![operation],
+            ..Self::default()
+        }
     }
 
     /// The place that the next operation will have.

@@ -100,14 +100,21 @@ impl Core {
         self.number = Some(entry.actor);
         self.entry = entry.number.get();
         self.events = entry.events_after();
-        if let Some(key) = entry.command.as_ref().and_then(|command| command.key.as_ref()) {
+        if let Some(key) = entry
+            .command
+            .as_ref()
+            .and_then(|command| command.key.as_ref())
+        {
             self.keys.remember(key, running, age);
         }
         let mut changes = Vec::new();
         let cause = (!entry.events.is_empty()).then_some(self.events);
         let time = Timestamp::from_micros(entry.time_us);
         for (index, operation) in (0_u32..).zip(operations) {
-            let key = EffectKey { entry: self.entry, index };
+            let key = EffectKey {
+                entry: self.entry,
+                index,
+            };
             self.take_operation(operation, key, time, cause, &mut changes);
         }
         changes
@@ -122,7 +129,15 @@ impl Core {
         changes: &mut Vec<Change>,
     ) {
         match operation {
-            Operation::SetTimer { name, id, set_at, delay, period, command, body } => {
+            Operation::SetTimer {
+                name,
+                id,
+                set_at,
+                delay,
+                period,
+                command,
+                body,
+            } => {
                 self.cancel(name, changes);
                 let timer = PendingTimer {
                     name: name.clone(),
@@ -138,7 +153,12 @@ impl Core {
             }
             Operation::CancelTimer { name } => self.cancel(name, changes),
             Operation::FireTimer { name, id, next } => self.fire(name, *id, *next, changes),
-            Operation::RequestEffect { name, body, retry, after_crash } => {
+            Operation::RequestEffect {
+                name,
+                body,
+                retry,
+                after_crash,
+            } => {
                 let effect = PendingEffect {
                     key: place,
                     name: name.clone(),
@@ -153,11 +173,18 @@ impl Core {
                 self.effects.insert(place, effect.clone());
                 changes.push(Change::EffectRequested(effect));
             }
-            Operation::StartEffect { key, attempt } => self.change_effect(*key, changes, |effect| {
-                effect.attempt = *attempt;
-                effect.started = true;
-            }),
-            Operation::RetryEffect { key, attempt, due, error: _ } => {
+            Operation::StartEffect { key, attempt } => {
+                self.change_effect(*key, changes, |effect| {
+                    effect.attempt = *attempt;
+                    effect.started = true;
+                });
+            }
+            Operation::RetryEffect {
+                key,
+                attempt,
+                due,
+                error: _,
+            } => {
                 self.change_effect(*key, changes, |effect| {
                     effect.attempt = *attempt;
                     effect.started = false;
@@ -174,7 +201,10 @@ impl Core {
 
     fn cancel(&mut self, name: &str, changes: &mut Vec<Change>) {
         if let Some(old) = self.timers.remove(name) {
-            changes.push(Change::TimerGone { id: old.id, due: old.due });
+            changes.push(Change::TimerGone {
+                id: old.id,
+                due: old.due,
+            });
         }
     }
 
@@ -185,7 +215,9 @@ impl Core {
         next: Option<Timestamp>,
         changes: &mut Vec<Change>,
     ) {
-        let Some(timer) = self.timers.get_mut(name).filter(|timer| timer.id == id) else { return };
+        let Some(timer) = self.timers.get_mut(name).filter(|timer| timer.id == id) else {
+            return;
+        };
         changes.push(Change::TimerGone { id, due: timer.due });
         if let Some(next) = next {
             timer.due = next;
@@ -217,8 +249,16 @@ impl Core {
 
     /// Brings back what [`save`](Self::save) kept; `age` is how long ago that was.
     pub(crate) fn restore(&mut self, saved: SavedCore, running: Duration, age: Duration) {
-        self.timers = saved.timers.into_iter().map(|timer| (timer.name.clone(), timer)).collect();
-        self.effects = saved.effects.into_iter().map(|effect| (effect.key, effect)).collect();
+        self.timers = saved
+            .timers
+            .into_iter()
+            .map(|timer| (timer.name.clone(), timer))
+            .collect();
+        self.effects = saved
+            .effects
+            .into_iter()
+            .map(|effect| (effect.key, effect))
+            .collect();
         self.keys.restore(saved.keys, running, age);
     }
 }

@@ -77,17 +77,17 @@ pub(crate) fn row_changes(
                     effect: effect.clone(),
                 })?),
             },
-            Change::EffectGone { key } => {
-                RowChange { table: Table::Effects, key: effect_key(number, *key), value: None }
-            }
+            Change::EffectGone { key } => RowChange {
+                table: Table::Effects,
+                key: effect_key(number, *key),
+                value: None,
+            },
         });
     }
     Ok(rows)
 }
 
 /// Decodes the value of a row.
-pub(crate) fn decode_row<T: DeserializeOwned>(
-    value: &[u8],
-) -> Result<T, rmp_serde::decode::Error> {
+pub(crate) fn decode_row<T: DeserializeOwned>(value: &[u8]) -> Result<T, rmp_serde::decode::Error> {
     rmp_serde::from_slice(value)
 }

@@ -35,7 +35,12 @@ pub(crate) enum Source {
     /// A caller, perhaps with a key.
     Caller { key: Option<String> },
     /// A timer that was due; `late` by this much.
-    Timer { name: String, id: TimerId, due: Timestamp, late: Duration },
+    Timer {
+        name: String,
+        id: TimerId,
+        due: Timestamp,
+        late: Duration,
+    },
     /// An effect that has an outcome.
     Effect { key: EffectKey },
 }
@@ -43,7 +48,7 @@ pub(crate) enum Source {
 /// How a turn ended.
 pub(crate) enum Ran {
     /// Nothing was written. The answer waits for what this actor wrote before.
-    Read,
+    Read { stop: bool },
     /// An entry is to be committed; the answer waits for it.
     Wrote(Box<Written>),
     /// What it wanted to consume is no longer pending. There is nobody to answer.
@@ -66,7 +71,10 @@ pub(crate) type Answer<C> = Result<<C as Command>::Reply, <C as Command>::Reject
 
 /// What precedes the handler: is the source still valid, what does it consume?
 enum Admission {
-    Go { consumed: Option<Operation>, fired: Option<Fired> },
+    Go {
+        consumed: Option<Operation>,
+        fired: Option<Fired>,
+    },
     Stale,
 }
 
@@ -97,43 +105,68 @@ where
     }
     let base = usize::from(consumes);
     if answer.is_err() && (!staged.events.is_empty() || staged.operations.len() > base) {
-        let reason = format!("{:?} was rejected after it had emitted: a bug in its handler", C::NAME);
+        let reason = format!(
+            "{:?} was rejected after it had emitted: a bug in its handler",
+            C::NAME
+        );
         return (Ran::Broken { reason }, None);
     }
     if staged.is_empty() {
-        return (Ran::Read, Some(answer));
+        return (Ran::Read { stop: staged.stop }, Some(answer));
     }
     let cause = cause_of(&host.core, source, exec.id);
     let written = stamp::<C>(&answer, source, fingerprint, exec)
         .and_then(|command| write(&mut host.core, staged, Some(command), cause, exec));
     match written {
         Ok(written) => (Ran::Wrote(Box::new(written)), Some(answer)),
-        Err(error) => (Ran::Broken { reason: error.to_string() }, None),
+        Err(error) => (
+            Ran::Broken {
+                reason: error.to_string(),
+            },
+            None,
+        ),
     }
 }
 
 fn admit(core: &Core, source: &Source, now: Timestamp) -> Admission {
     match source {
-        Source::Caller { .. } => Admission::Go { consumed: None, fired: None },
+        Source::Caller { .. } => Admission::Go {
+            consumed: None,
+            fired: None,
+        },
         Source::Effect { key } if core.effects.contains_key(key) => Admission::Go {
             consumed: Some(Operation::AnswerEffect { key: *key }),
             fired: None,
         },
         Source::Effect { .. } => Admission::Stale,
-        Source::Timer { name, id, due, late } => {
-            match core.timers.get(name) {
-                Some(timer) if timer.id == *id && timer.due == *due => {
-                    let (missed, next) = timer.period.map_or((0, None), |period| {
-                        let (missed, into) = split_lateness(*late, period);
-                        (missed, Some(now.plus(period.saturating_sub(into))))
-                    });
-                    let fired = Fired { timer: name.clone(), due: *due, missed };
-                    let consumed = Operation::FireTimer { name: name.clone(), id: *id, next };
-                    Admission::Go { consumed: Some(consumed), fired: Some(fired) }
+        Source::Timer {
+            name,
+            id,
+            due,
+            late,
+        } => match core.timers.get(name) {
+            Some(timer) if timer.id == *id && timer.due == *due => {
+                let (missed, next) = timer.period.map_or((0, None), |period| {
+                    let (missed, into) = split_lateness(*late, period);
+                    (missed, Some(now.plus(period.saturating_sub(into))))
+                });
+                let fired = Fired {
+                    timer: name.clone(),
+                    due: *due,
+                    missed,
+                };
+                let consumed = Operation::FireTimer {
+                    name: name.clone(),
+                    id: *id,
+                    next,
+                };
+                Admission::Go {
+                    consumed: Some(consumed),
+                    fired: Some(fired),
                 }
-                _ => Admission::Stale,
             }
-        }
+            _ => Admission::Stale,
+        },
     }
 }
 
@@ -168,8 +201,10 @@ where
         names: &exec.kind.names,
     };
     let state = &mut host.state;
-    catch_unwind(AssertUnwindSafe(|| A::handle(&mut Live::new(state, staged, &turn), command)))
-        .map_err(|panic| format!("{:?} panicked: {}", C::NAME, panic_text(panic.as_ref())))
+    catch_unwind(AssertUnwindSafe(|| {
+        A::handle(&mut Live::new(state, staged, &turn), command)
+    }))
+    .map_err(|panic| format!("{:?} panicked: {}", C::NAME, panic_text(panic.as_ref())))
 }
 
 /// What a panic said.
@@ -196,7 +231,11 @@ fn stamp<C: Command>(
         }),
         _ => None,
     };
-    Ok(CommandStamp { name: C::NAME.to_owned(), id: exec.command_id, key })
+    Ok(CommandStamp {
+        name: C::NAME.to_owned(),
+        id: exec.command_id,
+        key,
+    })
 }
 
 /// The event that asked for what is answered now.
@@ -242,11 +281,18 @@ pub(crate) fn write(
         traceparent: exec.traceparent.clone(),
     };
     let changes = core.take(&entry, &staged.operations, exec.running, Duration::ZERO);
-    Ok(Written { entry, changes, stop: staged.stop })
+    Ok(Written {
+        entry,
+        changes,
+        stop: staged.stop,
+    })
 }
 
 fn birth(exec: &Exec<'_>) -> Birth {
-    Birth { id: exec.id.as_str().to_owned(), kind: exec.kind.name.to_owned() }
+    Birth {
+        id: exec.id.as_str().to_owned(),
+        kind: exec.kind.name.to_owned(),
+    }
 }
 
 /// Why no entry could be made of what was staged.

@@ -25,7 +25,10 @@ pub(crate) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 pub(crate) enum RawOutcome {
     /// The encoded output.
     Succeeded(ByteBuf),
-    Failed { error: String, attempts: u32 },
+    Failed {
+        error: String,
+        attempts: u32,
+    },
     Unknown,
 }
 
@@ -45,13 +48,14 @@ pub(crate) struct KindNames {
 }
 
 type JsonSender = oneshot::Sender<JsonReply>;
+/// A command with its type hidden, or why it could not be made.
+type Made = Result<Box<dyn Invoke>, String>;
 
 /// How commands of one name are brought to life.
 #[derive(Clone, Copy)]
 pub(crate) struct CommandEntry {
-    pub(crate) from_bytes: fn(&[u8], Source) -> Result<Box<dyn Invoke>, String>,
-    pub(crate) from_json:
-        fn(serde_json::Value, Option<String>, JsonSender) -> Result<Box<dyn Invoke>, String>,
+    pub(crate) from_bytes: fn(&[u8], Source) -> Made,
+    pub(crate) from_json: fn(serde_json::Value, Option<String>, JsonSender) -> Made,
 }
 
 /// How effects of one name are executed and answered.
@@ -60,7 +64,7 @@ pub(crate) struct EffectEntry {
     pub(crate) run: fn(ByteBuf, EffectContext) -> BoxFuture<'static, Result<ByteBuf, EffectError>>,
     pub(crate) reconcile:
         fn(ByteBuf, EffectContext) -> BoxFuture<'static, Result<RawReconciled, EffectError>>,
-    pub(crate) answer: fn(EffectId, &[u8], RawOutcome, Source) -> Result<Box<dyn Invoke>, String>,
+    pub(crate) answer: fn(EffectId, &[u8], RawOutcome, Source) -> Made,
 }
 
 type RecoverFn = fn(&RecoverContext<'_>) -> Result<Recovered, Unrecoverable>;
@@ -78,7 +82,10 @@ pub(crate) struct KindEntry {
 
 impl fmt::Debug for KindEntry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("KindEntry").field("name", &self.name).field("names", &self.names).finish()
+        f.debug_struct("KindEntry")
+            .field("name", &self.name)
+            .field("names", &self.names)
+            .finish_non_exhaustive()
     }
 }
 
@@ -105,7 +112,11 @@ impl<A: StatefulActor> KindBuilder<A> {
             recover: recover::<A>,
             event_json: event_json::<A::Event>,
         };
-        Self { entry, duplicate: None, kind: std::marker::PhantomData }
+        Self {
+            entry,
+            duplicate: None,
+            kind: std::marker::PhantomData,
+        }
     }
 
     /// Lets `C` be set by timers and sent by name, over HTTP and the command line.
@@ -117,8 +128,10 @@ impl<A: StatefulActor> KindBuilder<A> {
         if !self.entry.names.commands.insert(C::NAME) {
             self.note_duplicate("command", C::NAME);
         }
-        let entry =
-            CommandEntry { from_bytes: command_from_bytes::<A, C>, from_json: command_from_json::<A, C> };
+        let entry = CommandEntry {
+            from_bytes: command_from_bytes::<A, C>,
+            from_json: command_from_json::<A, C>,
+        };
         self.entry.commands.insert(C::NAME, entry);
         self
     }
@@ -143,7 +156,8 @@ impl<A: StatefulActor> KindBuilder<A> {
 
     fn note_duplicate(&mut self, what: &'static str, name: &str) {
         let name = format!("{}.{name}", A::KIND);
-        self.duplicate.get_or_insert(NodeError::Duplicate { what, name });
+        self.duplicate
+            .get_or_insert(NodeError::Duplicate { what, name });
     }
 
     pub(crate) fn finish(self) -> Result<KindEntry, NodeError> {
@@ -154,10 +168,7 @@ impl<A: StatefulActor> KindBuilder<A> {
     }
 }
 
-fn command_from_bytes<A: Handle<C>, C: Command>(
-    body: &[u8],
-    source: Source,
-) -> Result<Box<dyn Invoke>, String> {
+fn command_from_bytes<A: Handle<C>, C: Command>(body: &[u8], source: Source) -> Made {
     let command: C = rmp_serde::from_slice(body).map_err(|error| error.to_string())?;
     Ok(Typed::<A, C>::boxed(command, source, ReplyTo::Nobody))
 }
@@ -166,9 +177,13 @@ fn command_from_json<A: Handle<C>, C: Command>(
     body: serde_json::Value,
     key: Option<String>,
     reply: JsonSender,
-) -> Result<Box<dyn Invoke>, String> {
+) -> Made {
     let command: C = serde_json::from_value(body).map_err(|error| error.to_string())?;
-    Ok(Typed::<A, C>::boxed(command, Source::Caller { key }, ReplyTo::Edge(reply)))
+    Ok(Typed::<A, C>::boxed(
+        command,
+        Source::Caller { key },
+        ReplyTo::Edge(reply),
+    ))
 }
 
 fn decode_effect<E: Effect>(body: &[u8]) -> Result<E, EffectError> {
@@ -199,12 +214,7 @@ async fn reconcile_effect<E: Effect>(
     })
 }
 
-fn effect_answer<A, E>(
-    id: EffectId,
-    body: &[u8],
-    outcome: RawOutcome,
-    source: Source,
-) -> Result<Box<dyn Invoke>, String>
+fn effect_answer<A, E>(id: EffectId, body: &[u8], outcome: RawOutcome, source: Source) -> Made
 where
     A: Handle<Done<E>>,
     E: Effect,
@@ -217,7 +227,15 @@ where
         RawOutcome::Failed { error, attempts } => Outcome::Failed { error, attempts },
         RawOutcome::Unknown => Outcome::Unknown,
     };
-    Ok(Typed::<A, Done<E>>::boxed(Done { id, effect, outcome }, source, ReplyTo::Nobody))
+    Ok(Typed::<A, Done<E>>::boxed(
+        Done {
+            id,
+            effect,
+            outcome,
+        },
+        source,
+        ReplyTo::Nobody,
+    ))
 }
 
 fn event_json<E: Event>(
@@ -226,7 +244,10 @@ fn event_json<E: Event>(
     data: &[u8],
 ) -> Result<(u32, serde_json::Value), String> {
     let event = E::decode(name, version, data).map_err(|error| error.to_string())?;
-    Ok((event.version(), event.to_json().map_err(|error| error.to_string())?))
+    Ok((
+        event.version(),
+        event.to_json().map_err(|error| error.to_string())?,
+    ))
 }
 
 /// All kinds of a node.
@@ -239,7 +260,10 @@ impl Registry {
     pub(crate) fn add(&mut self, entry: KindEntry) -> Result<(), NodeError> {
         let name = entry.name;
         if self.kinds.insert(name, Arc::new(entry)).is_some() {
-            return Err(NodeError::Duplicate { what: "kind", name: name.to_owned() });
+            return Err(NodeError::Duplicate {
+                what: "kind",
+                name: name.to_owned(),
+            });
         }
         Ok(())
     }

@@ -9,9 +9,9 @@ mod step;
 mod typed;
 
 pub(crate) use execute::{Exec, Ran, Source, Written};
-pub(crate) use kind::{EffectEntry, KindEntry, KindNames, RawOutcome, RawReconciled, Registry};
 pub use kind::KindBuilder;
+pub(crate) use kind::{EffectEntry, KindEntry, KindNames, RawOutcome, RawReconciled, Registry};
 pub(crate) use recover::{RecoverContext, Recovered, Unrecoverable};
 pub(crate) use resident::{Host, Resident};
 pub(crate) use step::{EffectStep, Step};
-pub(crate) use typed::{Invoke, ReplyTo, Typed};
+pub(crate) use typed::{Invoke, ReplyTo, Typed, give};

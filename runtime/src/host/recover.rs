@@ -54,17 +54,30 @@ impl Unrecoverable {
                 | steadfast_journal::Error::Closed
                 | steadfast_journal::Error::Failed(_)
         );
-        Self { reason: error.to_string(), seq, transient }
+        Self {
+            reason: error.to_string(),
+            seq,
+            transient,
+        }
     }
 
     fn data(reason: String, seq: u64) -> Self {
-        Self { reason, seq, transient: false }
+        Self {
+            reason,
+            seq,
+            transient: false,
+        }
     }
 }
 
 /// Recovers the actor `cx.id`; one that has no entries yet is new.
-pub(crate) fn recover<A: StatefulActor>(cx: &RecoverContext<'_>) -> Result<Recovered, Unrecoverable> {
-    let row = cx.journal.actor(cx.id).map_err(|error| Unrecoverable::store(&error, 0))?;
+pub(crate) fn recover<A: StatefulActor>(
+    cx: &RecoverContext<'_>,
+) -> Result<Recovered, Unrecoverable> {
+    let row = cx
+        .journal
+        .actor(cx.id)
+        .map_err(|error| Unrecoverable::store(&error, 0))?;
     let Some(row) = row else {
         let host = fresh::<A>(cx)?;
         return Ok(Recovered {
@@ -86,7 +99,12 @@ pub(crate) fn recover<A: StatefulActor>(cx: &RecoverContext<'_>) -> Result<Recov
     let (snapshot_entry, first) = (host.core.entry, host.core.events);
     replay(&mut host, cx, &row)?;
     let replayed_events = host.core.events.saturating_sub(first);
-    Ok(Recovered { resident: Box::new(host), snapshot_entry, replayed_events, rejected })
+    Ok(Recovered {
+        resident: Box::new(host),
+        snapshot_entry,
+        replayed_events,
+        rejected,
+    })
 }
 
 fn fresh<A: StatefulActor>(cx: &RecoverContext<'_>) -> Result<Host<A>, Unrecoverable> {
@@ -113,7 +131,12 @@ fn load_snapshot<A: StatefulActor>(
                 && meta.kind_version == A::STATE_VERSION
         });
         if below == u64::MAX && cx.until.is_none() {
-            rejected.extend(loaded.rejected.iter().map(|rejection| rejection.reason.to_string()));
+            rejected.extend(
+                loaded
+                    .rejected
+                    .iter()
+                    .map(|rejection| rejection.reason.to_string()),
+            );
         }
         let snapshot = loaded.snapshot?;
         match decode_snapshot::<A>(cx, &snapshot) {
@@ -182,15 +205,23 @@ fn take_entry<A: StatefulActor>(
             Unrecoverable::data(reason, before)
         })?;
     }
-    let operations = decode_operations(&entry.operations)
-        .map_err(|error| Unrecoverable::data(format!("entry {}: {error}", entry.number), entry.events_before))?;
+    let operations = decode_operations(&entry.operations).map_err(|error| {
+        Unrecoverable::data(
+            format!("entry {}: {error}", entry.number),
+            entry.events_before,
+        )
+    })?;
     let age = cx.now.since(Timestamp::from_micros(entry.time_us));
     host.core.take(entry, &operations, cx.running, age);
     Ok(())
 }
 
 fn decode_operations(bytes: &[u8]) -> Result<Vec<Operation>, rmp_serde::decode::Error> {
-    if bytes.is_empty() { Ok(Vec::new()) } else { rmp_serde::from_slice(bytes) }
+    if bytes.is_empty() {
+        Ok(Vec::new())
+    } else {
+        rmp_serde::from_slice(bytes)
+    }
 }
 
 /// An error with its causes on one line.

@@ -40,7 +40,10 @@ struct Saved {
 
 impl<A: StatefulActor> Host<A> {
     pub(crate) fn fresh(id: &ActorId, limits: KeyLimits) -> Self {
-        Self { state: A::new(id), core: Core::new(limits) }
+        Self {
+            state: A::new(id),
+            core: Core::new(limits),
+        }
     }
 
     /// Brings back what [`Resident::save`] wrote. The caller sets the numbers.
@@ -77,7 +80,11 @@ impl<A: StatefulActor> Resident for Host<A> {
 
     fn save(&self, now: Timestamp, running: Duration) -> Result<Vec<u8>, rmp_serde::encode::Error> {
         let state = rmp_serde::to_vec_named(&self.state)?.into();
-        rmp_serde::to_vec(&Saved { taken_at: now, core: self.core.save(running), state })
+        rmp_serde::to_vec(&Saved {
+            taken_at: now,
+            core: self.core.save(running),
+            state,
+        })
     }
 
     fn to_json(&self) -> Result<serde_json::Value, serde_json::Error> {

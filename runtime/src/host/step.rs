@@ -9,6 +9,7 @@ use super::execute::{Exec, Ran, write};
 use super::{Invoke, Resident};
 use crate::core::{EffectKey, Operation, Staged};
 use crate::error::Refusal;
+use crate::host::typed::give;
 
 /// Which step.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,7 +17,11 @@ pub(crate) enum Step {
     /// This attempt is about to run.
     Start { attempt: u32 },
     /// This attempt is to run after the wait; the one before it failed so.
-    Retry { attempt: u32, wait: Duration, error: String },
+    Retry {
+        attempt: u32,
+        wait: Duration,
+        error: String,
+    },
 }
 
 /// A step in a mailbox. Whoever waits for it is told `true` once it is durable.
@@ -30,7 +35,7 @@ impl EffectStep {
     fn tell(self, durable: bool) {
         if let Some(done) = self.done {
             // The effect's task is gone only when the node is: then nobody needs to know.
-            let _ = done.send(durable).is_ok();
+            give(done, durable);
         }
     }
 }
@@ -45,17 +50,32 @@ impl Invoke for EffectStep {
             return Ran::Stale;
         }
         let operation = match &self.step {
-            Step::Start { attempt } => Operation::StartEffect { key: self.key, attempt: *attempt },
-            Step::Retry { attempt, wait, error } => Operation::RetryEffect {
+            Step::Start { attempt } => Operation::StartEffect {
+                key: self.key,
+                attempt: *attempt,
+            },
+            Step::Retry {
+                attempt,
+                wait,
+                error,
+            } => Operation::RetryEffect {
                 key: self.key,
                 attempt: *attempt,
                 due: exec.now.plus(*wait),
                 error: error.clone(),
             },
         };
-        match write(resident.core_mut(), Staged::only(operation), None, None, exec) {
+        match write(
+            resident.core_mut(),
+            Staged::only(operation),
+            None,
+            None,
+            exec,
+        ) {
             Ok(written) => Ran::Wrote(Box::new(written)),
-            Err(error) => Ran::Broken { reason: error.to_string() },
+            Err(error) => Ran::Broken {
+                reason: error.to_string(),
+            },
         }
     }
 

@@ -44,12 +44,11 @@ pub(crate) enum ReplyTo<C: Command> {
 }
 
 impl<C: Command> ReplyTo<C> {
-    /// A receiver that is gone has given up waiting: that is its right.
     fn send(self, reply: Reply<C>) {
         match self {
             Self::Nobody => {}
-            Self::Caller(sender) => drop(sender.send(reply)),
-            Self::Edge(sender) => drop(sender.send(to_json::<C>(reply))),
+            Self::Caller(sender) => give(sender, reply),
+            Self::Edge(sender) => give(sender, to_json::<C>(reply)),
         }
     }
 }
@@ -69,7 +68,9 @@ fn to_json<C: Command>(reply: Reply<C>) -> JsonReply {
 
 fn without_rejection<R, S>(error: AskError<R>) -> AskError<S> {
     match error {
-        AskError::Rejected(_) => AskError::Failed { reason: "rejected".to_owned() },
+        AskError::Rejected(_) => AskError::Failed {
+            reason: "rejected".to_owned(),
+        },
         AskError::Overloaded { retry_after } => AskError::Overloaded { retry_after },
         AskError::Expired => AskError::Expired,
         AskError::Stopped => AskError::Stopped,
@@ -80,6 +81,11 @@ fn without_rejection<R, S>(error: AskError<R>) -> AskError<S> {
         AskError::Failed { reason } => AskError::Failed { reason },
         AskError::OutcomeUnknown => AskError::OutcomeUnknown,
     }
+}
+
+/// Answers somebody who may have stopped waiting, which is their right.
+pub(crate) fn give<T>(sender: oneshot::Sender<T>, value: T) {
+    drop(sender.send(value));
 }
 
 /// Command `C` for an actor of kind `A`.
@@ -93,12 +99,20 @@ pub(crate) struct Typed<A, C: Command> {
 
 impl<A: Handle<C>, C: Command> Typed<A, C> {
     pub(crate) fn boxed(command: C, source: Source, reply_to: ReplyTo<C>) -> Box<dyn Invoke> {
-        Box::new(Self { command: Some(command), source, reply_to, reply: None, kind: PhantomData })
+        Box::new(Self {
+            command: Some(command),
+            source,
+            reply_to,
+            reply: None,
+            kind: PhantomData,
+        })
     }
 
     /// Answers a retried key from memory; `None` where the key is new.
     fn recall(&mut self, host: &Host<A>, fingerprint: u128, exec: &Exec<'_>) -> Option<Ran> {
-        let Source::Caller { key: Some(key) } = &self.source else { return None };
+        let Source::Caller { key: Some(key) } = &self.source else {
+            return None;
+        };
         let kept = host.core.keys.get(key, exec.running)?;
         if kept.fingerprint != fingerprint {
             return Some(Ran::Refused(Refusal::KeyReused));
@@ -106,7 +120,7 @@ impl<A: Handle<C>, C: Command> Typed<A, C> {
         match rmp_serde::from_slice(&kept.reply) {
             Ok(reply) => {
                 self.reply = Some(Ok(reply));
-                Some(Ran::Read)
+                Some(Ran::Read { stop: false })
             }
             Err(error) => Some(Ran::Refused(Refusal::Failed {
                 reason: format!("the kept reply of {:?} does not decode: {error}", C::NAME),
@@ -121,7 +135,10 @@ fn fingerprint<C: Command>(command: &C) -> Result<u128, rmp_serde::encode::Error
     bytes.push(0);
     rmp_serde::encode::write_named(&mut bytes, command)?;
     let digest = *steadfast_journal::Hash::of(&bytes).as_bytes();
-    Ok(digest.iter().take(16).fold(0, |sum, byte| (sum << 8) | u128::from(*byte)))
+    Ok(digest
+        .iter()
+        .take(16)
+        .fold(0, |sum, byte| (sum << 8) | u128::from(*byte)))
 }
 
 impl<A: Handle<C>, C: Command> Invoke for Typed<A, C> {
@@ -134,13 +151,17 @@ impl<A: Handle<C>, C: Command> Invoke for Typed<A, C> {
             let reason = format!("actor {} is not of kind {:?}", exec.id, A::KIND);
             return Ran::Refused(Refusal::Failed { reason });
         };
-        let Some(command) = self.command.take() else { return Ran::Stale };
+        let Some(command) = self.command.take() else {
+            return Ran::Stale;
+        };
         let mut keyed = None;
         if matches!(self.source, Source::Caller { key: Some(_) }) {
             match fingerprint(&command) {
                 Ok(digest) => keyed = Some(digest),
                 Err(error) => {
-                    return Ran::Refused(Refusal::Failed { reason: error.to_string() });
+                    return Ran::Refused(Refusal::Failed {
+                        reason: error.to_string(),
+                    });
                 }
             }
         }
@@ -154,7 +175,9 @@ impl<A: Handle<C>, C: Command> Invoke for Typed<A, C> {
 
     fn finish(self: Box<Self>) {
         let reply = self.reply.unwrap_or_else(|| {
-            Err(AskError::Failed { reason: "the command was never handled".to_owned() })
+            Err(AskError::Failed {
+                reason: "the command was never handled".to_owned(),
+            })
         });
         self.reply_to.send(reply);
     }

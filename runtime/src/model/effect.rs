@@ -90,7 +90,11 @@ pub struct EffectId {
 
 impl fmt::Display for EffectId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}:{}.{}", self.history, self.actor, self.entry, self.index)
+        write!(
+            f,
+            "{}:{}:{}.{}",
+            self.history, self.actor, self.entry, self.index
+        )
     }
 }
 
@@ -130,7 +134,9 @@ impl EffectContext {
     pub fn resource<T: Send + Sync + 'static>(&self) -> Result<Arc<T>, EffectError> {
         self.resources.get::<T>().ok_or_else(|| {
             let missing = std::any::type_name::<T>();
-            EffectError::fatal(format!("no resource {missing}: add it with NodeBuilder::resource"))
+            EffectError::fatal(format!(
+                "no resource {missing}: add it with NodeBuilder::resource"
+            ))
         })
     }
 }
@@ -146,12 +152,18 @@ pub struct EffectError {
 impl EffectError {
     /// Another attempt may succeed.
     pub fn retryable(message: impl Into<String>) -> Self {
-        Self { message: message.into(), retryable: true }
+        Self {
+            message: message.into(),
+            retryable: true,
+        }
     }
 
     /// No attempt will succeed: the actor is told at once.
     pub fn fatal(message: impl Into<String>) -> Self {
-        Self { message: message.into(), retryable: false }
+        Self {
+            message: message.into(),
+            retryable: false,
+        }
     }
 
     /// Whether another attempt makes sense.

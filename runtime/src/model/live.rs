@@ -47,7 +47,10 @@ pub struct Live<'a, A: StatefulActor> {
 
 impl<A: StatefulActor> fmt::Debug for Live<'_, A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Live").field("id", self.turn.id).field("seq", &self.seq()).finish()
+        f.debug_struct("Live")
+            .field("id", self.turn.id)
+            .field("seq", &self.seq())
+            .finish()
     }
 }
 
@@ -61,7 +64,11 @@ impl<A: StatefulActor> Deref for Live<'_, A> {
 
 impl<'a, A: StatefulActor> Live<'a, A> {
     pub(crate) fn new(state: &'a mut A, staged: &'a mut Staged, turn: &'a Turn<'a>) -> Self {
-        Self { state, staged, turn }
+        Self {
+            state,
+            staged,
+            turn,
+        }
     }
 
     /// The state, where a method of this type hides a field or method of it.
@@ -79,10 +86,18 @@ impl<'a, A: StatefulActor> Live<'a, A> {
         };
         let (name, version) = (event.name().to_owned(), event.version());
         self.state.apply(&event);
-        self.staged.events.push(EventRecord { name, version, data: data.into() });
+        self.staged.events.push(EventRecord {
+            name,
+            version,
+            data: data.into(),
+        });
     }
 
     /// Sends `command` to this actor once, `delay` after now. Replaces a pending timer of that name.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "a command or effect is given away when it is sent"
+    )]
     pub fn after<C: Command>(&mut self, name: &str, delay: Duration, command: C)
     where
         A: Handle<C>,
@@ -93,6 +108,10 @@ impl<'a, A: StatefulActor> Live<'a, A> {
     /// Sends `command` to this actor again and again, first one `period` from now. Replaces a pending
     /// timer of that name. Due times that pass while the node is down are fired once, together:
     /// [`fired`](Self::fired) tells how many.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "a command or effect is given away when it is sent"
+    )]
     pub fn every<C: Command>(&mut self, name: &str, period: Duration, command: C)
     where
         A: Handle<C>,
@@ -102,10 +121,16 @@ impl<'a, A: StatefulActor> Live<'a, A> {
 
     /// Forgets the pending timer of that name; nothing happens where there is none.
     pub fn cancel(&mut self, name: &str) {
-        self.staged.operations.push(Operation::CancelTimer { name: name.to_owned() });
+        self.staged.operations.push(Operation::CancelTimer {
+            name: name.to_owned(),
+        });
     }
 
     /// Wants `effect` done after the commit. Its outcome comes back as [`Done`].
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "a command or effect is given away when it is sent"
+    )]
     pub fn run<E: Effect>(&mut self, effect: E) -> EffectId
     where
         A: Handle<Done<E>>,
@@ -188,9 +213,14 @@ impl<'a, A: StatefulActor> Live<'a, A> {
             ));
         }
         if period.is_some_and(|period| period.is_zero()) {
-            return self.staged.bug(format!("timer {name:?} has a period of zero"));
+            return self
+                .staged
+                .bug(format!("timer {name:?} has a period of zero"));
         }
-        let id = TimerId { entry: self.turn.entry, index: self.staged.next_index() };
+        let id = TimerId {
+            entry: self.turn.entry,
+            index: self.staged.next_index(),
+        };
         match rmp_serde::to_vec_named(command) {
             Ok(body) => self.staged.operations.push(Operation::SetTimer {
                 name: name.to_owned(),

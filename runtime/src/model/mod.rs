@@ -14,7 +14,7 @@ pub use effect::{
     AfterCrash, Done, Effect, EffectContext, EffectError, EffectId, Outcome, Reconciled,
 };
 pub use event::{Event, EventError};
-pub use live::{Fired, Live};
 pub(crate) use live::Turn;
+pub use live::{Fired, Live};
 pub use retry::RetryPolicy;
 pub use time::{Clock, SystemClock, Timestamp};

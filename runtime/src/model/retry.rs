@@ -36,7 +36,10 @@ impl RetryPolicy {
     /// One attempt, no retry.
     #[must_use]
     pub fn never() -> Self {
-        Self { retries: 0, ..Self::default() }
+        Self {
+            retries: 0,
+            ..Self::default()
+        }
     }
 
     /// The wait after failed attempt number `attempt` (from 1), or `None` when it was the last.
@@ -49,7 +52,10 @@ impl RetryPolicy {
         let exponent = i32::try_from(attempt.saturating_sub(1)).unwrap_or(i32::MAX);
         let plain = self.first.as_secs_f64() * self.factor.max(1.0).powi(exponent);
         let capped = plain.min(self.max.as_secs_f64());
-        #[expect(clippy::cast_precision_loss, reason = "a share of the wait needs no 64 bits")]
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a share of the wait needs no 64 bits"
+        )]
         let unit = random as f64 / u64::MAX as f64;
         let spread = 1.0 + self.jitter.clamp(0.0, 1.0) * (unit - 0.5);
         Some(Duration::try_from_secs_f64(capped * spread).unwrap_or(self.max))

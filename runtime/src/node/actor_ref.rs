@@ -36,7 +36,10 @@ impl<A> Address<A> {
 
 impl<A> From<ActorId> for Address<A> {
     fn from(id: ActorId) -> Self {
-        Self { id, kind: PhantomData }
+        Self {
+            id,
+            kind: PhantomData,
+        }
     }
 }
 
@@ -69,7 +72,11 @@ pub struct ActorRef<A> {
 
 impl<A> Clone for ActorRef<A> {
     fn clone(&self) -> Self {
-        Self { shared: Arc::clone(&self.shared), id: self.id.clone(), kind: PhantomData }
+        Self {
+            shared: Arc::clone(&self.shared),
+            id: self.id.clone(),
+            kind: PhantomData,
+        }
     }
 }
 
@@ -81,7 +88,11 @@ impl<A> fmt::Debug for ActorRef<A> {
 
 impl<A: StatefulActor> ActorRef<A> {
     pub(super) fn new(shared: Arc<Shared>, id: Result<ActorId, String>) -> Self {
-        Self { shared, id, kind: PhantomData }
+        Self {
+            shared,
+            id,
+            kind: PhantomData,
+        }
     }
 
     /// The serialisable form, or `None` if the name this was made with is not one.
@@ -112,7 +123,10 @@ impl<A: StatefulActor> ActorRef<A> {
     where
         A: Handle<C>,
     {
-        Ask { patient: false, ..self.ask(command) }
+        Ask {
+            patient: false,
+            ..self.ask(command)
+        }
     }
 
     /// Sends a command and does not wait for an answer. At most once, and lost if the process dies before
@@ -126,18 +140,35 @@ impl<A: StatefulActor> ActorRef<A> {
     {
         let invoke = Typed::<A, C>::boxed(command, Source::Caller { key: None }, ReplyTo::Nobody);
         let envelope = self.envelope(invoke)?;
-        let port = self.shared.worker_of(&envelope.actor).ok_or(AskError::Stopped)?;
-        port.commands.send(envelope).await.map_err(|_| AskError::Stopped)
+        let port = self
+            .shared
+            .worker_of(&envelope.actor)
+            .ok_or(AskError::Stopped)?;
+        port.commands
+            .send(envelope)
+            .await
+            .map_err(|_| AskError::Stopped)
     }
 
     fn envelope<R>(&self, invoke: Box<dyn crate::host::Invoke>) -> Result<Envelope, AskError<R>> {
         let actor = match &self.id {
             Ok(id) => id.clone(),
-            Err(reason) => return Err(AskError::Failed { reason: reason.clone() }),
+            Err(reason) => {
+                return Err(AskError::Failed {
+                    reason: reason.clone(),
+                });
+            }
         };
-        let kind = self.shared.registry.get(A::KIND).ok_or_else(|| AskError::Failed {
-            reason: format!("kind {:?} is not registered: add .register::<..>()", A::KIND),
-        })?;
+        let kind = self
+            .shared
+            .registry
+            .get(A::KIND)
+            .ok_or_else(|| AskError::Failed {
+                reason: format!(
+                    "kind {:?} is not registered: add .register::<..>()",
+                    A::KIND
+                ),
+            })?;
         Ok(Envelope {
             actor,
             kind: Arc::clone(kind),
@@ -167,7 +198,9 @@ pub struct Ask<'a, A, C> {
 
 impl<A, C> fmt::Debug for Ask<'_, A, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Ask").field("actor", &self.actor.id).finish_non_exhaustive()
+        f.debug_struct("Ask")
+            .field("actor", &self.actor.id)
+            .finish_non_exhaustive()
     }
 }
 
@@ -238,18 +271,23 @@ async fn deliver<R>(shared: &Shared, envelope: Envelope) -> Result<(), AskError<
         return send_now(shared, envelope);
     }
     let port = shared.worker_of(&envelope.actor).ok_or(AskError::Stopped)?;
-    port.commands.send(envelope).await.map_err(|_| AskError::Stopped)
+    port.commands
+        .send(envelope)
+        .await
+        .map_err(|_| AskError::Stopped)
 }
 
 /// Sends without waiting for room.
 pub(super) fn send_now<R>(shared: &Shared, envelope: Envelope) -> Result<(), AskError<R>> {
     let port = shared.worker_of(&envelope.actor).ok_or(AskError::Stopped)?;
-    port.commands.try_send(envelope).map_err(|error| match error {
-        mpsc::error::TrySendError::Full(_) => {
-            AskError::Overloaded { retry_after: Duration::from_millis(20) }
-        }
-        mpsc::error::TrySendError::Closed(_) => AskError::Stopped,
-    })
+    port.commands
+        .try_send(envelope)
+        .map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => AskError::Overloaded {
+                retry_after: Duration::from_millis(20),
+            },
+            mpsc::error::TrySendError::Closed(_) => AskError::Stopped,
+        })
 }
 
 impl<'a, A: Handle<C>, C: Command> IntoFuture for Ask<'a, A, C> {

@@ -42,7 +42,9 @@ pub struct NodeBuilder {
 
 impl fmt::Debug for NodeBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("NodeBuilder").field("config", &self.config).finish_non_exhaustive()
+        f.debug_struct("NodeBuilder")
+            .field("config", &self.config)
+            .finish_non_exhaustive()
     }
 }
 
@@ -74,8 +76,9 @@ impl NodeBuilder {
         mut self,
         build: impl FnOnce(KindBuilder<A>) -> KindBuilder<A>,
     ) -> Self {
-        let added =
-            build(KindBuilder::new()).finish().and_then(|entry| self.registry.add(entry));
+        let added = build(KindBuilder::new())
+            .finish()
+            .and_then(|entry| self.registry.add(entry));
         if let Err(error) = added {
             self.mistake.get_or_insert(error);
         }
@@ -133,7 +136,9 @@ impl NodeBuilder {
         };
         let journal = storage.open()?;
         let workers = self.config.workers.get();
-        let (ports, inputs) = (0..workers).map(|_| ports(self.config.worker_queue)).unzip();
+        let (ports, inputs) = (0..workers)
+            .map(|_| ports(self.config.worker_queue))
+            .unzip();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(workers.clamp(1, 4))
             .thread_name("steadfast-io")
@@ -158,7 +163,9 @@ impl NodeBuilder {
         let threads = WorkerThreads::start(&shared, inputs)?;
         let inner = Inner::new(Arc::clone(&shared), runtime, threads);
         inner.block_on(keeper::install(&shared, 1, journal))?;
-        shared.runtime.spawn(keeper::keep(Arc::downgrade(&shared), storage, failed));
+        shared
+            .runtime
+            .spawn(keeper::keep(Arc::downgrade(&shared), storage, failed));
         Ok(Node::new(inner))
     }
 
@@ -173,13 +180,22 @@ impl NodeBuilder {
         }
         let Place::Directory(dir) = self.place else {
             let reason = "only a data directory can be inspected without a node".to_owned();
-            return Err(NodeError::Config { field: "place", reason });
+            return Err(NodeError::Config {
+                field: "place",
+                reason,
+            });
         };
         let journal = Arc::new(RocksReader::open(&dir)?);
         let snapshots = SnapshotStore::open_read_only(&dir.join("snapshots"))?
             .unwrap_or_else(SnapshotStore::in_memory);
         let limits = self.config.key_limits();
-        Ok(Inspector::new(journal, Arc::new(snapshots), self.registry, self.clock, limits))
+        Ok(Inspector::new(
+            journal,
+            Arc::new(snapshots),
+            self.registry,
+            self.clock,
+            limits,
+        ))
     }
 }
 

@@ -1,10 +1,10 @@
 //! Running effects: after the commit that holds their intent, on the node's own runtime, a bounded
 //! number at a time.
 //!
-//! Invariant: an effect's task lives from its launch until its outcome is consumed by a durable entry, so
-//! that reloading pending effects never starts one twice.
+//! Invariant: one effect has one task at most. It is known from its launch until its outcome is consumed
+//! by a durable entry; reloading pending effects starts only those whose task has ended.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
@@ -12,6 +12,7 @@ use futures_util::FutureExt;
 use serde_bytes::ByteBuf;
 use steadfast_journal::{ActorId, ActorNumber};
 use tokio::sync::{Semaphore, oneshot};
+use tracing::Instrument;
 
 use super::Shared;
 use crate::core::{EffectKey, PendingEffect};
@@ -37,16 +38,27 @@ pub(crate) struct EffectRunner {
     /// Weak: the node's end is not to wait for an effect.
     shared: Weak<Shared>,
     permits: Semaphore,
-    /// Effects that have a task or an outcome under way.
-    known: Mutex<HashSet<Name>>,
+    /// Effects that have a task, or an outcome under way.
+    known: Mutex<HashMap<Name, Known>>,
     /// Held by tasks while they execute: all permits back means that none runs.
     concurrency: u32,
+}
+
+/// How far an effect is.
+enum Known {
+    /// It has a task. If the journal was reloaded meanwhile, this is to be started when the task ends
+    /// without outcome.
+    Running { then: Option<Box<EffectJob>> },
+    /// Its outcome was handed to its actor.
+    HandedOver,
 }
 
 /// How an attempt ended.
 enum Attempt {
     Over(RawOutcome),
-    Again { error: String },
+    Again {
+        error: String,
+    },
     /// The node stops, or the journal failed: the effect stays pending.
     Abandoned,
 }
@@ -57,50 +69,69 @@ impl EffectRunner {
         Arc::new(Self {
             shared: Arc::downgrade(shared),
             permits: Semaphore::new(shared.config.effects),
-            known: Mutex::new(HashSet::new()),
+            known: Mutex::new(HashMap::new()),
             concurrency,
         })
     }
 
     /// Starts the effect's task, unless it has one.
     pub(crate) fn launch(self: &Arc<Self>, job: EffectJob) {
-        let Some(shared) = self.shared.upgrade() else { return };
+        let Some(shared) = self.shared.upgrade() else {
+            return;
+        };
         if shared.is_stopping() {
             return;
         }
         let name = (job.number, job.effect.key);
-        if !self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(name) {
-            return;
+        {
+            let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(Known::Running { then }) = known.get_mut(&name) {
+                *then = Some(Box::new(job));
+                return;
+            }
+            known.insert(name, Known::Running { then: None });
         }
         let runner = Arc::clone(self);
-        let runtime = shared.runtime.clone();
-        runtime.spawn(async move {
-            if !runner.live(job).await {
-                runner.forget(name);
+        let span = tracing::debug_span!("effect", actor = %job.actor, effect = job.effect.name);
+        let task = async move {
+            let handed_over = runner.live(job).await;
+            runner.ended(name, handed_over);
+        };
+        shared.runtime.spawn(task.instrument(span));
+    }
+
+    /// The effect's task is over.
+    fn ended(self: &Arc<Self>, name: Name, handed_over: bool) {
+        let next = {
+            let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+            match known.remove(&name) {
+                // Reloaded meanwhile: if its outcome arrives all the same, the second one is stale.
+                Some(Known::Running { then: Some(job) }) => Some(job),
+                Some(Known::Running { then: None }) if handed_over => {
+                    known.insert(name, Known::HandedOver);
+                    None
+                }
+                Some(Known::Running { then: None } | Known::HandedOver) | None => None,
             }
-        });
+        };
+        if let Some(job) = next {
+            self.launch(*job);
+        }
     }
 
     /// The effect's outcome was consumed.
     pub(crate) fn consumed(&self, number: ActorNumber, key: EffectKey) {
-        self.forget((number, key));
+        self.known
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&(number, key));
     }
 
-    fn forget(&self, name: Name) {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).remove(&name);
-    }
-
-    /// Outcomes on their way were lost with the journal's old generation; tasks that run are kept.
-    pub(super) async fn settle(&self) {
-        // All permits at once: no task is between its attempt and handing over the outcome.
+    /// Waits until no effect runs: all permits are back.
+    pub(super) async fn wait_idle(&self) {
         if let Ok(permits) = self.permits.acquire_many(self.concurrency).await {
             drop(permits);
         }
-    }
-
-    /// Waits until no effect runs.
-    pub(super) async fn wait_idle(&self) {
-        self.settle().await;
     }
 
     /// An effect's whole life. True if its outcome was handed to the actor.
@@ -109,8 +140,12 @@ impl EffectRunner {
             if !self.wait_until_due(&job).await {
                 return false;
             }
-            let Ok(permit) = self.permits.acquire().await else { return false };
-            let Some(shared) = self.shared.upgrade() else { return false };
+            let Ok(permit) = self.permits.acquire().await else {
+                return false;
+            };
+            let Some(shared) = self.shared.upgrade() else {
+                return false;
+            };
             if shared.is_stopping() {
                 return false;
             }
@@ -132,8 +167,14 @@ impl EffectRunner {
     /// False if the node stops first.
     async fn wait_until_due(&self, job: &EffectJob) -> bool {
         let (wait, mut stopping) = {
-            let Some(shared) = self.shared.upgrade() else { return false };
-            let wait = job.effect.due.since(shared.clock.now()).min(job.effect.retry.max * 2);
+            let Some(shared) = self.shared.upgrade() else {
+                return false;
+            };
+            let wait = job
+                .effect
+                .due
+                .since(shared.clock.now())
+                .min(job.effect.retry.max * 2);
             (wait, shared.stopping.subscribe())
         };
         if wait.is_zero() {
@@ -163,7 +204,9 @@ async fn attempt(shared: &Arc<Shared>, job: &mut EffectJob) -> Attempt {
         AfterCrash::Reconcile if cut_off => reconcile(entry, job, cx).await,
         AfterCrash::Hold | AfterCrash::Reconcile => {
             // Journalled first, so that an intent without a start simply runs.
-            let step = Step::Start { attempt: job.effect.attempt };
+            let step = Step::Start {
+                attempt: job.effect.attempt,
+            };
             if !journal_step(shared, job, step).await {
                 return Attempt::Abandoned;
             }
@@ -176,13 +219,18 @@ async fn attempt(shared: &Arc<Shared>, job: &mut EffectJob) -> Attempt {
 async fn execute(entry: EffectEntry, job: &EffectJob, cx: EffectContext) -> Attempt {
     let running = (entry.run)(job.effect.body.clone(), cx);
     let result = AssertUnwindSafe(running).catch_unwind().await;
-    over_or_again(job, result.unwrap_or_else(|_| Err(EffectError::retryable("it panicked"))))
+    over_or_again(
+        job,
+        result.unwrap_or_else(|_| Err(EffectError::retryable("it panicked"))),
+    )
 }
 
 fn over_or_again(job: &EffectJob, result: Result<ByteBuf, EffectError>) -> Attempt {
     match result {
         Ok(output) => Attempt::Over(RawOutcome::Succeeded(output)),
-        Err(error) if error.is_retryable() => Attempt::Again { error: error.to_string() },
+        Err(error) if error.is_retryable() => Attempt::Again {
+            error: error.to_string(),
+        },
         Err(error) => Attempt::Over(RawOutcome::Failed {
             error: error.to_string(),
             attempts: job.effect.attempt,
@@ -213,7 +261,10 @@ enum Scheduled {
 async fn schedule_again(shared: &Arc<Shared>, job: &mut EffectJob, error: String) -> Scheduled {
     let attempt = job.effect.attempt;
     let Some(wait) = job.effect.retry.wait_after(attempt, shared.next_seed()) else {
-        return Scheduled::Over(RawOutcome::Failed { error, attempts: attempt });
+        return Scheduled::Over(RawOutcome::Failed {
+            error,
+            attempts: attempt,
+        });
     };
     shared.metrics.effect(job.kind.name, "retried");
     tracing::info!(
@@ -221,7 +272,17 @@ async fn schedule_again(shared: &Arc<Shared>, job: &mut EffectJob, error: String
         next_attempt_ms = wait.as_millis(), "effect failed; it is tried again"
     );
     let next = attempt.saturating_add(1);
-    if !journal_step(shared, job, Step::Retry { attempt: next, wait, error }).await {
+    if !journal_step(
+        shared,
+        job,
+        Step::Retry {
+            attempt: next,
+            wait,
+            error,
+        },
+    )
+    .await
+    {
         return Scheduled::No;
     }
     job.effect.attempt = next;
@@ -233,14 +294,20 @@ async fn schedule_again(shared: &Arc<Shared>, job: &mut EffectJob, error: String
 /// Has the actor journal a step. True once it is durable.
 async fn journal_step(shared: &Arc<Shared>, job: &EffectJob, step: Step) -> bool {
     let (done, is_done) = oneshot::channel();
-    let invoke = Box::new(EffectStep { key: job.effect.key, step, done: Some(done) });
+    let invoke = Box::new(EffectStep {
+        key: job.effect.key,
+        step,
+        done: Some(done),
+    });
     let envelope = shared.internal_envelope(
         job.actor.clone(),
         Arc::clone(&job.kind),
         invoke,
         Internal::Step,
     );
-    let Some(port) = shared.worker_of(&job.actor) else { return false };
+    let Some(port) = shared.worker_of(&job.actor) else {
+        return false;
+    };
     if port.control.send(Control::Deliver(envelope)).await.is_err() {
         return false;
     }
@@ -254,7 +321,9 @@ async fn hand_over(shared: &Arc<Shared>, job: EffectJob, outcome: RawOutcome) ->
         RawOutcome::Unknown => "unknown",
     };
     shared.metrics.effect(job.kind.name, label);
-    let Some(port) = shared.worker_of(&job.actor) else { return false };
+    let Some(port) = shared.worker_of(&job.actor) else {
+        return false;
+    };
     let answer = Answer {
         actor: job.actor.clone(),
         kind: job.kind,
@@ -263,5 +332,8 @@ async fn hand_over(shared: &Arc<Shared>, job: EffectJob, outcome: RawOutcome) ->
         body: job.effect.body,
         outcome,
     };
-    port.control.send(Control::Answer(Arc::new(answer))).await.is_ok()
+    port.control
+        .send(Control::Answer(Arc::new(answer)))
+        .await
+        .is_ok()
 }

@@ -49,6 +49,9 @@ pub enum ActorHealth {
     },
 }
 
+/// How long the end of a node waits for effects that do not notice it.
+const RUNTIME_END: Duration = Duration::from_secs(1);
+
 /// Owns the threads.
 pub(super) struct Inner {
     shared: Arc<Shared>,
@@ -77,22 +80,50 @@ impl Inner {
         self.shared.runtime.block_on(future)
     }
 
-    /// Ends every thread. What is not durable by now is answered `OutcomeUnknown`.
+    /// Ends every thread and lets go of the directory. What is not durable by now is answered
+    /// `OutcomeUnknown`.
     fn end(&self) {
         self.shared.stopping.send_replace(true);
-        let threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(mut threads) = threads else { return };
-        for port in &self.shared.ports {
-            // A full queue is no reason to wait: the system's end stops the worker too.
-            drop(port.control.try_send(Control::Stop));
+        let threads = self
+            .threads
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        let runtime = self
+            .runtime
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        let shared = Arc::clone(&self.shared);
+        // A thread of its own, because the caller's may belong to an async runtime, which must not wait.
+        let ending = std::thread::Builder::new()
+            .name("steadfast-end".to_owned())
+            .spawn(move || end_blocking(&shared, threads, runtime));
+        match ending.map(std::thread::JoinHandle::join) {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => tracing::error!("ending the node panicked"),
+            Err(error) => tracing::error!(%error, "the node could not be ended in order"),
         }
-        self.shared.recovery.close();
-        threads.stop();
-        self.shared.set_journal(None);
-        self.shared.snapshots.close();
-        if let Some(runtime) = self.runtime.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            runtime.shutdown_background();
-        }
+    }
+}
+
+fn end_blocking(
+    shared: &Arc<Shared>,
+    threads: Option<WorkerThreads>,
+    runtime: Option<tokio::runtime::Runtime>,
+) {
+    let Some(mut threads) = threads else { return };
+    for port in &shared.ports {
+        // A full queue is no reason to wait: the system's end stops the worker too.
+        drop(port.control.try_send(Control::Stop));
+    }
+    shared.recovery.close();
+    threads.stop();
+    shared.set_journal(None);
+    shared.snapshots.close();
+    if let Some(runtime) = runtime {
+        // The keeper's task holds the directory's lock; it is gone when this returns.
+        runtime.shutdown_timeout(RUNTIME_END);
     }
 }
 
@@ -104,7 +135,9 @@ impl Drop for Inner {
 
 impl Node {
     pub(super) fn new(inner: Inner) -> Self {
-        Self { inner: Arc::new(inner) }
+        Self {
+            inner: Arc::new(inner),
+        }
     }
 
     /// A node over the data directory `dir`, which is created if missing.
@@ -234,16 +267,22 @@ impl Node {
         for port in &self.inner.shared.ports {
             let (reply, answer) = oneshot::channel();
             if port.control.send(Control::Status(reply)).await.is_ok() {
-                all.extend(answer.await.unwrap_or_default().into_iter().map(|(id, status)| {
-                    let health = match status {
-                        ActorStatus::Resident => ActorHealth::Resident,
-                        ActorStatus::Recovering => ActorHealth::Recovering,
-                        ActorStatus::Quarantined { reason, seq } => {
-                            ActorHealth::Quarantined { reason, seq }
-                        }
-                    };
-                    (id, health)
-                }));
+                all.extend(
+                    answer
+                        .await
+                        .unwrap_or_default()
+                        .into_iter()
+                        .map(|(id, status)| {
+                            let health = match status {
+                                ActorStatus::Resident => ActorHealth::Resident,
+                                ActorStatus::Recovering => ActorHealth::Recovering,
+                                ActorStatus::Quarantined { reason, seq } => {
+                                    ActorHealth::Quarantined { reason, seq }
+                                }
+                            };
+                            (id, health)
+                        }),
+                );
             }
         }
         all
@@ -289,9 +328,14 @@ fn shutdown_blocking(inner: &Inner) -> Result<(), NodeError> {
         }
     };
     let timeout: Duration = shared.config.drain_timeout;
-    let drained = shared.runtime.block_on(async { tokio::time::timeout(timeout, drain).await });
+    let drained = shared
+        .runtime
+        .block_on(async { tokio::time::timeout(timeout, drain).await });
     if drained.is_err() {
-        tracing::warn!(?timeout, "not everything finished in time; it goes on at the next start");
+        tracing::warn!(
+            ?timeout,
+            "not everything finished in time; it goes on at the next start"
+        );
     }
     let journal = shared.journal();
     let closed = journal.map_or(Ok(()), |journal| journal.close());

@@ -39,7 +39,7 @@ pub(super) async fn install(
 ) -> Result<(), NodeError> {
     if let Some(head) = journal.head() {
         // The history of a directory does not change while it is held.
-        let _ = shared.history.set(head.history);
+        shared.history.get_or_init(|| head.history);
         shared.durable.send_if_modified(|newest| {
             let moved = head.index.get() > *newest;
             *newest = (*newest).max(head.index.get());
@@ -48,8 +48,14 @@ pub(super) async fn install(
     }
     shared.set_journal(Some((number, Arc::clone(&journal))));
     for port in &shared.ports {
-        let open = Control::Open { generation: number, journal: Arc::clone(&journal) };
-        port.control.send(open).await.map_err(|_| NodeError::Stopped)?;
+        let open = Control::Open {
+            generation: number,
+            journal: Arc::clone(&journal),
+        };
+        port.control
+            .send(open)
+            .await
+            .map_err(|_| NodeError::Stopped)?;
     }
     shared.set_read_only(None);
     load_timers(shared, journal.as_ref()).await?;
@@ -60,19 +66,30 @@ async fn load_timers(shared: &Arc<Shared>, journal: &dyn Journal) -> Result<(), 
     let mut after: Option<Vec<u8>> = None;
     loop {
         let rows = journal.rows(Table::Timers, after.as_deref(), PAGE)?;
-        let Some((last, _)) = rows.last() else { return Ok(()) };
+        let Some((last, _)) = rows.last() else {
+            return Ok(());
+        };
         after = Some(last.clone());
+        let mut by_worker: Vec<Vec<(ActorNumber, TimerRow)>> = vec![Vec::new(); shared.ports.len()];
         for (key, value) in rows {
             let number = key.get(8..16).and_then(actor_number);
             let row = decode_row::<TimerRow>(&value);
             let (Some(number), Ok(row)) = (number, row) else {
-                tracing::error!("a row of the table of timers does not decode; run `steadfast verify`");
+                tracing::error!(
+                    "a row of the table of timers does not decode; run `steadfast verify`"
+                );
                 continue;
             };
-            if let Some(port) = shared.worker_of(&row.actor) {
-                let load = Control::LoadTimers(vec![(number, row)]);
-                port.control.send(load).await.map_err(|_| NodeError::Stopped)?;
+            if let Some(share) = by_worker.get_mut(shared.worker_index(&row.actor)) {
+                share.push((number, row));
             }
+        }
+        for (port, share) in shared.ports.iter().zip(by_worker) {
+            let load = Control::LoadTimers(share);
+            port.control
+                .send(load)
+                .await
+                .map_err(|_| NodeError::Stopped)?;
         }
     }
 }
@@ -81,13 +98,17 @@ async fn load_effects(shared: &Arc<Shared>, journal: &dyn Journal) -> Result<(),
     let mut after: Option<Vec<u8>> = None;
     loop {
         let rows = journal.rows(Table::Effects, after.as_deref(), PAGE)?;
-        let Some((last, _)) = rows.last() else { return Ok(()) };
+        let Some((last, _)) = rows.last() else {
+            return Ok(());
+        };
         after = Some(last.clone());
         for (key, value) in rows {
             let number = key.get(0..8).and_then(actor_number);
             let row = decode_row::<EffectRow>(&value);
             let (Some(number), Ok(row)) = (number, row) else {
-                tracing::error!("a row of the table of effects does not decode; run `steadfast verify`");
+                tracing::error!(
+                    "a row of the table of effects does not decode; run `steadfast verify`"
+                );
                 continue;
             };
             resume_effect(shared, number, row).await?;
@@ -100,13 +121,23 @@ async fn resume_effect(
     number: ActorNumber,
     row: EffectRow,
 ) -> Result<(), NodeError> {
-    let EffectRow { actor, kind, effect } = row;
+    let EffectRow {
+        actor,
+        kind,
+        effect,
+    } = row;
     let Some(kind) = shared.registry.get(&kind).cloned() else {
         tracing::error!(%actor, kind, effect = effect.name, "an effect waits for a kind that is not registered: add .register::<..>() where the node is built");
         return Ok(());
     };
     if kind.effects.contains_key(effect.name.as_str()) {
-        shared.launch(EffectJob { actor, kind, number, effect, resumed: true });
+        shared.launch(EffectJob {
+            actor,
+            kind,
+            number,
+            effect,
+            resumed: true,
+        });
         return Ok(());
     }
     let reason = format!(
@@ -116,7 +147,11 @@ async fn resume_effect(
     match shared.worker_of(&actor) {
         Some(port) => port
             .control
-            .send(Control::Quarantine { actor, kind, reason })
+            .send(Control::Quarantine {
+                actor,
+                kind,
+                reason,
+            })
             .await
             .map_err(|_| NodeError::Stopped),
         None => Ok(()),
@@ -134,15 +169,19 @@ pub(super) async fn keep(
     mut failures: mpsc::Receiver<Failure>,
 ) {
     while let Some(failure) = failures.recv().await {
-        let Some(shared) = shared.upgrade() else { return };
-        let current = shared.journal.read().map_or(None, |journal| {
-            journal.as_ref().map(|(number, _)| *number)
-        });
+        let Some(shared) = shared.upgrade() else {
+            return;
+        };
+        let current = shared
+            .journal
+            .read()
+            .map_or(None, |journal| journal.as_ref().map(|(number, _)| *number));
         if current != Some(failure.generation) || shared.is_stopping() {
             continue;
         }
         tracing::error!(
-            generation = failure.generation, reason = failure.reason,
+            generation = failure.generation,
+            reason = failure.reason,
             "the journal failed; everything not yet durable is dropped and the journal is reopened"
         );
         shared.metrics.journal_error("commit");
@@ -157,7 +196,12 @@ async fn retire(shared: &Arc<Shared>, generation: u64) {
     shared.set_journal(None);
     for port in &shared.ports {
         let (ack, acked) = oneshot::channel();
-        if port.control.send(Control::Latch { generation, ack }).await.is_ok() {
+        if port
+            .control
+            .send(Control::Latch { generation, ack })
+            .await
+            .is_ok()
+        {
             // A worker that is gone holds nothing.
             drop(acked.await);
         }

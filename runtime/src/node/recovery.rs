@@ -37,9 +37,15 @@ impl RecoveryPool {
             let receiver = Arc::clone(&receiver);
             std::thread::Builder::new()
                 .name(format!("steadfast-recovery-{index}"))
-                .spawn(move || while let Some(work) = next(&receiver) { work() })?;
+                .spawn(move || {
+                    while let Some(work) = next(&receiver) {
+                        work();
+                    }
+                })?;
         }
-        Ok(Self { queue: Mutex::new(Some(sender)) })
+        Ok(Self {
+            queue: Mutex::new(Some(sender)),
+        })
     }
 
     pub(super) fn submit(&self, shared: Arc<Shared>, job: RecoveryJob) {
@@ -52,15 +58,23 @@ impl RecoveryPool {
 
     /// Lets the threads end once the queue is empty.
     pub(super) fn close(&self) {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.queue
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
     }
 }
 
 fn next(receiver: &Mutex<Receiver<Work>>) -> Option<Work> {
-    receiver.lock().unwrap_or_else(PoisonError::into_inner).recv().ok()
+    receiver
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .recv()
+        .ok()
 }
 
 fn recover(shared: &Shared, job: RecoveryJob) {
+    let _span = tracing::debug_span!("recover", actor = %job.actor, kind = job.kind.name).entered();
     let started = shared.clock.running();
     let outcome = {
         let cx = RecoverContext {
@@ -73,13 +87,21 @@ fn recover(shared: &Shared, job: RecoveryJob) {
             until: None,
         };
         let recover = job.kind.recover;
-        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| recover(&cx))).unwrap_or_else(|_| {
-            Err(Unrecoverable { reason: "recovery panicked".to_owned(), seq: 0, transient: false })
-        })
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| recover(&cx))).unwrap_or_else(
+            |_| {
+                Err(Unrecoverable {
+                    reason: "recovery panicked".to_owned(),
+                    seq: 0,
+                    transient: false,
+                })
+            },
+        )
     };
     if let Ok(recovered) = &outcome {
         let took = shared.clock.running().saturating_sub(started);
-        shared.metrics.replayed(job.kind.name, recovered.replayed_events, took);
+        shared
+            .metrics
+            .replayed(job.kind.name, recovered.replayed_events, took);
         for reason in &recovered.rejected {
             tracing::warn!(actor = %job.actor, reason, "snapshot passed over; recovery replays more");
             shared.metrics.snapshot(job.kind.name, "rejected");
@@ -88,7 +110,11 @@ fn recover(shared: &Shared, job: RecoveryJob) {
     // Let go of the journal before the worker hears of it: a reopening waits for the last reference.
     drop(job.journal);
     if let Some(port) = shared.ports.get(job.worker) {
-        let done = Control::Recovered { slot: job.slot, generation: job.generation, outcome };
+        let done = Control::Recovered {
+            slot: job.slot,
+            generation: job.generation,
+            outcome,
+        };
         // A worker that is gone needs no actors.
         drop(port.control.blocking_send(done));
     }

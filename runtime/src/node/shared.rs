@@ -4,9 +4,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
-use steadfast_journal::{
-    ActorId, ActorNumber, CommitError, CommitIndex, HistoryId, Journal,
-};
+use steadfast_journal::{ActorId, ActorNumber, CommitError, CommitIndex, HistoryId, Journal};
 use steadfast_snapshots::Snapshot;
 use tokio::sync::{mpsc, watch};
 
@@ -91,15 +89,21 @@ impl Shared {
 
     /// The worker that owns an actor.
     pub(crate) fn worker_of(&self, actor: &ActorId) -> Option<&WorkerPort> {
+        self.ports.get(self.worker_index(actor))
+    }
+
+    pub(super) fn worker_index(&self, actor: &ActorId) -> usize {
         let mut hasher = DefaultHasher::new();
         actor.as_str().hash(&mut hasher);
-        let count = u64::try_from(self.ports.len()).ok().filter(|count| *count > 0)?;
-        let index = usize::try_from(hasher.finish() % count).ok()?;
-        self.ports.get(index)
+        let count = (self.ports.len() as u64).max(1);
+        usize::try_from(hasher.finish() % count).unwrap_or(0)
     }
 
     pub(crate) fn history(&self) -> HistoryId {
-        self.history.get().copied().unwrap_or(HistoryId::from_bytes([0; 16]))
+        self.history
+            .get()
+            .copied()
+            .unwrap_or(HistoryId::from_bytes([0; 16]))
     }
 
     /// A number that names one command.
@@ -147,14 +151,19 @@ impl Shared {
     /// Why nothing can be written at the moment.
     pub(crate) fn read_only(&self) -> Option<String> {
         self.read_only.load(Ordering::Acquire).then(|| {
-            self.read_only_reason.lock().unwrap_or_else(PoisonError::into_inner).clone()
+            self.read_only_reason
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .clone()
         })
     }
 
     pub(super) fn set_read_only(&self, reason: Option<String>) {
         let on = reason.is_some();
-        *self.read_only_reason.lock().unwrap_or_else(PoisonError::into_inner) =
-            reason.unwrap_or_default();
+        *self
+            .read_only_reason
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = reason.unwrap_or_default();
         self.read_only.store(on, Ordering::Release);
     }
 
@@ -169,7 +178,6 @@ impl Shared {
     }
 
     pub(crate) fn note_durable(&self, commit: CommitIndex) {
-        self.metrics.committed();
         self.durable.send_if_modified(|newest| {
             let moved = commit.get() > *newest;
             *newest = (*newest).max(commit.get());
@@ -196,7 +204,8 @@ impl Shared {
             kind_version: taken.kind_version,
             state: taken.state,
         });
-        self.metrics.snapshot("all", if kept { "stored" } else { "dropped" });
+        self.metrics
+            .snapshot("all", if kept { "stored" } else { "dropped" });
     }
 
     pub(crate) fn recover(self: &Arc<Self>, job: RecoveryJob) {

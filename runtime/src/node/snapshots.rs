@@ -32,7 +32,11 @@ impl SnapshotSink {
         let thread = std::thread::Builder::new()
             .name("steadfast-snapshots".to_owned())
             .spawn(move || write(&writer, &receiver))?;
-        Ok(Self { store, queue: Mutex::new(Some(sender)), thread: Mutex::new(Some(thread)) })
+        Ok(Self {
+            store,
+            queue: Mutex::new(Some(sender)),
+            thread: Mutex::new(Some(thread)),
+        })
     }
 
     pub(crate) fn reader(&self) -> &Arc<SnapshotStore> {
@@ -42,13 +46,22 @@ impl SnapshotSink {
     /// Queues a snapshot; false if it was dropped.
     pub(super) fn store(&self, snapshot: Snapshot) -> bool {
         let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        queue.as_ref().is_some_and(|queue| queue.try_send(snapshot).is_ok())
+        queue
+            .as_ref()
+            .is_some_and(|queue| queue.try_send(snapshot).is_ok())
     }
 
     /// Stores what waits, flushes, and ends the thread.
     pub(super) fn close(&self) {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.queue
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        let thread = self
+            .thread
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         if let Some(thread) = thread
             && thread.join().is_err()
         {

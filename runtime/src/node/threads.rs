@@ -38,7 +38,10 @@ impl WorkerThreads {
             })
             .map_err(NodeError::Thread)?;
         let system = receive(&is_ready)?;
-        Ok(Self { system, thread: Some(thread) })
+        Ok(Self {
+            system,
+            thread: Some(thread),
+        })
     }
 
     /// Ends the system and waits for its threads.

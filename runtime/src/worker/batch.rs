@@ -3,10 +3,9 @@
 //! Invariant: batches become durable in the order of their tickets, so everything that depends on an
 //! actor's newest entry is kept with the batch that holds that entry.
 
-use steadfast_journal::{
-    ActorId, ActorNumber, Append, CommitError, CommitIndex, EntryNumber,
-};
 use std::sync::Arc;
+use std::time::Duration;
+use steadfast_journal::{ActorId, ActorNumber, Append, CommitError, CommitIndex, EntryNumber};
 
 use crate::core::Change;
 use crate::host::{Invoke, KindEntry};
@@ -48,6 +47,9 @@ pub(crate) struct Batch {
     pub(crate) ticket: u64,
     pub(crate) appends: Vec<Append>,
     pub(crate) bytes: usize,
+    /// When it was handed to the journal, on the running clock.
+    pub(crate) handed_over: Duration,
+    pub(crate) entries: usize,
     pub(crate) answers: Vec<Box<dyn Invoke>>,
     pub(crate) consequences: Vec<Consequence>,
     pub(crate) snapshots: Vec<Taken>,
@@ -57,6 +59,9 @@ pub(crate) struct Batch {
 
 impl Batch {
     pub(crate) fn new(ticket: u64) -> Self {
-        Self { ticket, ..Self::default() }
+        Self {
+            ticket,
+            ..Self::default()
+        }
     }
 }

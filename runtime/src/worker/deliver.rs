@@ -30,19 +30,33 @@ impl Worker {
         }
         let key = self.slot_for(&envelope.actor, &envelope.kind);
         let room = self.shared.config.mailbox_capacity
-            + if envelope.patient { self.shared.config.waiting_capacity } else { 0 };
-        let Some(slot) = self.slots.get_mut(key) else { return };
+            + if envelope.patient {
+                self.shared.config.waiting_capacity
+            } else {
+                0
+            };
+        let Some(slot) = self.slots.get_mut(key) else {
+            return;
+        };
         if slot.kind.name != envelope.kind.name {
             let reason = format!("{} is of kind {:?}", slot.id, slot.kind.name);
             return self.refuse(envelope, Refusal::Failed { reason });
         }
         if let State::Quarantined(Quarantine { reason, seq }) = &slot.state {
-            let refusal = Refusal::Quarantined { reason: reason.clone(), seq: *seq };
+            let refusal = Refusal::Quarantined {
+                reason: reason.clone(),
+                seq: *seq,
+            };
             return self.refuse(envelope, refusal);
         }
         if slot.mailbox.len() >= room && !internal {
             self.shared.metrics.mailbox_rejected(slot.kind.name);
-            return self.refuse(envelope, Refusal::Overloaded { retry_after: RETRY_AFTER });
+            return self.refuse(
+                envelope,
+                Refusal::Overloaded {
+                    retry_after: RETRY_AFTER,
+                },
+            );
         }
         slot.mailbox.push_back(envelope);
         match slot.state {
@@ -57,8 +71,11 @@ impl Worker {
             return *key;
         }
         let now = self.shared.clock.running();
-        let key = self.slots.insert(Slot::new(actor.clone(), Arc::clone(kind), now));
+        let key = self
+            .slots
+            .insert(Slot::new(actor.clone(), Arc::clone(kind), now));
         self.by_id.insert(actor.clone(), key);
+        self.shared.metrics.resident(kind.name, 1);
         key
     }
 
@@ -68,8 +85,12 @@ impl Worker {
             self.to_recover.push_back(key);
             return;
         }
-        let Some(generation) = &self.generation else { return };
-        let Some(slot) = self.slots.get_mut(key) else { return };
+        let Some(generation) = &self.generation else {
+            return;
+        };
+        let Some(slot) = self.slots.get_mut(key) else {
+            return;
+        };
         if !matches!(slot.state, State::Cold) {
             return;
         }
@@ -100,11 +121,18 @@ impl Worker {
         }
         if current == Some(generation) {
             self.take_recovered(key, outcome);
-        } else if current.is_some() && self.slots.get(key).is_some_and(|slot| !slot.mailbox.is_empty()) {
+        } else if current.is_some()
+            && self
+                .slots
+                .get(key)
+                .is_some_and(|slot| !slot.mailbox.is_empty())
+        {
             self.ask_recovery(key);
         }
         while self.recovering < PER_WORKER && self.generation.is_some() {
-            let Some(next) = self.to_recover.pop_front() else { break };
+            let Some(next) = self.to_recover.pop_front() else {
+                break;
+            };
             self.ask_recovery(next);
         }
     }
@@ -119,16 +147,27 @@ impl Worker {
                 }
                 self.make_ready(key);
             }
-            Err(Unrecoverable { reason, seq, transient: false }) => {
-                self.set_aside(key, Quarantine { reason, seq });
+            Err(Unrecoverable {
+                reason,
+                seq,
+                transient: false,
+            }) => {
+                self.set_aside(key, &Quarantine { reason, seq });
             }
             Err(Unrecoverable { reason, .. }) => {
-                let waiting = self.slot_mut(key).map(|slot| std::mem::take(&mut slot.mailbox));
+                let waiting = self
+                    .slot_mut(key)
+                    .map(|slot| std::mem::take(&mut slot.mailbox));
                 for envelope in waiting.into_iter().flatten() {
                     if let Some(internal) = envelope.internal.clone() {
                         self.bring_again(internal, Duration::from_secs(1));
                     }
-                    self.refuse(envelope, Refusal::Failed { reason: reason.clone() });
+                    self.refuse(
+                        envelope,
+                        Refusal::Failed {
+                            reason: reason.clone(),
+                        },
+                    );
                 }
             }
         }
@@ -137,7 +176,9 @@ impl Worker {
     /// Rebuilds a broken actor, if none of its commits is in flight.
     pub(super) fn rebuild_if_settled(&mut self, key: usize) {
         let durable = self.durable;
-        let Some(slot) = self.slots.get_mut(key) else { return };
+        let Some(slot) = self.slots.get_mut(key) else {
+            return;
+        };
         if !matches!(slot.state, State::Broken) || slot.last_ticket > durable {
             return;
         }
@@ -156,8 +197,9 @@ impl Worker {
         while let Some(due) = self.timers.pop_due(running) {
             self.fire(due, running);
         }
-        let (now_due, later) =
-            std::mem::take(&mut self.deferred).into_iter().partition(|(at, _)| *at <= running);
+        let (now_due, later) = std::mem::take(&mut self.deferred)
+            .into_iter()
+            .partition(|(at, _)| *at <= running);
         self.deferred = later;
         let now_due: Vec<(Duration, Arc<Answer>)> = now_due;
         for (_, answer) in now_due {
@@ -166,35 +208,45 @@ impl Worker {
     }
 
     fn fire(&mut self, due: DueTimer, running: Duration) {
-        let DueTimer { key, row: TimerRow { actor, kind, timer }, late } = due;
+        let DueTimer {
+            key,
+            row: TimerRow { actor, kind, timer },
+            late,
+        } = due;
         if self.mailbox_is_full(&actor) {
             return self.timers.again(key, running, Duration::from_millis(100));
         }
-        let source =
-            Source::Timer { name: timer.name.clone(), id: timer.id, due: timer.due, late };
+        let source = Source::Timer {
+            name: timer.name.clone(),
+            id: timer.id,
+            due: timer.due,
+            late,
+        };
         let entry = self.shared.registry.get(&kind).cloned();
-        let command = entry.as_ref().and_then(|entry| entry.commands.get(timer.command.as_str()));
+        let command = entry
+            .as_ref()
+            .and_then(|entry| entry.commands.get(timer.command.as_str()));
         let made = command.map(|command| (command.from_bytes)(&timer.body, source));
         match (entry, made) {
             (Some(kind), Some(Ok(invoke))) => {
-                let envelope = self.shared.internal_envelope(
-                    actor,
-                    kind,
-                    invoke,
-                    Internal::Timer(key),
-                );
+                let envelope =
+                    self.shared
+                        .internal_envelope(actor, kind, invoke, Internal::Timer(key));
                 self.accept(envelope);
             }
             (Some(kind), Some(Err(reason))) => {
-                let reason = format!("timer {:?} has a command that does not decode: {reason}", timer.name);
-                self.quarantine(actor, kind, reason);
+                let reason = format!(
+                    "timer {:?} has a command that does not decode: {reason}",
+                    timer.name
+                );
+                self.quarantine(&actor, &kind, reason);
             }
             (Some(kind), None) => {
                 let reason = format!(
                     "timer {:?} sends {:?}, which is not registered: add .command::<..>() to kind {:?}",
                     timer.name, timer.command, kind.name
                 );
-                self.quarantine(actor, kind, reason);
+                self.quarantine(&actor, &kind, reason);
             }
             (None, _) => {
                 tracing::error!(%actor, kind, timer = timer.name, "a timer is due for a kind that is not registered: add .register::<..>() where the node is built");
@@ -209,7 +261,9 @@ impl Worker {
 
     /// Sends the outcome of an effect to its actor.
     pub(super) fn deliver_answer(&mut self, answer: &Arc<Answer>) {
-        let Some(effect) = answer.kind.effects.get(answer.name.as_str()) else { return };
+        let Some(effect) = answer.kind.effects.get(answer.name.as_str()) else {
+            return;
+        };
         let id = self.shared.effect_id(&answer.actor, answer.key);
         let source = Source::Effect { key: answer.key };
         match (effect.answer)(id, &answer.body, answer.outcome.clone(), source) {
@@ -223,8 +277,11 @@ impl Worker {
                 self.accept(envelope);
             }
             Err(reason) => {
-                let reason = format!("the outcome of effect {:?} does not decode: {reason}", answer.name);
-                self.quarantine(answer.actor.clone(), Arc::clone(&answer.kind), reason);
+                let reason = format!(
+                    "the outcome of effect {:?} does not decode: {reason}",
+                    answer.name
+                );
+                self.quarantine(&answer.actor, &answer.kind, reason);
             }
         }
     }
@@ -236,9 +293,9 @@ impl Worker {
         }
     }
 
-    pub(super) fn quarantine(&mut self, actor: ActorId, kind: Arc<KindEntry>, reason: String) {
-        let key = self.slot_for(&actor, &kind);
-        self.set_aside(key, Quarantine { reason, seq: 0 });
+    pub(super) fn quarantine(&mut self, actor: &ActorId, kind: &Arc<KindEntry>, reason: String) {
+        let key = self.slot_for(actor, kind);
+        self.set_aside(key, &Quarantine { reason, seq: 0 });
     }
 
     /// Drops actors from memory that are idle and settled.
@@ -265,6 +322,7 @@ impl Worker {
     pub(super) fn remove(&mut self, key: usize) {
         if let Some(slot) = self.slots.try_remove(key) {
             self.by_id.remove(&slot.id);
+            self.shared.metrics.resident(slot.kind.name, -1);
         }
     }
 }

@@ -69,31 +69,49 @@ pub(crate) struct Claim(Arc<AtomicU8>);
 impl Claim {
     /// The worker begins. False if the caller has given up.
     pub(crate) fn begin(&self) -> bool {
-        self.0.compare_exchange(0, 1, Ordering::AcqRel, Ordering::Acquire).is_ok()
+        self.0
+            .compare_exchange(0, 1, Ordering::AcqRel, Ordering::Acquire)
+            .is_ok()
     }
 
     /// The caller gives up. False if the worker has begun.
     pub(crate) fn give_up(&self) -> bool {
-        self.0.compare_exchange(0, 2, Ordering::AcqRel, Ordering::Acquire).is_ok()
+        self.0
+            .compare_exchange(0, 2, Ordering::AcqRel, Ordering::Acquire)
+            .is_ok()
     }
 }
 
 /// Control input; never behind commands.
 pub(crate) enum Control {
     /// A recovery ended.
-    Recovered { slot: usize, generation: u64, outcome: Result<Recovered, Unrecoverable> },
+    Recovered {
+        slot: usize,
+        generation: u64,
+        outcome: Result<Recovered, Unrecoverable>,
+    },
     /// Work of the runtime's own for an actor.
     Deliver(Envelope),
     /// An effect's outcome for an actor.
     Answer(Arc<Answer>),
     /// The journal failed: drop what is not durable, then say so.
-    Latch { generation: u64, ack: oneshot::Sender<()> },
+    Latch {
+        generation: u64,
+        ack: oneshot::Sender<()>,
+    },
     /// A journal is open.
-    Open { generation: u64, journal: Arc<dyn Journal> },
+    Open {
+        generation: u64,
+        journal: Arc<dyn Journal>,
+    },
     /// Pending timers found in the journal.
     LoadTimers(Vec<(ActorNumber, TimerRow)>),
     /// Set an actor aside.
-    Quarantine { actor: ActorId, kind: Arc<KindEntry>, reason: String },
+    Quarantine {
+        actor: ActorId,
+        kind: Arc<KindEntry>,
+        reason: String,
+    },
     /// What is known about actors in memory.
     Status(oneshot::Sender<Vec<(ActorId, ActorStatus)>>),
     /// Accept nothing more, finish what was accepted, then say so.
@@ -123,8 +141,19 @@ pub(crate) fn ports(worker_queue: usize) -> (WorkerPort, Inputs) {
     let (commands_sender, commands) = mpsc::channel(worker_queue);
     let (control_sender, control) = mpsc::channel(1_024);
     let (durable_sender, durable) = mpsc::channel(2 * MAX_IN_FLIGHT);
-    let port = WorkerPort { commands: commands_sender, control: control_sender };
-    (port, Inputs { commands, control, durable, durable_sender })
+    let port = WorkerPort {
+        commands: commands_sender,
+        control: control_sender,
+    };
+    (
+        port,
+        Inputs {
+            commands,
+            control,
+            durable,
+            durable_sender,
+        },
+    )
 }
 
 impl Envelope {

@@ -19,16 +19,24 @@ impl Worker {
         if self.open.appends.is_empty() {
             return;
         }
-        let Some(generation) = &self.generation else { return };
+        let Some(generation) = &self.generation else {
+            return;
+        };
         let ticket = self.open.ticket;
         let mut batch = std::mem::replace(&mut self.open, Batch::new(ticket + 1));
+        batch.handed_over = self.shared.clock.running();
+        batch.entries = batch.appends.len();
         let (sender, number) = (self.durable_sender.clone(), generation.number);
         let submission = Submission {
             appends: std::mem::take(&mut batch.appends),
             done: Box::new(move |outcome| {
                 // The channel holds more than a worker can have in flight, and it closes only when the
                 // worker is gone and nobody waits any more.
-                drop(sender.try_send(Durable { generation: number, ticket, outcome }));
+                drop(sender.try_send(Durable {
+                    generation: number,
+                    ticket,
+                    outcome,
+                }));
             }),
         };
         self.in_flight.push_back(batch);
@@ -43,15 +51,28 @@ impl Worker {
         }
         match durable.outcome {
             Ok(commit) => self.let_out(durable.ticket, commit),
-            Err(error) => self.shared.journal_failed(durable.generation, &error),
+            Err(error) => {
+                self.shared.journal_failed(durable.generation, &error);
+                self.on_latch(durable.generation);
+            }
         }
     }
 
     fn let_out(&mut self, ticket: u64, commit: CommitIndex) {
-        let Some(batch) = self.in_flight.pop_front() else { return };
+        let Some(batch) = self.in_flight.pop_front() else {
+            return;
+        };
         debug_assert_eq!(batch.ticket, ticket, "batches become durable in order");
         self.durable = ticket;
         self.undurable_bytes = self.undurable_bytes.saturating_sub(batch.bytes);
+        let took = self
+            .shared
+            .clock
+            .running()
+            .saturating_sub(batch.handed_over);
+        self.shared
+            .metrics
+            .committed(batch.entries, batch.bytes, took);
         self.shared.note_durable(commit);
         for answer in batch.answers {
             answer.finish();
@@ -70,7 +91,9 @@ impl Worker {
     /// Looks after a slot whose batch became durable.
     fn settle(&mut self, key: usize, commit: CommitIndex) {
         let durable = self.durable;
-        let Some(slot) = self.slots.get_mut(key) else { return };
+        let Some(slot) = self.slots.get_mut(key) else {
+            return;
+        };
         slot.last_commit = Some(commit);
         if slot.last_ticket > durable {
             return;
@@ -86,18 +109,34 @@ impl Worker {
 
     /// Starts what a durable entry brings about.
     fn arm(&mut self, consequence: Consequence) {
-        let Consequence { actor, kind, number, change } = consequence;
+        let Consequence {
+            actor,
+            kind,
+            number,
+            change,
+        } = consequence;
         match change {
             Change::TimerSet(timer) => {
                 let (now, running) = (self.shared.clock.now(), self.shared.clock.running());
-                let row = TimerRow { actor, kind: kind.name.to_owned(), timer };
+                let row = TimerRow {
+                    actor,
+                    kind: kind.name.to_owned(),
+                    timer,
+                };
                 self.timers.set(number, row, now, running);
             }
             Change::TimerGone { id, due } => {
-                self.timers.remove(TimerKey { actor: number, id }, Some(due));
+                self.timers
+                    .remove(TimerKey { actor: number, id }, Some(due));
             }
             Change::EffectRequested(effect) => {
-                self.shared.launch(EffectJob { actor, kind, number, effect, resumed: false });
+                self.shared.launch(EffectJob {
+                    actor,
+                    kind,
+                    number,
+                    effect,
+                    resumed: false,
+                });
             }
             Change::EffectSet(_) => {}
             Change::EffectGone { key } => self.shared.effect_consumed(number, key),
@@ -113,7 +152,10 @@ impl Worker {
         self.generation = None;
         let next = self.open.ticket + 1;
         let open = std::mem::replace(&mut self.open, Batch::new(next));
-        let lost: Vec<Batch> = std::mem::take(&mut self.in_flight).into_iter().chain([open]).collect();
+        let lost: Vec<Batch> = std::mem::take(&mut self.in_flight)
+            .into_iter()
+            .chain([open])
+            .collect();
         for batch in lost {
             for answer in batch.answers {
                 answer.refuse(Refusal::OutcomeUnknown);
@@ -127,8 +169,9 @@ impl Worker {
             slot.last_ticket = 0;
             // Work of the runtime's own is found again in the journal.
             let waiting: VecDeque<_> = std::mem::take(&mut slot.mailbox);
-            let (internal, callers): (Vec<_>, Vec<_>) =
-                waiting.into_iter().partition(|envelope| envelope.internal.is_some());
+            let (internal, callers): (Vec<_>, Vec<_>) = waiting
+                .into_iter()
+                .partition(|envelope| envelope.internal.is_some());
             slot.mailbox = callers.into();
             for envelope in internal {
                 envelope.refuse(Refusal::OutcomeUnknown);
@@ -144,7 +187,10 @@ impl Worker {
 
     /// A journal is open: go on where the mailboxes stand.
     pub(super) fn on_open(&mut self, generation: u64, journal: Arc<dyn Journal>) {
-        self.generation = Some(Generation { number: generation, journal });
+        self.generation = Some(Generation {
+            number: generation,
+            journal,
+        });
         let waiting: Vec<usize> = self
             .slots
             .iter()
@@ -167,14 +213,19 @@ impl Worker {
     pub(super) fn refuse_everything(&mut self) {
         let next = self.open.ticket + 1;
         let open = std::mem::replace(&mut self.open, Batch::new(next));
-        for batch in std::mem::take(&mut self.in_flight).into_iter().chain([open]) {
+        for batch in std::mem::take(&mut self.in_flight)
+            .into_iter()
+            .chain([open])
+        {
             for answer in batch.answers {
                 answer.refuse(Refusal::OutcomeUnknown);
             }
         }
         let keys: Vec<usize> = self.slots.iter().map(|(key, _)| key).collect();
         for key in keys {
-            let waiting = self.slot_mut(key).map(|slot| std::mem::take(&mut slot.mailbox));
+            let waiting = self
+                .slot_mut(key)
+                .map(|slot| std::mem::take(&mut slot.mailbox));
             for envelope in waiting.into_iter().flatten() {
                 self.refuse(envelope, Refusal::Stopped);
             }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, SpawnHandle, StreamHandler};
+use actix::{
+    Actor, ActorContext, AsyncContext, Context, Handler, Message, SpawnHandle, StreamHandler,
+};
 use futures_util::stream;
 use slab::Slab;
 use steadfast_journal::{ActorId, Journal};
@@ -15,6 +17,7 @@ use super::batch::{Batch, Durable, MAX_IN_FLIGHT};
 use super::input::{Answer, Control, Envelope, Inputs};
 use super::slot::Slot;
 use super::timers::Timers;
+use crate::host::give;
 use crate::node::Shared;
 
 /// Commands taken from the stream at once.
@@ -58,7 +61,8 @@ pub(crate) struct Worker {
     pub(super) deferred: Vec<(Duration, Arc<Answer>)>,
     pub(super) draining: Option<oneshot::Sender<()>>,
     pub(super) stopping: bool,
-    wake: Option<SpawnHandle>,
+    /// When the worker wakes for a timer by itself, and how to take that back.
+    wake: Option<(Duration, SpawnHandle)>,
 }
 
 impl Worker {
@@ -96,7 +100,9 @@ impl Worker {
     pub(super) fn pump(&mut self, ctx: &mut Context<Self>) {
         let mut turns = 0;
         while turns < TURNS && self.can_run() {
-            let Some(slot) = self.ready.pop_front() else { break };
+            let Some(slot) = self.ready.pop_front() else {
+                break;
+            };
             turns += self.turns(slot);
         }
         self.hand_over();
@@ -109,34 +115,44 @@ impl Worker {
 
     fn set_wake(&mut self, ctx: &mut Context<Self>) {
         let running = self.shared.clock.running();
-        let deferred = self.deferred.iter().map(|(at, _)| at.saturating_sub(running)).min();
-        let timer = if self.draining.is_none() { self.timers.next_wait(running) } else { None };
-        if let Some(handle) = self.wake.take() {
-            ctx.cancel_future(handle);
-        }
-        if self.generation.is_none() {
+        let deferred = self
+            .deferred
+            .iter()
+            .map(|(at, _)| at.saturating_sub(running))
+            .min();
+        let timer = if self.draining.is_none() {
+            self.timers.next_wait(running)
+        } else {
+            None
+        };
+        let Some(wait) = deferred.into_iter().chain(timer).min() else {
+            return;
+        };
+        // A timer may be years away; the runtime's own timer is asked for at most an hour.
+        let wait = wait.clamp(Duration::from_millis(1), Duration::from_secs(3600));
+        let at = running.saturating_add(wait);
+        if self.generation.is_none() || self.wake.is_some_and(|(set, _)| set <= at) {
             return;
         }
-        if let Some(wait) = deferred.into_iter().chain(timer).min() {
-            // A timer may be years away; the runtime's own timer is asked for at most an hour.
-            let wait = wait.min(Duration::from_secs(3600)).max(Duration::from_millis(1));
-            self.wake = Some(ctx.run_later(wait, |worker, ctx| {
-                worker.wake = None;
-                worker.fire_due();
-                worker.pump(ctx);
-            }));
+        let handle = ctx.run_later(wait, |worker, ctx| {
+            worker.wake = None;
+            worker.fire_due();
+            worker.pump(ctx);
+        });
+        if let Some((_, old)) = self.wake.replace((at, handle)) {
+            ctx.cancel_future(old);
         }
     }
 
     fn check_drained(&mut self) {
-        let done = self.in_flight.is_empty()
+        let done = self.draining.is_some()
+            && self.in_flight.is_empty()
             && self.recovering == 0
             && self.slots.iter().all(|(_, slot)| slot.mailbox.is_empty());
         if done && let Some(ack) = self.draining.take() {
             self.save_residents();
             self.stopping = true;
-            // Whoever asked for draining may have stopped waiting.
-            let _ = ack.send(()).is_ok();
+            give(ack, ());
         }
     }
 
@@ -152,8 +168,15 @@ impl Actor for Worker {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        let Some(inputs) = self.inputs.take() else { return };
-        let Inputs { mut commands, mut control, mut durable, durable_sender: _ } = inputs;
+        let Some(inputs) = self.inputs.take() else {
+            return;
+        };
+        let Inputs {
+            mut commands,
+            mut control,
+            mut durable,
+            durable_sender: _,
+        } = inputs;
         ctx.add_stream(stream::poll_fn(move |cx| durable.poll_recv(cx)));
         ctx.add_stream(stream::poll_fn(move |cx| control.poll_recv(cx)));
         ctx.add_stream(stream::poll_fn(move |cx| {
@@ -209,22 +232,35 @@ impl StreamHandler<Durable> for Worker {
 impl StreamHandler<Control> for Worker {
     fn handle(&mut self, control: Control, ctx: &mut Self::Context) {
         match control {
-            Control::Recovered { slot, generation, outcome } => {
+            Control::Recovered {
+                slot,
+                generation,
+                outcome,
+            } => {
                 self.on_recovered(slot, generation, outcome);
             }
             Control::Deliver(envelope) => self.accept(envelope),
             Control::Answer(answer) => self.deliver_answer(&answer),
             Control::Latch { generation, ack } => {
                 self.on_latch(generation);
-                // The keeper may have stopped waiting; then it has been told by others.
-                let _ = ack.send(()).is_ok();
+                give(ack, ());
             }
-            Control::Open { generation, journal } => self.on_open(generation, journal),
+            Control::Open {
+                generation,
+                journal,
+            } => self.on_open(generation, journal),
             Control::LoadTimers(rows) => self.load_timers(rows),
-            Control::Quarantine { actor, kind, reason } => self.quarantine(actor, kind, reason),
+            Control::Quarantine {
+                actor,
+                kind,
+                reason,
+            } => self.quarantine(&actor, &kind, reason),
             Control::Status(reply) => {
-                let all = self.slots.iter().map(|(_, slot)| (slot.id.clone(), slot.status()));
-                drop(reply.send(all.collect()));
+                let all = self
+                    .slots
+                    .iter()
+                    .map(|(_, slot)| (slot.id.clone(), slot.status()));
+                give(reply, all.collect());
             }
             Control::Drain(ack) => self.draining = Some(ack),
             Control::Stop => return self.end(ctx),

@@ -79,9 +79,10 @@ impl Slot {
         match &self.state {
             State::Live(_) => ActorStatus::Resident,
             State::Cold | State::Recovering | State::Broken => ActorStatus::Recovering,
-            State::Quarantined(Quarantine { reason, seq }) => {
-                ActorStatus::Quarantined { reason: reason.clone(), seq: *seq }
-            }
+            State::Quarantined(Quarantine { reason, seq }) => ActorStatus::Quarantined {
+                reason: reason.clone(),
+                seq: *seq,
+            },
         }
     }
 }

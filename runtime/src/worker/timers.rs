@@ -51,14 +51,30 @@ pub(crate) fn moment(running: Duration) -> Moment {
 
 impl Timers {
     /// Adds a timer. A wall clock that jumped back makes it wait at most its own delay.
-    pub(crate) fn set(&mut self, actor: ActorNumber, row: TimerRow, now: Timestamp, running: Duration) {
-        let key = TimerKey { actor, id: row.timer.id };
+    pub(crate) fn set(
+        &mut self,
+        actor: ActorNumber,
+        row: TimerRow,
+        now: Timestamp,
+        running: Duration,
+    ) {
+        let key = TimerKey {
+            actor,
+            id: row.timer.id,
+        };
         self.remove(key, None);
         let wait = row.timer.due.as_micros().saturating_sub(now.as_micros());
         let longest = i64::try_from(row.timer.delay.as_micros()).unwrap_or(Moment::MAX);
         let deadline = moment(running).saturating_add(wait.min(longest));
         let place = self.place(key, deadline);
-        self.jobs.insert(key, Job { row, deadline, place: Some(place) });
+        self.jobs.insert(
+            key,
+            Job {
+                row,
+                deadline,
+                place: Some(place),
+            },
+        );
     }
 
     fn place(&mut self, key: TimerKey, moment: Moment) -> (Moment, u64) {
@@ -70,7 +86,10 @@ impl Timers {
 
     /// Forgets a timer; with `due`, only the setting that was due then.
     pub(crate) fn remove(&mut self, key: TimerKey, due: Option<Timestamp>) {
-        let stands = self.jobs.get(&key).is_some_and(|job| due.is_none_or(|due| job.row.timer.due == due));
+        let stands = self
+            .jobs
+            .get(&key)
+            .is_some_and(|job| due.is_none_or(|due| job.row.timer.due == due));
         if !stands {
             return;
         }
@@ -93,7 +112,10 @@ impl Timers {
     /// Takes the next timer that is due.
     pub(crate) fn pop_due(&mut self, running: Duration) -> Option<DueTimer> {
         let now = moment(running);
-        let (place, key) = self.order.first_key_value().map(|(place, key)| (*place, *key))?;
+        let (place, key) = self
+            .order
+            .first_key_value()
+            .map(|(place, key)| (*place, *key))?;
         if place.0 > now {
             return None;
         }
@@ -101,7 +123,11 @@ impl Timers {
         let job = self.jobs.get_mut(&key)?;
         job.place = None;
         let late = u64::try_from(now.saturating_sub(job.deadline)).unwrap_or(0);
-        Some(DueTimer { key, row: job.row.clone(), late: Duration::from_micros(late) })
+        Some(DueTimer {
+            key,
+            row: job.row.clone(),
+            late: Duration::from_micros(late),
+        })
     }
 
     /// How long until the next one is due.

@@ -22,12 +22,16 @@ impl Worker {
     pub(super) fn turns(&mut self, slot: usize) -> usize {
         let mut turns = 0;
         while turns < QUANTUM {
-            let Some(entry) = self.slots.get_mut(slot) else { return turns };
+            let Some(entry) = self.slots.get_mut(slot) else {
+                return turns;
+            };
             entry.queued = false;
             if !matches!(entry.state, State::Live(_)) {
                 return turns;
             }
-            let Some(envelope) = entry.mailbox.pop_front() else { return turns };
+            let Some(envelope) = entry.mailbox.pop_front() else {
+                return turns;
+            };
             turns += 1;
             self.turn(slot, envelope);
         }
@@ -37,7 +41,9 @@ impl Worker {
 
     /// Puts a live slot with work into the run queue, once.
     pub(super) fn make_ready(&mut self, key: usize) {
-        let Some(slot) = self.slots.get_mut(key) else { return };
+        let Some(slot) = self.slots.get_mut(key) else {
+            return;
+        };
         if !slot.queued && !slot.mailbox.is_empty() && matches!(slot.state, State::Live(_)) {
             slot.queued = true;
             self.ready.push_back(key);
@@ -50,13 +56,20 @@ impl Worker {
         if late || envelope.claim.as_ref().is_some_and(|claim| !claim.begin()) {
             return self.refuse(envelope, Refusal::Expired);
         }
-        let Some(ran) = self.run_guarded(key, &mut envelope, running) else { return };
+        let Some(ran) = self.run_guarded(key, &mut envelope, running) else {
+            return;
+        };
         self.measure(&envelope, running);
         if let Some(slot) = self.slots.get_mut(key) {
             slot.last_used = running;
         }
         match ran {
-            Ran::Read => self.answer_read(key, envelope),
+            Ran::Read { stop } => {
+                if let Some(slot) = self.slots.get_mut(key) {
+                    slot.stop = stop;
+                }
+                self.answer_read(key, envelope);
+            }
             Ran::Wrote(written) => self.append(key, envelope, *written),
             Ran::Stale => self.shared.metrics.command(envelope.kind.name, "stale"),
             Ran::Refused(refusal) => self.refuse(envelope, refusal),
@@ -64,9 +77,16 @@ impl Worker {
         }
     }
 
-    fn run_guarded(&mut self, key: usize, envelope: &mut Envelope, running: Duration) -> Option<Ran> {
+    fn run_guarded(
+        &mut self,
+        key: usize,
+        envelope: &mut Envelope,
+        running: Duration,
+    ) -> Option<Ran> {
         let slot = self.slots.get_mut(key)?;
-        let State::Live(resident) = &mut slot.state else { return None };
+        let State::Live(resident) = &mut slot.state else {
+            return None;
+        };
         let generation = self.generation.as_ref()?;
         let exec = Exec {
             id: &slot.id,
@@ -79,6 +99,10 @@ impl Worker {
             command_id: envelope.command_id,
             traceparent: envelope.traceparent.take(),
         };
+        let _span = tracing::debug_span!(
+            "command", actor = %slot.id, command = envelope.invoke.name(), command_id = exec.command_id
+        )
+        .entered();
         let invoke = &mut envelope.invoke;
         let guarded = catch_unwind(AssertUnwindSafe(|| invoke.run(resident.as_mut(), &exec)));
         Some(guarded.unwrap_or_else(|_| Ran::Broken {
@@ -98,13 +122,19 @@ impl Worker {
     }
 
     pub(super) fn refuse(&mut self, envelope: Envelope, refusal: Refusal) {
-        self.shared.metrics.command(envelope.kind.name, refusal.label());
+        self.shared
+            .metrics
+            .command(envelope.kind.name, refusal.label());
         envelope.refuse(refusal);
     }
 
     /// Lets an answer out once everything it may rest on is durable.
     fn answer_read(&mut self, key: usize, envelope: Envelope) {
-        let outcome = if envelope.invoke.rejected() { "rejected" } else { "ok" };
+        let outcome = if envelope.invoke.rejected() {
+            "rejected"
+        } else {
+            "ok"
+        };
         self.shared.metrics.command(envelope.kind.name, outcome);
         let ticket = self.slots.get(key).map_or(0, |slot| slot.last_ticket);
         if envelope.dirty || ticket <= self.durable {
@@ -112,7 +142,10 @@ impl Worker {
         } else if ticket == self.open.ticket {
             self.open.answers.push(envelope.invoke);
         } else {
-            let holder = self.in_flight.iter_mut().find(|batch| batch.ticket == ticket);
+            let holder = self
+                .in_flight
+                .iter_mut()
+                .find(|batch| batch.ticket == ticket);
             match holder {
                 Some(batch) => batch.answers.push(envelope.invoke),
                 None => envelope.invoke.refuse(Refusal::OutcomeUnknown),
@@ -122,25 +155,41 @@ impl Worker {
 
     /// Puts an entry into the open batch, with all that waits for it.
     fn append(&mut self, key: usize, envelope: Envelope, written: Written) {
-        let Written { entry, changes, stop } = written;
+        let Written {
+            entry,
+            changes,
+            stop,
+        } = written;
         let limit = self.shared.config.entry_bytes;
         let made = row_changes(&envelope.actor, envelope.kind.name, entry.actor, &changes)
-            .map_err(|error| Refusal::Failed { reason: error.to_string() })
+            .map_err(|error| Refusal::Failed {
+                reason: error.to_string(),
+            })
             .and_then(|rows| {
-                Append::new(&entry, rows)
-                    .map_err(|error| Refusal::Failed { reason: error.to_string() })
+                Append::new(&entry, rows).map_err(|error| Refusal::Failed {
+                    reason: error.to_string(),
+                })
             });
         let append = match made {
             Ok(append) if append.bytes() <= limit => append,
             Ok(append) => {
-                let refusal = Refusal::TooLarge { bytes: append.bytes(), limit };
+                let refusal = Refusal::TooLarge {
+                    bytes: append.bytes(),
+                    limit,
+                };
                 return self.broken(key, envelope, refusal);
             }
             Err(refusal) => return self.broken(key, envelope, refusal),
         };
-        let outcome = if envelope.invoke.rejected() { "rejected" } else { "ok" };
+        let outcome = if envelope.invoke.rejected() {
+            "rejected"
+        } else {
+            "ok"
+        };
         self.shared.metrics.command(envelope.kind.name, outcome);
-        self.shared.metrics.events(envelope.kind.name, entry.events.len());
+        self.shared
+            .metrics
+            .events(envelope.kind.name, entry.events.len());
         self.undurable_bytes += append.bytes();
         self.open.bytes += append.bytes();
         self.open.appends.push(append);
@@ -170,20 +219,19 @@ impl Worker {
     /// The state must not be used again: nothing of this command is kept, and the actor is rebuilt once
     /// none of its commits is in flight.
     fn broken(&mut self, key: usize, envelope: Envelope, refusal: Refusal) {
-        let reason = match &refusal {
-            Refusal::Failed { reason } => reason.clone(),
-            other => other.label().to_owned(),
-        };
+        let reason = refusal.to_string();
         tracing::error!(actor = %envelope.actor, command = envelope.invoke.name(), reason, "command failed; the actor is rebuilt from the journal");
         let internal = envelope.internal.clone();
         self.refuse(envelope, refusal);
-        let Some(slot) = self.slots.get_mut(key) else { return };
+        let Some(slot) = self.slots.get_mut(key) else {
+            return;
+        };
         slot.state = State::Broken;
         if let Some(internal) = internal {
             slot.failures += 1;
             if slot.failures >= FAILURES {
                 let reason = format!("{reason} ({FAILURES} times in a row)");
-                return self.set_aside(key, Quarantine { reason, seq: 0 });
+                return self.set_aside(key, &Quarantine { reason, seq: 0 });
             }
             let wait = Duration::from_millis(100) * 2_u32.saturating_pow(slot.failures.min(16));
             self.bring_again(internal, wait);
@@ -202,8 +250,10 @@ impl Worker {
     }
 
     /// Sets an actor aside: everything in its mailbox is told so.
-    pub(super) fn set_aside(&mut self, key: usize, quarantine: Quarantine) {
-        let Some(slot) = self.slots.get_mut(key) else { return };
+    pub(super) fn set_aside(&mut self, key: usize, quarantine: &Quarantine) {
+        let Some(slot) = self.slots.get_mut(key) else {
+            return;
+        };
         tracing::error!(actor = %slot.id, reason = quarantine.reason, seq = quarantine.seq, "actor set aside in quarantine");
         self.shared.metrics.quarantined(slot.kind.name);
         slot.state = State::Quarantined(quarantine.clone());
@@ -216,7 +266,10 @@ impl Worker {
 
     fn snapshot_if_due(&mut self, key: usize) {
         let every = self.shared.config.snapshot_every;
-        let due = self.slots.get(key).is_some_and(|slot| every > 0 && slot.unsaved_entries >= every);
+        let due = self
+            .slots
+            .get(key)
+            .is_some_and(|slot| every > 0 && slot.unsaved_entries >= every);
         if due && let Some(taken) = self.take_snapshot(key) {
             self.open.snapshots.push(taken);
         }
@@ -226,7 +279,9 @@ impl Worker {
     pub(super) fn take_snapshot(&mut self, key: usize) -> Option<Taken> {
         let (now, running) = (self.shared.clock.now(), self.shared.clock.running());
         let slot = self.slots.get_mut(key)?;
-        let State::Live(resident) = &slot.state else { return None };
+        let State::Live(resident) = &slot.state else {
+            return None;
+        };
         slot.unsaved_entries = 0;
         let saved = catch_unwind(AssertUnwindSafe(|| resident.save(now, running)));
         match saved {
@@ -254,7 +309,9 @@ impl Worker {
 
     pub(super) fn save_settled(&mut self, key: usize) {
         let worthwhile = (self.shared.config.snapshot_every / 10).max(1);
-        let Some(slot) = self.slots.get(key) else { return };
+        let Some(slot) = self.slots.get(key) else {
+            return;
+        };
         let settled = slot.last_ticket <= self.durable;
         let commit: Option<CommitIndex> = slot.last_commit;
         if self.shared.config.snapshot_every == 0 || !settled || slot.unsaved_entries < worthwhile {

@@ -1,0 +1,209 @@
+//! Concerns: what they do, and telling them to.
+
+use std::time::Duration;
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use actix_web::web::{Data, Json, Path};
+use futures_util::future::join_all;
+use serde::Deserialize;
+use serde_json::{Value, json as object};
+use steadfast::{ActorId, ActorSummary, AskError, Node, SequenceNumber};
+use steadfast_actors::concern::{ConcernView, Run, SPACE, Triggered};
+use tokio::time::timeout;
+
+use super::App;
+use super::app::{Phase, blocking, draining};
+use super::problem::json;
+use crate::failure::asked;
+use crate::problem::{Code, Problem};
+use crate::view::{ConcernRow, Status};
+
+/// How long a concern may take to say what it does; one that takes longer is being recovered.
+const DESCRIBE_WITHIN: Duration = Duration::from_secs(1);
+/// How long a concern may take to answer a command.
+const ANSWER_WITHIN: Duration = Duration::from_secs(8);
+/// Events read at once while a run is waited for.
+const PAGE: usize = 200;
+/// How often somebody who waits looks whether the concern was set aside.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+
+/// All concerns.
+pub(super) async fn list(app: Data<App>) -> Result<HttpResponse, Problem> {
+    let node = app.node()?;
+    let summaries = blocking(node, |inspector| inspector.actors(Some(SPACE))).await?;
+    let rows = join_all(summaries.into_iter().map(|summary| row(node, summary))).await;
+    json(&rows)
+}
+
+/// One concern.
+pub(super) async fn show(app: Data<App>, path: Path<String>) -> Result<HttpResponse, Problem> {
+    let node = app.node()?;
+    let summary = find(node, &path).await?;
+    json(&row(node, summary).await)
+}
+
+async fn find(node: &Node, name: &str) -> Result<ActorSummary, Problem> {
+    let id = ActorId::new(SPACE, name)
+        .map_err(|error| Problem::new(Code::BadRequest, error.to_string()))?;
+    blocking(node, move |inspector| inspector.actor(&id)).await
+}
+
+/// What a concern says of itself, or what is stored of it where it cannot speak.
+async fn row(node: &Node, summary: ActorSummary) -> ConcernRow {
+    let ask = node.ask_json(&summary.actor, &summary.kind, "describe", object!({}), None);
+    let status = match timeout(DESCRIBE_WITHIN, ask).await {
+        Ok(Ok(answer)) => match serde_json::from_value::<ConcernView>(answer) {
+            Ok(view) => return ConcernRow::described(summary, view),
+            Err(_) => Status::Idle,
+        },
+        Ok(Err(AskError::Quarantined { .. })) => Status::Quarantined,
+        Ok(Err(_)) | Err(_) => Status::Recovering,
+    };
+    let id = summary.actor.clone();
+    let state = blocking(node, move |inspector| inspector.state(&id, None)).await.ok();
+    ConcernRow::stored(summary, status, state.map(|view| view.state))
+}
+
+/// How a run is asked for.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[derive(Default)]
+pub(super) struct TriggerBody {
+    dry_run: bool,
+    wait: bool,
+    by: Option<String>,
+}
+
+/// Starts a run or joins the one that is going: 202 at once, or 200 when it has ended.
+pub(super) async fn trigger(
+    app: Data<App>,
+    path: Path<String>,
+    body: Json<TriggerBody>,
+) -> Result<HttpResponse, Problem> {
+    let node = app.ready_node()?;
+    let place = if body.wait { Some(app.long_request()?) } else { None };
+    // Read before the run can end: its end has a higher number, whenever it comes.
+    let summary = find(node, &path).await?;
+    let from = summary.seq;
+    let by = body.by.as_deref().unwrap_or("http");
+    let by: String = by.chars().filter(|c| !c.is_control()).take(64).collect();
+    let command = object!({ "dry_run": body.dry_run, "by": by });
+    let answer = ask(node, &summary, "trigger", command).await?;
+    let triggered: Triggered = serde_json::from_value(answer)
+        .map_err(|error| Problem::new(Code::Failed, error.to_string()))?;
+    if !body.wait {
+        let mut response = json(&triggered.run)?;
+        *response.status_mut() = StatusCode::ACCEPTED;
+        return Ok(response);
+    }
+    let ended = wait(&app, &summary, &triggered.run, from).await;
+    drop(place);
+    json(&ended?)
+}
+
+/// Holds the concern.
+pub(super) async fn pause(app: Data<App>, path: Path<String>) -> Result<HttpResponse, Problem> {
+    switch(&app, &path, "pause").await
+}
+
+/// Lets the concern go on.
+pub(super) async fn resume(app: Data<App>, path: Path<String>) -> Result<HttpResponse, Problem> {
+    switch(&app, &path, "resume").await
+}
+
+async fn switch(app: &App, name: &str, command: &str) -> Result<HttpResponse, Problem> {
+    let node = app.ready_node()?;
+    let summary = find(node, name).await?;
+    ask(node, &summary, command, object!({})).await?;
+    let summary = find(node, name).await?;
+    json(&row(node, summary).await)
+}
+
+async fn ask(
+    node: &Node,
+    summary: &ActorSummary,
+    command: &str,
+    body: Value,
+) -> Result<Value, Problem> {
+    let actor = summary.actor.as_str();
+    let answer = node.ask_json(&summary.actor, &summary.kind, command, body, None);
+    match timeout(ANSWER_WITHIN, answer).await {
+        Ok(answer) => answer.map_err(|error| asked(actor, error)),
+        Err(_) => {
+            let detail = format!("{actor} did not answer {command} within {ANSWER_WITHIN:?}");
+            Err(Problem::new(Code::Timeout, detail).hint("steadfast ps"))
+        }
+    }
+}
+
+/// Follows the concern's events from after `from` until `run` has ended.
+async fn wait(
+    app: &App,
+    summary: &ActorSummary,
+    run: &Run,
+    mut from: u64,
+) -> Result<Run, Problem> {
+    let node = app.node()?;
+    let (mut commits, mut phase) = (node.watch_commits(), app.watch_phase());
+    let mut look = tokio::time::interval(LOOK_EVERY);
+    loop {
+        commits.mark_unchanged();
+        match look_for_end(node, &summary.actor, run, &mut from).await {
+            Ok(Some(ended)) => return Ok(ended),
+            // The journal is being reopened: somebody looks again soon.
+            Err(problem) if problem.code != Code::Unavailable => return Err(problem),
+            Ok(None) | Err(_) => {}
+        }
+        tokio::select! {
+            moved = commits.changed() => moved.map_err(|_| draining())?,
+            _ = phase.wait_for(|phase| *phase == Phase::Draining) => return Err(draining()),
+            _ = look.tick() => refuse_quarantined(node, summary).await?,
+        }
+    }
+}
+
+/// Reads what is there after event `from`, moves it on, and returns the run's end if it is among that.
+async fn look_for_end(
+    node: &Node,
+    actor: &ActorId,
+    run: &Run,
+    from: &mut u64,
+) -> Result<Option<Run>, Problem> {
+    loop {
+        let Some(next) = SequenceNumber::new(from.saturating_add(1)) else { return Ok(None) };
+        let id = actor.clone();
+        let page = blocking(node, move |inspector| inspector.events(&id, next, PAGE)).await?;
+        for event in &page {
+            *from = event.seq;
+            let of_run = event.data.get("run").and_then(Value::as_str) == Some(run.id.as_str());
+            if of_run && event.name.ends_with(".finished") {
+                return finished(run, &event.data).map(Some);
+            }
+        }
+        if page.len() < PAGE {
+            return Ok(None);
+        }
+    }
+}
+
+/// The run with what its `finished` event says of its end.
+fn finished(run: &Run, event: &Value) -> Result<Run, Problem> {
+    let garbled = |error: serde_json::Error| Problem::new(Code::Failed, error.to_string());
+    let field = |name: &str| event.get(name).cloned().unwrap_or_default();
+    Ok(Run {
+        finished: serde_json::from_value(field("finished")).map_err(garbled)?,
+        outcome: serde_json::from_value(field("outcome")).map_err(garbled)?,
+        ..run.clone()
+    })
+}
+
+/// A concern that is set aside ends no run: nobody should wait for it.
+async fn refuse_quarantined(node: &Node, summary: &ActorSummary) -> Result<(), Problem> {
+    let ask = node.ask_json(&summary.actor, &summary.kind, "describe", object!({}), None);
+    match timeout(DESCRIBE_WITHIN, ask).await {
+        Ok(Err(error @ AskError::Quarantined { .. })) => Err(asked(summary.actor.as_str(), error)),
+        // Anything else passes.
+        Ok(_) | Err(_) => Ok(()),
+    }
+}

@@ -1,0 +1,159 @@
+//! What can be asked, in one table, and the routes that concern no single resource.
+
+use actix_web::body::BoxBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{CacheControl, CacheDirective, ETAG};
+use actix_web::middleware::Next;
+use actix_web::web::{self, Data, Path, Query, ServiceConfig};
+use actix_web::{HttpResponse, Resource, ResponseError, Responder};
+use serde::Deserialize;
+use steadfast::ActorId;
+
+use super::app::blocking;
+use super::problem::{bad_body, bad_query, json, no_route, wrong_method};
+use super::{App, concerns, events};
+use crate::problem::{Code, Problem};
+use crate::report::verify_json;
+
+/// Longest body; the longest that makes sense has some hundred bytes.
+const BODY_BYTES: usize = 64 << 10;
+/// What Prometheus takes as OpenMetrics.
+const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// The table.
+pub(super) fn configure(service: &mut ServiceConfig) {
+    service
+        .app_data(web::JsonConfig::default().limit(BODY_BYTES).error_handler(bad_body))
+        .app_data(web::QueryConfig::default().error_handler(bad_query))
+        .service(at("/livez").get(livez))
+        .service(at("/readyz").get(readyz))
+        .service(at("/metrics").get(metrics))
+        .service(at("/v1/concerns").get(concerns::list))
+        .service(at("/v1/concerns/{name}").get(concerns::show))
+        .service(at("/v1/concerns/{name}/trigger").post(concerns::trigger))
+        .service(at("/v1/concerns/{name}/pause").post(concerns::pause))
+        .service(at("/v1/concerns/{name}/resume").post(concerns::resume))
+        .service(at("/v1/actors").get(actors))
+        .service(at("/v1/actors/{space}/{key:.*}/state").get(state))
+        .service(at("/v1/actors/{space}/{key:.*}/events").get(events::events))
+        .service(at("/v1/actors/{space}/{key:.*}").get(actor))
+        .service(at("/v1/verify").get(verify))
+        .default_service(web::to(no_route));
+}
+
+/// A path that takes some methods and explains that it takes no others.
+fn at(path: &str) -> Resource {
+    web::resource(path.to_owned()).default_service(web::to(wrong_method))
+}
+
+/// Short words for the table.
+trait Methods {
+    fn get<F, Args>(self, handler: F) -> Resource
+    where
+        F: actix_web::Handler<Args>,
+        Args: actix_web::FromRequest + 'static,
+        F::Output: Responder + 'static;
+    fn post<F, Args>(self, handler: F) -> Resource
+    where
+        F: actix_web::Handler<Args>,
+        Args: actix_web::FromRequest + 'static,
+        F::Output: Responder + 'static;
+}
+
+impl Methods for Resource {
+    fn get<F, Args>(self, handler: F) -> Resource
+    where
+        F: actix_web::Handler<Args>,
+        Args: actix_web::FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        self.route(web::get().to(handler))
+    }
+
+    fn post<F, Args>(self, handler: F) -> Resource
+    where
+        F: actix_web::Handler<Args>,
+        Args: actix_web::FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        self.route(web::post().to(handler))
+    }
+}
+
+/// Counts every request, refused ones too.
+pub(super) async fn count(
+    app: Data<App>,
+    request: ServiceRequest,
+    next: Next<BoxBody>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    let method = request.method().to_string();
+    let answered = next.call(request).await;
+    let (route, status) = match &answered {
+        Ok(response) => (response.request().match_pattern(), response.status()),
+        Err(error) => (None, error.as_response_error().status_code()),
+    };
+    app.metrics.count(route, &method, status.as_u16());
+    answered
+}
+
+/// The process lives.
+async fn livez() -> &'static str {
+    "ok\n"
+}
+
+/// The node takes work.
+async fn readyz(app: Data<App>) -> HttpResponse {
+    match app.not_ready() {
+        None => HttpResponse::Ok().insert_header(CacheControl(vec![CacheDirective::NoStore])).body("ok\n"),
+        Some(problem) => problem.error_response(),
+    }
+}
+
+/// For Prometheus.
+async fn metrics(app: Data<App>) -> HttpResponse {
+    let node = app.any_node().map(steadfast::Node::metrics).unwrap_or_default();
+    HttpResponse::Ok().content_type(OPENMETRICS).body(app.metrics.text_after(&node))
+}
+
+/// The actor that a path names.
+pub(super) fn named((space, key): (String, String)) -> Result<ActorId, Problem> {
+    ActorId::new(&space, &key).map_err(|error| Problem::new(Code::BadRequest, error.to_string()))
+}
+
+async fn actors(app: Data<App>) -> Result<HttpResponse, Problem> {
+    json(&blocking(app.node()?, |inspector| inspector.actors(None)).await?)
+}
+
+async fn actor(app: Data<App>, path: Path<(String, String)>) -> Result<HttpResponse, Problem> {
+    let id = named(path.into_inner())?;
+    json(&blocking(app.node()?, move |inspector| inspector.actor(&id)).await?)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StateQuery {
+    at: Option<u64>,
+}
+
+async fn state(
+    app: Data<App>,
+    path: Path<(String, String)>,
+    query: Query<StateQuery>,
+) -> Result<HttpResponse, Problem> {
+    let (id, at) = (named(path.into_inner())?, query.at);
+    let view = blocking(app.node()?, move |inspector| inspector.state(&id, at)).await?;
+    let mut response = json(&view)?;
+    if let Ok(tag) = format!("\"{}\"", view.seq).parse() {
+        response.headers_mut().insert(ETAG, tag);
+    }
+    Ok(response)
+}
+
+async fn verify(app: Data<App>) -> Result<HttpResponse, Problem> {
+    let _one_at_a_time = app
+        .verifying
+        .try_lock()
+        .map_err(|_| Problem::new(Code::Overloaded, "a full check is going already"))?;
+    let report = blocking(app.node()?, steadfast::Inspector::verify).await?;
+    json(&verify_json(&report))
+}

@@ -1,0 +1,168 @@
+//! `run`: one node in the foreground, from its configuration to its orderly end.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use steadfast::Node;
+use steadfast::journal::{Error as JournalError, holder};
+
+use crate::cli::{Output, load, target};
+use crate::config::{Config, Listen};
+use crate::http::{App, Listener, Phase, Server, bind_tcp};
+use crate::logging::{self, Verbosity};
+use crate::problem::{Code, Exit, Problem};
+use crate::signals::Ending;
+use crate::socket::{self, SocketFile};
+use crate::{concerns, kinds, signals};
+
+/// Runs a node until it is asked to end.
+pub(crate) fn run(
+    file: &Path,
+    data_dir: Option<&Path>,
+    verbosity: Verbosity,
+    output: Output,
+) -> Result<Exit, Problem> {
+    let config = load(file, output)?;
+    logging::of_a_node(verbosity, config.telemetry.log, output.color);
+    let dir = target::directory(data_dir, config.node.data_dir.as_deref())?;
+    let socket = socket::path_in(&dir)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Problem::new(Code::Failed, format!("no runtime: {error}")))?;
+    runtime.block_on(serve(&config, &dir, &socket))
+}
+
+async fn serve(config: &Config, dir: &Path, socket: &Path) -> Result<Exit, Problem> {
+    let mut ending = signals::listen()?;
+    refuse_held(dir)?;
+    let mut front = Front::new(App::new());
+    front.serve_ports(&config.http.listen)?;
+    let node = open(dir).await?;
+    front.app.install(node.clone());
+    let served = until_asked(&mut front, &node, config, dir, socket, &mut ending).await;
+    if let Err(problem) = &served {
+        tracing::error!(%problem, "stopping");
+    }
+    let drained = front.drain(&node).await;
+    served.and(drained)
+}
+
+/// Configures, serves, and waits for a signal.
+async fn until_asked(
+    front: &mut Front,
+    node: &Node,
+    config: &Config,
+    dir: &Path,
+    socket: &Path,
+    ending: &mut Ending,
+) -> Result<Exit, Problem> {
+    front.serve_sockets(socket, &config.http.listen)?;
+    concerns::align(node, &config.concerns).await?;
+    front.app.enter(Phase::Ready);
+    let listen: Vec<String> = config.http.listen.iter().map(ToString::to_string).collect();
+    tracing::info!(
+        node = config.node.name,
+        pid = std::process::id(),
+        data_dir = %dir.display(),
+        socket = %socket.display(),
+        listen = listen.join(" "),
+        concerns = config.concerns.len(),
+        "ready"
+    );
+    let signal = ending.signal().await;
+    tracing::info!(signal, "draining: runs that are going go on at the next start; SIGINT leaves at once");
+    Ok(Exit::Ok)
+}
+
+/// A directory that is held is said before any port is tried. The lock itself is taken by opening.
+fn refuse_held(dir: &Path) -> Result<(), Problem> {
+    match holder(dir) {
+        Ok(None) | Err(JournalError::Missing { .. }) => Ok(()),
+        Ok(Some(holder)) => Err(held(dir, holder.pid, &holder.since)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn held(dir: &Path, pid: u32, since: &str) -> Problem {
+    let detail = format!("{} is held by process {pid} since {since}", dir.display());
+    Problem::new(Code::Locked, detail).hint(format!("steadfast ps --data-dir {}", dir.display()))
+}
+
+async fn open(dir: &Path) -> Result<Node, Problem> {
+    let node = kinds::node(dir).start().await?;
+    if let Ok(report) = node.opened() {
+        tracing::info!(
+            epoch = report.epoch.get(),
+            recovered_commit = report.recovered.map(steadfast::journal::CommitIndex::get),
+            wal_bytes = report.wal_bytes,
+            verified_commits = report.verified_commits,
+            took_ms = u64::try_from(report.took.as_millis()).unwrap_or(u64::MAX),
+            "journal open"
+        );
+    }
+    Ok(node)
+}
+
+/// Everything that faces the outside.
+struct Front {
+    app: Arc<App>,
+    servers: Vec<Server>,
+    sockets: Vec<SocketFile>,
+}
+
+impl Front {
+    fn new(app: Arc<App>) -> Self {
+        Self { app, servers: Vec::new(), sockets: Vec::new() }
+    }
+
+    /// Ports are served before the journal is open, to tell that the node is starting.
+    fn serve_ports(&mut self, listen: &[Listen]) -> Result<(), Problem> {
+        let mut bound = Vec::new();
+        for address in listen {
+            match address {
+                Listen::Tcp(address) => bound.push(bind_tcp(*address)?),
+                Listen::Unix(_) => {}
+            }
+        }
+        for listener in bound {
+            self.serve(Listener::Tcp(listener))?;
+        }
+        Ok(())
+    }
+
+    /// Sockets are served by whoever holds the directory: only then may a stale one be replaced.
+    fn serve_sockets(&mut self, own: &Path, listen: &[Listen]) -> Result<(), Problem> {
+        let configured = listen.iter().filter_map(|address| match address {
+            Listen::Unix(path) => Some(path.clone()),
+            Listen::Tcp(_) => None,
+        });
+        let mut paths: Vec<PathBuf> = configured.filter(|path| path != own).collect();
+        paths.insert(0, own.to_owned());
+        for path in paths {
+            let (listener, file) = socket::listen(&path)?;
+            self.sockets.push(file);
+            self.serve(Listener::Unix(listener))?;
+        }
+        Ok(())
+    }
+
+    fn serve(&mut self, listener: Listener) -> Result<(), Problem> {
+        self.servers.push(Server::start(Arc::clone(&self.app), listener)?);
+        Ok(())
+    }
+
+    /// Ends in order: streams first, then the node, and last the servers, which tell until then that it is
+    /// draining.
+    async fn drain(self, node: &Node) -> Result<Exit, Problem> {
+        self.app.enter(Phase::Draining);
+        let stopped = node.shutdown().await;
+        for server in self.servers {
+            server.stop().await;
+        }
+        drop(self.sockets);
+        stopped?;
+        tracing::info!("stopped");
+        Ok(Exit::Ok)
+    }
+}
