@@ -19,7 +19,13 @@ mod tests;
 pub struct Size(u64);
 
 /// The units that [`Size`] is written in, largest first.
-const UNITS: [(u32, &str); 5] = [(50, "PiB"), (40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")];
+const UNITS: [(u32, &str); 5] = [
+    (50, "PiB"),
+    (40, "TiB"),
+    (30, "GiB"),
+    (20, "MiB"),
+    (10, "KiB"),
+];
 
 impl Size {
     /// This many bytes.
@@ -62,7 +68,9 @@ pub enum InvalidQuantity {
         text: String,
     },
     /// It is no duration.
-    #[error("{text:?} is no duration: write numbers and units, such as \"90s\", \"1h 30m\" or \"7d\"")]
+    #[error(
+        "{text:?} is no duration: write numbers and units, such as \"90s\", \"1h 30m\" or \"7d\""
+    )]
     Duration {
         /// What was given.
         text: String,
@@ -85,8 +93,12 @@ impl FromStr for Size {
     type Err = InvalidQuantity;
 
     fn from_str(text: &str) -> Result<Self, InvalidQuantity> {
-        let invalid = |_| InvalidQuantity::Size { text: text.to_owned() };
-        text.parse::<ByteSize>().map(|size| Self(size.as_u64())).map_err(invalid)
+        let invalid = |_| InvalidQuantity::Size {
+            text: text.to_owned(),
+        };
+        text.parse::<ByteSize>()
+            .map(|size| Self(size.as_u64()))
+            .map_err(invalid)
     }
 }
 
@@ -128,7 +140,9 @@ impl de::Visitor<'_> for SizeVisitor {
     }
 
     fn visit_i64<E: de::Error>(self, bytes: i64) -> Result<Size, E> {
-        u64::try_from(bytes).map(Size).map_err(|_| E::invalid_value(de::Unexpected::Signed(bytes), &self))
+        u64::try_from(bytes)
+            .map(Size)
+            .map_err(|_| E::invalid_value(de::Unexpected::Signed(bytes), &self))
     }
 }
 
@@ -174,7 +188,11 @@ impl fmt::Display for Span {
             write!(f, "{separator}{count}{unit}")?;
             separator = " ";
         }
-        if micros == 0 { f.write_str("0s") } else { Ok(()) }
+        if micros == 0 {
+            f.write_str("0s")
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -183,8 +201,9 @@ impl FromStr for Span {
 
     fn from_str(text: &str) -> Result<Self, InvalidQuantity> {
         let owned = || text.to_owned();
-        let span: jiff::Span =
-            text.parse().map_err(|_| InvalidQuantity::Duration { text: owned() })?;
+        let span: jiff::Span = text
+            .parse()
+            .map_err(|_| InvalidQuantity::Duration { text: owned() })?;
         let signed = span
             .to_duration(SpanRelativeTo::days_are_24_hours())
             .map_err(|_| InvalidQuantity::Varying { text: owned() })?;
@@ -193,7 +212,10 @@ impl FromStr for Span {
         if exact > LONGEST {
             return Err(InvalidQuantity::Range { text: owned() });
         }
-        Ok(Self(Duration::new(exact.as_secs(), exact.subsec_micros() * 1_000)))
+        Ok(Self(Duration::new(
+            exact.as_secs(),
+            exact.subsec_micros() * 1_000,
+        )))
     }
 }
 

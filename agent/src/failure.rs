@@ -10,6 +10,7 @@ use steadfast_actors::concern::TriggerRejection;
 use crate::problem::{Code, Problem, chain};
 
 impl From<NodeError> for Problem {
+    #[expect(clippy::match_same_arms, reason = "the last arm is for variants of later versions only")]
     fn from(error: NodeError) -> Self {
         let text = chain(&error);
         match error {
@@ -53,6 +54,7 @@ fn journal(error: &JournalError, text: String) -> Problem {
     if code == Code::Integrity { problem.hint("steadfast verify") } else { problem }
 }
 
+#[expect(clippy::match_same_arms, reason = "the last arm is for variants of later versions only")]
 fn journal_code(error: &JournalError) -> Code {
     match error {
         JournalError::Held { .. } => Code::Locked,
@@ -90,7 +92,7 @@ pub(crate) fn is_denied(kind: ErrorKind) -> bool {
 pub(crate) fn asked(actor: &str, error: AskError<Value>) -> Problem {
     let text = format!("{actor}: {error}");
     match error {
-        AskError::Rejected(rejection) => rejected(actor, rejection),
+        AskError::Rejected(rejection) => rejected(actor, &rejection),
         AskError::Overloaded { .. } => Problem::new(Code::Overloaded, text),
         AskError::Expired | AskError::Stopped | AskError::ReadOnly { .. } => {
             Problem::new(Code::Unavailable, text).hint("steadfast ps")
@@ -107,7 +109,7 @@ pub(crate) fn asked(actor: &str, error: AskError<Value>) -> Problem {
     }
 }
 
-fn rejected(actor: &str, rejection: Value) -> Problem {
+fn rejected(actor: &str, rejection: &Value) -> Problem {
     match serde_json::from_value::<TriggerRejection>(rejection.clone()) {
         Ok(rejection) => {
             let hint = if rejection == TriggerRejection::Paused {

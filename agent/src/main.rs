@@ -28,5 +28,6 @@ mod view;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    cli::main(std::env::args_os().collect()).into()
+    let arguments: Vec<_> = std::env::args_os().collect();
+    cli::main(&arguments).into()
 }

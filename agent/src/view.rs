@@ -64,6 +64,7 @@ struct StateFields {
 
 impl ConcernRow {
     /// From the concern's own answer.
+    #[expect(clippy::match_same_arms, reason = "the last arm is for variants of later versions only")]
     pub(crate) fn described(summary: ActorSummary, view: ConcernView) -> Self {
         let status = match view.status {
             ConcernStatus::Running => Status::Running,

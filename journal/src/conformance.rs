@@ -3,9 +3,7 @@
 //! Public behind the feature `conformance`, so that a journal outside of this crate can be held to it
 //! too. Each function makes a storage of its own, and panics where the contract is broken.
 //!
-//! ```ignore
-//! for (name, check) in steadfast_journal::conformance::CHECKS { check(&|| Box::new(fresh())); }
-//! ```
+//! [`run_all`] runs all of them, each on a thread with its name, so that a panic tells which it was.
 #![expect(
     clippy::missing_panics_doc,
     clippy::expect_used,
@@ -22,10 +20,22 @@ use crate::journal::Storage;
 pub use driver::Driver;
 
 /// Makes an empty storage.
-pub type Fresh<'a> = &'a dyn Fn() -> Box<dyn Storage>;
+pub type Fresh<'a> = &'a (dyn Fn() -> Box<dyn Storage> + Sync);
 
 /// One part of the contract, with its name.
 pub type Check = (&'static str, fn(Fresh<'_>));
+
+/// Holds the storages that `fresh` makes to the whole contract.
+pub fn run_all(fresh: Fresh<'_>) {
+    for (name, check) in CHECKS {
+        std::thread::scope(|scope| {
+            std::thread::Builder::new()
+                .name((*name).to_owned())
+                .spawn_scoped(scope, || check(fresh))
+                .expect("there is a thread");
+        });
+    }
+}
 
 /// The whole contract.
 pub const CHECKS: &[Check] = &[

@@ -18,6 +18,7 @@ mod metrics;
 mod model;
 mod node;
 mod resources;
+pub mod testkit;
 mod worker;
 
 pub use config::Config;

@@ -38,7 +38,7 @@ pub(crate) struct Metrics {
     mailbox_rejected: PerKind<Counter>,
     journal_events: PerKind<Counter>,
     journal_bytes: Counter,
-    journal_batch_entries: Histogram,
+    journal_batch_events: Histogram,
     journal_append_duration: Histogram,
     actors: PerKind<Gauge>,
     journal_errors: Family<Operation, Counter>,
@@ -71,7 +71,7 @@ impl Metrics {
             mailbox_rejected: Family::default(),
             journal_events: Family::default(),
             journal_bytes: Counter::default(),
-            journal_batch_entries: Histogram::new(exponential_buckets(1.0, 4.0, 8)),
+            journal_batch_events: Histogram::new(exponential_buckets(1.0, 4.0, 8)),
             journal_append_duration: seconds(),
             actors: Family::default(),
             journal_errors: Family::default(),
@@ -116,9 +116,9 @@ impl Metrics {
             self.journal_bytes.clone(),
         );
         registry.register(
-            "journal_batch_entries",
-            "Entries in one worker's batch",
-            self.journal_batch_entries.clone(),
+            "journal_batch_events",
+            "Events in one worker's batch",
+            self.journal_batch_events.clone(),
         );
         registry.register_with_unit(
             "journal_append_duration",
@@ -191,13 +191,13 @@ impl Metrics {
     }
 
     /// A worker's batch became durable `took` after it was handed over.
-    pub(crate) fn committed(&self, entries: usize, bytes: usize, took: Duration) {
+    pub(crate) fn committed(&self, events: usize, bytes: usize, took: Duration) {
         self.journal_bytes.inc_by(bytes as u64);
         #[expect(
             clippy::cast_precision_loss,
-            reason = "a batch holds far fewer than 2^52 entries"
+            reason = "a batch holds far fewer than 2^52 events"
         )]
-        self.journal_batch_entries.observe(entries as f64);
+        self.journal_batch_events.observe(events as f64);
         self.journal_append_duration.observe(took.as_secs_f64());
     }
 

@@ -1,1 +1,18 @@
-//! steadfast-tests
+//! What the killed program and the tests that kill it share.
+//!
+//! * [`tally`]: the actor, with events that name the operation behind them.
+//! * [`Plan`]: what an operation does, derived from its number alone, so that the number is all that
+//!   has to be written down.
+//! * [`Record`]: the file of what was tried and what was promised.
+//! * [`Load`]: 64 tasks that try, and write down what they were promised.
+
+mod dice;
+mod load;
+mod plan;
+mod record;
+pub mod tally;
+
+pub use dice::Dice;
+pub use load::{Load, Options, TASKS};
+pub use plan::{ACTORS, Extra, Plan, operation, task_of};
+pub use record::{History, Record};

@@ -69,7 +69,10 @@ impl Kind for CleanupKind {
 
 /// Other rules end the run under way at its next step: what it has planned by the old ones stays.
 fn configured(cleanup: &mut Cleanup, event: &Configured<CleanupConfig>) {
-    if cleanup.config().is_some_and(|before| !before.selects_like(&event.config)) {
+    if cleanup
+        .config()
+        .is_some_and(|before| !before.selects_like(&event.config))
+    {
         on_work(cleanup, Work::supersede);
     }
     cleanup.configured(event);
@@ -103,7 +106,9 @@ const UNKNOWN: &str = "nobody knows whether the last step was done";
 
 impl Handle<Done<Sweep>> for Cleanup {
     fn handle(live: &mut Live<'_, Self>, done: Done<Sweep>) -> Result<(), Never> {
-        let Sweep { run, batch, files, .. } = done.effect;
+        let Sweep {
+            run, batch, files, ..
+        } = done.effect;
         let sweeping = live.work.as_ref().and_then(Work::sweeping);
         if !is_current(live, &run) || sweeping != Some(batch) {
             return Ok(());
@@ -153,7 +158,11 @@ fn found(live: &mut Live<'_, Cleanup>, run: &RunId, page: Page) {
             live.emit(Previewed { run, files });
         } else {
             let batch = live.work.as_ref().map_or(1, |work| work.batches + 1);
-            live.emit(Planned { run, batch, files: files.to_vec() });
+            live.emit(Planned {
+                run,
+                batch,
+                files: files.to_vec(),
+            });
         }
     }
 }
@@ -168,7 +177,9 @@ fn swept(
 ) {
     let (mut removed, mut skipped) = (Vec::new(), Vec::new());
     // A missing verdict would be a file without a word about it.
-    let verdicts = verdicts.into_iter().chain(std::iter::repeat(Verdict::Unknown));
+    let verdicts = verdicts
+        .into_iter()
+        .chain(std::iter::repeat(Verdict::Unknown));
     for (file, verdict) in files.into_iter().zip(verdicts) {
         let (reason, detail) = match verdict {
             Verdict::Removed => {
@@ -180,28 +191,50 @@ fn swept(
             Verdict::Failed(detail) => (SkipReason::Failed, Some(detail)),
             Verdict::Unknown => (SkipReason::Unknown, None),
         };
-        skipped.push(SkippedFile { path: file.path, reason, detail });
+        skipped.push(SkippedFile {
+            path: file.path,
+            reason,
+            detail,
+        });
     }
     debug!(actor = %live.id(), %run, batch, removed = removed.len(), skipped = skipped.len(), "swept");
     if !removed.is_empty() {
-        live.emit(Removed { run: run.clone(), batch, files: removed });
+        live.emit(Removed {
+            run: run.clone(),
+            batch,
+            files: removed,
+        });
     }
     if !skipped.is_empty() {
-        live.emit(Skipped { run: run.clone(), batch, files: skipped });
+        live.emit(Skipped {
+            run: run.clone(),
+            batch,
+            files: skipped,
+        });
     }
 }
 
 /// Asks for the next effect of the run, or ends it.
 fn advance(live: &mut Live<'_, Cleanup>) {
-    let (Some(Run { id: run, started, .. }), Some(work), Some(config)) =
-        (live.current().cloned(), &live.work, live.config())
+    let (
+        Some(Run {
+            id: run, started, ..
+        }),
+        Some(work),
+        Some(config),
+    ) = (live.current().cloned(), &live.work, live.config())
     else {
         return;
     };
     match work.next() {
         Next::Sweep(batch) => {
             let (roots, files) = (work.roots.clone(), batch.files.clone());
-            let sweep = Sweep { run, batch: batch.number, roots, files };
+            let sweep = Sweep {
+                run,
+                batch: batch.number,
+                roots,
+                files,
+            };
             live.run(sweep);
         }
         Next::Scan => {
@@ -222,6 +255,10 @@ fn advance(live: &mut Live<'_, Cleanup>) {
 }
 
 fn give_up(live: &mut Live<'_, Cleanup>, outcome: RunOutcome, reason: String) {
-    let report = live.work.as_ref().map(|work| work.report.clone()).unwrap_or_default();
+    let report = live
+        .work
+        .as_ref()
+        .map(|work| work.report.clone())
+        .unwrap_or_default();
     finish(live, outcome, Some(reason), report);
 }

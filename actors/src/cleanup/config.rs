@@ -56,7 +56,10 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { files: 5_000, bytes: Size::gib(20) }
+        Self {
+            files: 5_000,
+            bytes: Size::gib(20),
+        }
     }
 }
 
@@ -115,7 +118,10 @@ impl CleanupConfig {
 
 impl Settings for CleanupConfig {
     fn schedule(&self) -> Schedule {
-        Schedule { every: self.every.map(Span::duration), missed: self.missed }
+        Schedule {
+            every: self.every.map(Span::duration),
+            missed: self.missed,
+        }
     }
 
     fn dry_run(&self) -> bool {
@@ -124,18 +130,37 @@ impl Settings for CleanupConfig {
 
     fn validate(&self) -> Result<(), ConfigError> {
         let refuse = |key: &str, problem: &str| Err(ConfigError::new(key, problem));
-        if let Some(at) = self.paths.iter().position(|glob| glob.len() > MAX_PATH_BYTES) {
-            return refuse(&format!("paths[{at}]"), "longer than 4096 bytes: no path can match it");
+        if let Some(at) = self
+            .paths
+            .iter()
+            .position(|glob| glob.len() > MAX_PATH_BYTES)
+        {
+            return refuse(
+                &format!("paths[{at}]"),
+                "longer than 4096 bytes: no path can match it",
+            );
         }
         self.validate_paths()?;
-        if self.every.is_some_and(|every| every.duration().as_millis() < MIN_PERIOD_MILLIS) {
-            return refuse("every", "shorter than 100ms: leave it out to run only by hand");
+        if self
+            .every
+            .is_some_and(|every| every.duration().as_millis() < MIN_PERIOD_MILLIS)
+        {
+            return refuse(
+                "every",
+                "shorter than 100ms: leave it out to run only by hand",
+            );
         }
         if self.limits.files == 0 {
-            return refuse("limits.files", "0 would remove nothing: use `dry_run = true` to look first");
+            return refuse(
+                "limits.files",
+                "0 would remove nothing: use `dry_run = true` to look first",
+            );
         }
         if self.limits.bytes.as_bytes() == 0 {
-            return refuse("limits.bytes", "0 would remove nothing: use `dry_run = true` to look first");
+            return refuse(
+                "limits.bytes",
+                "0 would remove nothing: use `dry_run = true` to look first",
+            );
         }
         Ok(())
     }

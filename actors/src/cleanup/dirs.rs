@@ -40,7 +40,11 @@ pub(super) enum Miss {
 
 impl From<io::Error> for Miss {
     fn from(error: io::Error) -> Self {
-        if error.kind() == io::ErrorKind::NotFound { Self::Absent } else { Self::Refused(error) }
+        if error.kind() == io::ErrorKind::NotFound {
+            Self::Absent
+        } else {
+            Self::Refused(error)
+        }
     }
 }
 
@@ -58,7 +62,12 @@ impl RootDir {
         let dir = Dir::open_ambient_dir(path, ambient_authority()).map_err(Miss::from)?;
         let metadata = dir.dir_metadata().map_err(Miss::from)?;
         let (inode, device) = (metadata.ino(), metadata.dev());
-        Ok(Self { path: path.to_owned(), inode, dir, device })
+        Ok(Self {
+            path: path.to_owned(),
+            inode,
+            dir,
+            device,
+        })
     }
 
     pub(super) fn dir(&self) -> &Dir {
@@ -72,7 +81,11 @@ impl RootDir {
             Err(error) => return Err(why_not(parent, name, error)),
         };
         let metadata = dir.dir_metadata().map_err(Miss::Refused)?;
-        if metadata.dev() == self.device { Ok(dir) } else { Err(Miss::Elsewhere) }
+        if metadata.dev() == self.device {
+            Ok(dir)
+        } else {
+            Err(Miss::Elsewhere)
+        }
     }
 
     /// The directory with the absolute path `path`, which is below this root.
@@ -99,7 +112,8 @@ impl RootDir {
 
 /// Whether the absolute path `path` is `root` or below it.
 pub(super) fn is_below(path: &str, root: &str) -> bool {
-    path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    path.strip_prefix(root)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// Tells the reasons apart by looking: the error codes for a symlink differ between systems.

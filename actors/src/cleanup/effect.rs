@@ -112,7 +112,7 @@ impl Effect for Sweep {
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, EffectError> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|error| EffectError::retryable(format!("the file system work was cut off: {error}")))
+    tokio::task::spawn_blocking(work).await.map_err(|error| {
+        EffectError::retryable(format!("the file system work was cut off: {error}"))
+    })
 }

@@ -110,7 +110,10 @@ pub struct RemovedFile {
 
 impl From<PlannedFile> for RemovedFile {
     fn from(file: PlannedFile) -> Self {
-        Self { path: file.path, bytes: file.bytes }
+        Self {
+            path: file.path,
+            bytes: file.bytes,
+        }
     }
 }
 

@@ -28,14 +28,20 @@ impl Pattern {
     /// What is wrong with it and what to write instead.
     pub(super) fn new(glob: &str) -> Result<Self, String> {
         let components = components(glob)?;
-        let literal = components.iter().take_while(|part| !part.contains(SPECIAL)).count();
+        let literal = components
+            .iter()
+            .take_while(|part| !part.contains(SPECIAL))
+            .count();
         // A glob without special characters names one file: its root is the directory of that file.
         let depth = literal.min(components.len().saturating_sub(1));
-        let root: String = components.iter().take(depth).fold(String::new(), |mut root, part| {
-            root.push('/');
-            root.push_str(part);
-            root
-        });
+        let root: String = components
+            .iter()
+            .take(depth)
+            .fold(String::new(), |mut root, part| {
+                root.push('/');
+                root.push_str(part);
+                root
+            });
         if root.is_empty() {
             return Err(format!(
                 "{glob:?} searches the whole file system: begin with a directory, such as \"/var/log/…\""
@@ -51,7 +57,12 @@ impl Pattern {
             .map_while(|part| compile(part).ok())
             .collect();
         let open_ended = directories.len() < above_file || glob_spans_levels(&components);
-        Ok(Self { root, whole, directories, open_ended })
+        Ok(Self {
+            root,
+            whole,
+            directories,
+            open_ended,
+        })
     }
 
     /// The directory before the first special character. Never `/`.
@@ -76,11 +87,16 @@ impl Pattern {
 
 /// Whether the last component can match in more than one level: `/a/**` matches `/a/b/c`.
 fn glob_spans_levels(components: &[&str]) -> bool {
-    components.last().is_some_and(|last| last.contains("**") || compile(last).is_err())
+    components
+        .last()
+        .is_some_and(|last| last.contains("**") || compile(last).is_err())
 }
 
 fn compile(glob: &str) -> Result<GlobMatcher, String> {
-    let built = GlobBuilder::new(glob).literal_separator(true).backslash_escape(true).build();
+    let built = GlobBuilder::new(glob)
+        .literal_separator(true)
+        .backslash_escape(true)
+        .build();
     built
         .map(|glob| glob.compile_matcher())
         .map_err(|error| format!("{glob:?} is no glob: {}", error.kind()))
@@ -88,17 +104,23 @@ fn compile(glob: &str) -> Result<GlobMatcher, String> {
 
 fn components(glob: &str) -> Result<Vec<&str>, String> {
     let Some(rest) = glob.strip_prefix('/') else {
-        return Err(format!("{glob:?} is relative: begin with \"/\", as the node may start anywhere"));
+        return Err(format!(
+            "{glob:?} is relative: begin with \"/\", as the node may start anywhere"
+        ));
     };
     if glob.ends_with('/') {
-        return Err(format!("{glob:?} names a directory: write \"{glob}*\" for the files in it"));
+        return Err(format!(
+            "{glob:?} names a directory: write \"{glob}*\" for the files in it"
+        ));
     }
     if glob.contains('\0') {
         return Err("it has a NUL character, which no path has".to_owned());
     }
     let parts: Vec<_> = rest.split('/').collect();
     match parts.iter().find(|part| matches!(**part, "" | "." | "..")) {
-        Some(part) => Err(format!("{glob:?} has a component {part:?}: write the path in full")),
+        Some(part) => Err(format!(
+            "{glob:?} has a component {part:?}: write the path in full"
+        )),
         None => Ok(parts),
     }
 }

@@ -82,7 +82,10 @@ impl Cursor {
     /// The place of `file`.
     #[must_use]
     pub fn at(file: &PlannedFile) -> Self {
-        Self { modified_ns: file.modified_ns, path: file.path.clone() }
+        Self {
+            modified_ns: file.modified_ns,
+            path: file.path.clone(),
+        }
     }
 
     /// Whether `file` comes after it.

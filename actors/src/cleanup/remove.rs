@@ -27,10 +27,17 @@ const MAX_UNSYNCED: usize = 64;
 pub(super) fn sweep(sweep: &Sweep, may_have_run: bool, access: Access) -> Vec<Verdict> {
     let mut directories: BTreeMap<&str, Vec<(usize, &PlannedFile)>> = BTreeMap::new();
     for (at, file) in sweep.files.iter().enumerate() {
-        let directory = file.path.rsplit_once('/').map_or("", |(directory, _)| directory);
+        let directory = file
+            .path
+            .rsplit_once('/')
+            .map_or("", |(directory, _)| directory);
         directories.entry(directory).or_default().push((at, file));
     }
-    let mut sweeper = Sweeper { access, may_have_run, unsynced: Vec::new() };
+    let mut sweeper = Sweeper {
+        access,
+        may_have_run,
+        unsynced: Vec::new(),
+    };
     let mut verdicts = BTreeMap::new();
     for (directory, files) in directories {
         sweeper.directory(&sweep.roots, directory, &files, &mut verdicts);
@@ -78,7 +85,9 @@ impl Sweeper {
     /// The directory with the absolute path `path` by way of its root, or what that means for its files.
     fn enter(&self, roots: &[Root], path: &str) -> Result<(RootDir, Dir), Verdict> {
         let root = self.root(roots, path)?;
-        let dir = root.descend(self.access, path).map_err(|miss| self.missed(miss))?;
+        let dir = root
+            .descend(self.access, path)
+            .map_err(|miss| self.missed(miss))?;
         Ok((root, dir))
     }
 

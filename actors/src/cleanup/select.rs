@@ -55,16 +55,28 @@ pub(super) struct Selector {
 
 impl Selector {
     pub(super) fn new(newest_ns: i64, after: Option<Cursor>, keep_newest: usize) -> Self {
-        Self { newest_ns, after, keep_newest, found: Count::default(), oldest: BinaryHeap::new() }
+        Self {
+            newest_ns,
+            after,
+            keep_newest,
+            found: Count::default(),
+            oldest: BinaryHeap::new(),
+        }
     }
 
     /// A directory is entered: [`Directory::take`] gets its matching files, all of them.
     pub(super) fn directory(&mut self) -> Directory<'_> {
-        Directory { selector: self, newest: BinaryHeap::new() }
+        Directory {
+            selector: self,
+            newest: BinaryHeap::new(),
+        }
     }
 
     fn offer(&mut self, file: PlannedFile) {
-        let seen = self.after.as_ref().is_some_and(|cursor| !cursor.is_before(&file));
+        let seen = self
+            .after
+            .as_ref()
+            .is_some_and(|cursor| !cursor.is_before(&file));
         if file.modified_ns > self.newest_ns || seen {
             return;
         }
@@ -77,7 +89,10 @@ impl Selector {
 
     /// The oldest files, as many as a page holds and `limits` allow.
     pub(super) fn page(self, limits: Count) -> Page {
-        let mut page = Page { found: self.found, ..Page::default() };
+        let mut page = Page {
+            found: self.found,
+            ..Page::default()
+        };
         let (mut selected, mut text) = (Count::default(), 0);
         for Candidate(file) in self.oldest.into_sorted_vec() {
             let mut with = selected;

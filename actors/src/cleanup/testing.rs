@@ -27,7 +27,9 @@ pub(super) struct Tree {
 
 impl Tree {
     pub(super) fn new() -> Self {
-        Self { dir: TempDir::new().unwrap() }
+        Self {
+            dir: TempDir::new().unwrap(),
+        }
     }
 
     pub(super) fn root(&self) -> &Path {
@@ -45,7 +47,8 @@ impl Tree {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         let file = File::create(path).unwrap();
         file.set_len(bytes).unwrap();
-        file.set_modified(UNIX_EPOCH + Duration::from_secs(NOW - age)).unwrap();
+        file.set_modified(UNIX_EPOCH + Duration::from_secs(NOW - age))
+            .unwrap();
     }
 
     pub(super) fn exists(&self, name: &str) -> bool {
@@ -68,18 +71,32 @@ pub(super) fn now() -> Timestamp {
 
 pub(super) fn scan(config: CleanupConfig) -> Scan {
     let left = config.limits.less(Count::default());
-    Scan { run: run_id(), config, as_of: now(), after: None, left }
+    Scan {
+        run: run_id(),
+        config,
+        as_of: now(),
+        after: None,
+        left,
+    }
 }
 
 /// The sweep of the first page that `config` finds.
 pub(super) fn sweep(config: CleanupConfig) -> Sweep {
     let page = walk::scan(&scan(config), Access::default()).unwrap();
-    Sweep { run: run_id(), batch: 1, roots: page.roots, files: page.files }
+    Sweep {
+        run: run_id(),
+        batch: 1,
+        roots: page.roots,
+        files: page.files,
+    }
 }
 
 pub(super) fn names<'a>(tree: &Tree, files: &'a [PlannedFile]) -> Vec<&'a str> {
     let prefix = tree.path("");
-    files.iter().map(|file| file.path.strip_prefix(&prefix).unwrap()).collect()
+    files
+        .iter()
+        .map(|file| file.path.strip_prefix(&prefix).unwrap())
+        .collect()
 }
 
 /// A cleanup on a node of its own, with everything that was journalled about it.
@@ -90,7 +107,10 @@ pub(super) struct Bench {
 
 impl Bench {
     pub(super) async fn start(storage: MemoryStorage) -> Self {
-        let node = register(NodeBuilder::from(storage.clone())).start().await.unwrap();
+        let node = register(NodeBuilder::from(storage.clone()))
+            .start()
+            .await
+            .unwrap();
         Self { storage, node }
     }
 
@@ -111,7 +131,13 @@ impl Bench {
 
     /// Starts a run and waits for its end.
     pub(super) async fn run(&self, dry_run: bool) -> Run {
-        self.cleanup().ask(Trigger { dry_run, by: "test".to_owned() }).await.unwrap();
+        self.cleanup()
+            .ask(Trigger {
+                dry_run,
+                by: "test".to_owned(),
+            })
+            .await
+            .unwrap();
         self.end_of_run().await
     }
 
@@ -136,20 +162,36 @@ impl Bench {
     /// All events so far, in JSON, as name and data.
     pub(super) fn events(&self) -> Vec<(String, Value)> {
         let inspector = self.node.inspect().unwrap();
-        let events = inspector.events(&Self::id(), SequenceNumber::FIRST, usize::MAX).unwrap();
-        assert!(events.iter().zip(1..).all(|(event, seq)| event.seq == seq), "a gap");
-        events.into_iter().map(|event| (event.name, event.data)).collect()
+        let events = inspector
+            .events(&Self::id(), SequenceNumber::FIRST, usize::MAX)
+            .unwrap();
+        assert!(
+            events.iter().zip(1..).all(|(event, seq)| event.seq == seq),
+            "a gap"
+        );
+        events
+            .into_iter()
+            .map(|event| (event.name, event.data))
+            .collect()
     }
 
     /// The data of the events of this name.
     pub(super) fn named(&self, name: &str) -> Vec<Value> {
         let events = self.events().into_iter();
-        events.filter(|(found, _)| found == name).map(|(_, data)| data).collect()
+        events
+            .filter(|(found, _)| found == name)
+            .map(|(_, data)| data)
+            .collect()
     }
 
     /// The state in JSON.
     pub(super) fn state(&self) -> Value {
-        self.node.inspect().unwrap().state(&Self::id(), None).unwrap().state
+        self.node
+            .inspect()
+            .unwrap()
+            .state(&Self::id(), None)
+            .unwrap()
+            .state
     }
 
     /// Paths in the events of this name, in order, with their bytes together.

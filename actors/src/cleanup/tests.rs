@@ -8,7 +8,10 @@ use super::testing::{Bench, Tree};
 use crate::concern::{Configure, Pause, Resume, RunOutcome, Trigger, TriggerRejection};
 
 fn by_hand() -> Trigger {
-    Trigger { dry_run: false, by: "test".to_owned() }
+    Trigger {
+        dry_run: false,
+        by: "test".to_owned(),
+    }
 }
 
 /// The law: what the events list is what is gone is what the state counts, each file once.
@@ -25,7 +28,10 @@ fn agree(bench: &Bench, tree: &Tree, removed: &[String], bytes: u64) {
     assert!(removed.iter().all(|name| !tree.exists(name)));
     assert_eq!(listed_bytes, bytes);
     let totals = &bench.state()["totals"];
-    assert_eq!((&totals["files"], &totals["bytes"]), (&count.into(), &bytes.into()));
+    assert_eq!(
+        (&totals["files"], &totals["bytes"]),
+        (&count.into(), &bytes.into())
+    );
 }
 
 /// `count` files that match and as many that do not.
@@ -51,12 +57,28 @@ async fn a_run_removes_what_matches_and_says_so() {
     assert!((0..40).all(|n| tree.exists(&format!("{}/{n:05}.txt", n % 7))));
     let names: Vec<_> = bench.events().into_iter().map(|(name, _)| name).collect();
     assert_eq!(
-        names.iter().map(|name| name.trim_start_matches("cleanup.")).collect::<Vec<_>>(),
-        ["configured", "started", "scanned", "planned", "removed", "finished"]
+        names
+            .iter()
+            .map(|name| name.trim_start_matches("cleanup."))
+            .collect::<Vec<_>>(),
+        [
+            "configured",
+            "started",
+            "scanned",
+            "planned",
+            "removed",
+            "finished"
+        ]
     );
-    assert_eq!(bench.named("cleanup.started")[0]["cause"]["trigger"]["by"], "test");
+    assert_eq!(
+        bench.named("cleanup.started")[0]["cause"]["trigger"]["by"],
+        "test"
+    );
     let finished = &bench.named("cleanup.finished")[0];
-    assert_eq!((&finished["outcome"], &finished["reason"]), (&"succeeded".into(), &().into()));
+    assert_eq!(
+        (&finished["outcome"], &finished["reason"]),
+        (&"succeeded".into(), &().into())
+    );
     assert_eq!(finished["report"]["removed"]["files"], 40);
 }
 
@@ -66,14 +88,24 @@ async fn the_shape_of_the_json_is_kept() {
     let bench = Bench::with(tree.config(&["**/*.log"])).await;
     let run = serde_json::to_value(bench.run(false).await).unwrap();
     let state = bench.state();
-    for key in ["config", "paused", "current", "last_run", "next_run", "runs", "totals"] {
+    for key in [
+        "config", "paused", "current", "last_run", "next_run", "runs", "totals",
+    ] {
         assert!(state.get(key).is_some(), "{key} is missing in {state}");
     }
     assert_eq!(state["last_run"], run);
     assert_eq!((&state["current"], &state["runs"]), (&().into(), &1.into()));
-    let keys: Vec<_> = run.as_object().unwrap().keys().map(String::as_str).collect();
+    let keys: Vec<_> = run
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(String::as_str)
+        .collect();
     assert_eq!(keys.len(), 5, "{keys:?}");
-    assert_eq!((&run["actor"], &run["outcome"]), (&"concern/test".into(), &"succeeded".into()));
+    assert_eq!(
+        (&run["actor"], &run["outcome"]),
+        (&"concern/test".into(), &"succeeded".into())
+    );
     assert!(run["id"].as_str().unwrap().starts_with("run_"));
     for key in ["started", "finished"] {
         let time = run[key].as_str().unwrap();
@@ -89,8 +121,15 @@ async fn many_files_come_in_pages_and_bounded_batches() {
     agree(&bench, &tree, &matching, 3_900);
     assert_eq!(bench.named("cleanup.scanned").len(), 2);
     let removed = bench.named("cleanup.removed");
-    assert!(removed.iter().all(|event| event["files"].as_array().unwrap().len() <= 256));
-    assert_eq!(bench.named("cleanup.finished")[0]["report"]["found"]["files"], 1_300);
+    assert!(
+        removed
+            .iter()
+            .all(|event| event["files"].as_array().unwrap().len() <= 256)
+    );
+    assert_eq!(
+        bench.named("cleanup.finished")[0]["report"]["found"]["files"],
+        1_300
+    );
 }
 
 #[tokio::test]
@@ -104,7 +143,10 @@ async fn a_dry_run_lists_all_and_removes_nothing() {
     previewed.sort();
     previewed.dedup();
     assert_eq!((previewed.len(), bytes), (1_100, 3_300));
-    let always = CleanupConfig { dry_run: true, ..tree.config(&["**/*.log"]) };
+    let always = CleanupConfig {
+        dry_run: true,
+        ..tree.config(&["**/*.log"])
+    };
     bench.cleanup().ask(Configure(always)).await.unwrap();
     bench.run(false).await;
     agree(&bench, &tree, &[], 0);
@@ -113,12 +155,27 @@ async fn a_dry_run_lists_all_and_removes_nothing() {
 #[tokio::test]
 async fn the_limits_stop_a_run_and_the_next_one_goes_on() {
     let (tree, matching) = half(10);
-    let limits = Limits { files: 6, ..Limits::default() };
-    let bench = Bench::with(CleanupConfig { limits, ..tree.config(&["**/*.log"]) }).await;
+    let limits = Limits {
+        files: 6,
+        ..Limits::default()
+    };
+    let bench = Bench::with(CleanupConfig {
+        limits,
+        ..tree.config(&["**/*.log"])
+    })
+    .await;
     assert_eq!(bench.run(false).await.outcome, Some(RunOutcome::Limited));
     let finished = &bench.named("cleanup.finished")[0];
-    assert_eq!(finished["report"]["left"], serde_json::json!({"files": 4, "bytes": 12}));
-    assert!(finished["reason"].as_str().unwrap().contains("4 more files"));
+    assert_eq!(
+        finished["report"]["left"],
+        serde_json::json!({"files": 4, "bytes": 12})
+    );
+    assert!(
+        finished["reason"]
+            .as_str()
+            .unwrap()
+            .contains("4 more files")
+    );
     assert_eq!(bench.run(false).await.outcome, Some(RunOutcome::Succeeded));
     agree(&bench, &tree, &matching, 30);
 }
@@ -128,7 +185,10 @@ async fn a_root_that_does_not_exist_is_a_success_that_says_so() {
     let bench = Bench::with(CleanupConfig::new(["/nowhere-of-steadfast/*.log"])).await;
     assert_eq!(bench.run(false).await.outcome, Some(RunOutcome::Succeeded));
     let reason = bench.named("cleanup.finished")[0]["reason"].clone();
-    assert!(reason.as_str().unwrap().contains("/nowhere-of-steadfast"), "{reason}");
+    assert!(
+        reason.as_str().unwrap().contains("/nowhere-of-steadfast"),
+        "{reason}"
+    );
 }
 
 #[tokio::test]
@@ -152,7 +212,10 @@ async fn a_trigger_during_a_run_joins_it() {
         tokio::join!(
             cleanup.ask(by_hand()),
             cleanup.ask(by_hand()),
-            cleanup.ask(Trigger { dry_run: true, ..by_hand() }),
+            cleanup.ask(Trigger {
+                dry_run: true,
+                ..by_hand()
+            }),
             cleanup.ask(Pause {}),
             async {
                 tokio::task::yield_now().await;
@@ -164,7 +227,10 @@ async fn a_trigger_during_a_run_joins_it() {
     let (first, second) = (first.unwrap(), second.unwrap());
     assert!(!first.joined && second.joined && paused.is_ok());
     assert_eq!(first.run, second.run);
-    assert!(matches!(dry, Err(AskError::Rejected(TriggerRejection::OtherSort))), "{dry:?}");
+    assert!(
+        matches!(dry, Err(AskError::Rejected(TriggerRejection::OtherSort))),
+        "{dry:?}"
+    );
     // Paused meanwhile, it completes.
     assert_eq!(bench.end_of_run().await.id, first.run.id);
     agree(&bench, &tree, &matching, 15);
@@ -185,7 +251,10 @@ async fn other_rules_end_the_run_under_way_before_it_removes_more() {
         }
     );
     assert!(triggered.is_ok() && configured.is_ok());
-    assert_eq!(bench.end_of_run().await.outcome, Some(RunOutcome::Cancelled));
+    assert_eq!(
+        bench.end_of_run().await.outcome,
+        Some(RunOutcome::Cancelled)
+    );
     agree(&bench, &tree, &[], 0);
     assert!(matching.iter().all(|name| tree.exists(name)));
 }
@@ -195,8 +264,15 @@ async fn a_trigger_that_cannot_start_says_what_to_do() {
     let (tree, _) = half(1);
     let bench = Bench::start(MemoryStorage::new()).await;
     let unknown = bench.cleanup().ask(by_hand()).await;
-    assert!(matches!(unknown, Err(AskError::Rejected(TriggerRejection::NotConfigured))));
-    bench.cleanup().ask(Configure(tree.config(&["**/*.log"]))).await.unwrap();
+    assert!(matches!(
+        unknown,
+        Err(AskError::Rejected(TriggerRejection::NotConfigured))
+    ));
+    bench
+        .cleanup()
+        .ask(Configure(tree.config(&["**/*.log"])))
+        .await
+        .unwrap();
     bench.cleanup().ask(Pause {}).await.unwrap();
     let Err(AskError::Rejected(paused)) = bench.cleanup().ask(by_hand()).await else {
         panic!("a paused concern was triggered");
@@ -227,7 +303,11 @@ async fn cut_off_at_any_commit_it_completes_with_exact_totals() {
         drop(bench);
         let bench = Bench::start(storage).await;
         bench.cleanup().ask(by_hand()).await.unwrap();
-        assert_eq!(bench.end_of_run().await.outcome, Some(RunOutcome::Succeeded), "{crashed}");
+        assert_eq!(
+            bench.end_of_run().await.outcome,
+            Some(RunOutcome::Succeeded),
+            "{crashed}"
+        );
         agree(&bench, &tree, &matching, 2_100);
     }
 }
@@ -242,7 +322,10 @@ async fn a_journal_that_fails_under_a_run_is_reopened_and_the_run_completes() {
         bench.cleanup().ask(by_hand()).await.unwrap();
         drop(durable.wait_for(|now| *now > start).await);
         bench.storage.fail_next_commit(fault);
-        assert_eq!(bench.end_of_run().await.outcome, Some(RunOutcome::Succeeded));
+        assert_eq!(
+            bench.end_of_run().await.outcome,
+            Some(RunOutcome::Succeeded)
+        );
         agree(&bench, &tree, &matching, 900);
     }
 }

@@ -32,7 +32,12 @@ pub(super) fn scan(request: &Scan, access: Access) -> Result<Page, ConfigError> 
     let mut selector = Selector::new(newest_ns(request), request.after.clone(), keep);
     let mut problems = Problems::default();
     for group in &groups.found {
-        let mut walk = Walk { group, access, selector: &mut selector, problems: &mut problems };
+        let mut walk = Walk {
+            group,
+            access,
+            selector: &mut selector,
+            problems: &mut problems,
+        };
         walk.directory(group.root.dir(), &group.root.path, 0);
     }
     let mut page = selector.page(request.left);
@@ -42,16 +47,25 @@ pub(super) fn scan(request: &Scan, access: Access) -> Result<Page, ConfigError> 
     page.roots = groups
         .found
         .into_iter()
-        .map(|group| Root { path: group.root.path, inode: group.root.inode })
+        .map(|group| Root {
+            path: group.root.path,
+            inode: group.root.inode,
+        })
         .collect();
     Ok(page)
 }
 
 /// When a file must have been changed last, at the latest.
 fn newest_ns(request: &Scan) -> i64 {
-    let Some(older_than) = request.config.older_than else { return i64::MAX };
+    let Some(older_than) = request.config.older_than else {
+        return i64::MAX;
+    };
     let nanos = i64::try_from(older_than.duration().as_nanos()).unwrap_or(i64::MAX);
-    request.as_of.as_micros().saturating_mul(1_000).saturating_sub(nanos)
+    request
+        .as_of
+        .as_micros()
+        .saturating_mul(1_000)
+        .saturating_sub(nanos)
 }
 
 /// Patterns that are looked for in one walk.
@@ -66,7 +80,9 @@ impl Group<'_> {
     }
 
     fn may_enter(&self, directory: &Path) -> bool {
-        self.patterns.iter().any(|pattern| pattern.may_enter(directory))
+        self.patterns
+            .iter()
+            .any(|pattern| pattern.may_enter(directory))
     }
 }
 
@@ -92,14 +108,18 @@ impl<'p> Groups<'p> {
 
     fn add(&mut self, pattern: &'p Pattern, access: Access) {
         let path = pattern.root();
-        let reachable =
-            |group: &&mut Group<'_>| is_below(path, &group.root.path) && group.root.descend(access, path).is_ok();
+        let reachable = |group: &&mut Group<'_>| {
+            is_below(path, &group.root.path) && group.root.descend(access, path).is_ok()
+        };
         if let Some(group) = self.found.iter_mut().find(reachable) {
             group.patterns.push(pattern);
             return;
         }
         match RootDir::open(path) {
-            Ok(root) => self.found.push(Group { root, patterns: vec![pattern] }),
+            Ok(root) => self.found.push(Group {
+                root,
+                patterns: vec![pattern],
+            }),
             Err(Miss::Absent) => self.missing.push(path.to_owned()),
             Err(Miss::Elsewhere) => self.unreadable.note(path, &"not a directory"),
             Err(Miss::Refused(error)) => self.unreadable.note(path, &error),
@@ -159,7 +179,8 @@ impl Walk<'_, '_> {
                 continue;
             }
             let (Some(name), Some(full)) = (name.to_str(), full.to_str()) else {
-                self.problems.note(&full.to_string_lossy(), &"its name is not UTF-8");
+                self.problems
+                    .note(&full.to_string_lossy(), &"its name is not UTF-8");
                 continue;
             };
             if enter {

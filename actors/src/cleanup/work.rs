@@ -137,7 +137,10 @@ impl Work {
 
     pub(super) fn planned(&mut self, event: &Planned) {
         self.batches = event.batch;
-        self.plan.push_back(Batch { number: event.batch, files: event.files.clone() });
+        self.plan.push_back(Batch {
+            number: event.batch,
+            files: event.files.clone(),
+        });
     }
 
     pub(super) fn removed(&mut self, event: &Removed, count: Count) {
@@ -173,7 +176,10 @@ impl Report {
         let kept = self.failed + self.unknown;
         if roots.count > 0 {
             let which = roots.examples.join("; ");
-            (RunOutcome::Failed, Some(format!("a root could not be read: {which}")))
+            (
+                RunOutcome::Failed,
+                Some(format!("a root could not be read: {which}")),
+            )
         } else if end == PageEnd::Limited {
             let Count { files, bytes } = self.left;
             let reason = format!(
@@ -183,15 +189,17 @@ impl Report {
             (RunOutcome::Limited, Some(reason))
         } else if kept > 0 || self.problems.count > 0 {
             let unseen = self.problems.count;
-            let reason = format!(
-                "{kept} files could not be removed and {unseen} places not be looked at"
-            );
+            let reason =
+                format!("{kept} files could not be removed and {unseen} places not be looked at");
             (RunOutcome::Partial, Some(reason))
         } else if self.missing_roots.is_empty() {
             (RunOutcome::Succeeded, None)
         } else {
             let missing = self.missing_roots.join(", ");
-            (RunOutcome::Succeeded, Some(format!("nothing to do where nothing is: {missing}")))
+            (
+                RunOutcome::Succeeded,
+                Some(format!("nothing to do where nothing is: {missing}")),
+            )
         }
     }
 }

@@ -58,7 +58,9 @@ pub enum TriggerRejection {
     #[error("the concern is paused: resume it, then trigger again")]
     Paused,
     /// It has never been configured.
-    #[error("the concern has no configuration: add it to the config file and start the node with it")]
+    #[error(
+        "the concern has no configuration: add it to the config file and start the node with it"
+    )]
     NotConfigured,
     /// A dry run cannot be joined as a real one, nor the other way round.
     #[error("a run of the other sort (dry or real) is going: trigger again when it has finished")]

@@ -25,8 +25,11 @@ impl<K: Kind> Handle<Configure<K::Config>> for Concern<K> {
         let before = live.schedule().and_then(|schedule| schedule.every);
         let after = config.schedule().every;
         let anchored = before == after || live.paused;
-        let next_run =
-            if anchored { live.next_run } else { after.map(|period| live.now().plus(period)) };
+        let next_run = if anchored {
+            live.next_run
+        } else {
+            after.map(|period| live.now().plus(period))
+        };
         info!(actor = %live.id(), "configured");
         live.emit(Configured { config, next_run });
         if !anchored {
@@ -38,7 +41,10 @@ impl<K: Kind> Handle<Configure<K::Config>> for Concern<K> {
 
 impl<K: Kind> Handle<Trigger> for Concern<K> {
     fn handle(live: &mut Live<'_, Self>, trigger: Trigger) -> Result<Triggered, TriggerRejection> {
-        let config = live.config.as_ref().ok_or(TriggerRejection::NotConfigured)?;
+        let config = live
+            .config
+            .as_ref()
+            .ok_or(TriggerRejection::NotConfigured)?;
         if live.paused {
             return Err(TriggerRejection::Paused);
         }
@@ -47,7 +53,10 @@ impl<K: Kind> Handle<Trigger> for Concern<K> {
             if live.dry_run != dry_run {
                 return Err(TriggerRejection::OtherSort);
             }
-            return Ok(Triggered { run: run.clone(), joined: true });
+            return Ok(Triggered {
+                run: run.clone(),
+                joined: true,
+            });
         }
         let next_run = live.next_run;
         let run = start(live, Cause::Trigger { by: trigger.by }, dry_run, next_run);
@@ -71,7 +80,9 @@ impl<K: Kind> Handle<Resume> for Concern<K> {
         if live.paused {
             info!(actor = %live.id(), "resumed");
             let period = live.schedule().and_then(|schedule| schedule.every);
-            live.emit(Resumed { next_run: period.map(|period| live.now().plus(period)) });
+            live.emit(Resumed {
+                next_run: period.map(|period| live.now().plus(period)),
+            });
             arm(live);
         }
         Ok(())
@@ -83,20 +94,31 @@ impl<K: Kind> Handle<Tick> for Concern<K> {
         let (Some(fired), Some(schedule)) = (live.fired().cloned(), live.schedule()) else {
             return Ok(());
         };
-        let Some(period) = schedule.every.filter(|_| !live.paused) else { return Ok(()) };
+        let Some(period) = schedule.every.filter(|_| !live.paused) else {
+            return Ok(());
+        };
         let (due, next_run) = (fired.due, Some(next_due(&fired, period)));
         let late = is_late(&fired, live.now(), period);
         if late {
             let (count, policy) = (fired.missed.saturating_add(1), schedule.missed);
             info!(actor = %live.id(), %due, count, ?policy, "tick missed");
-            live.emit(TickMissed { due, count, policy, next_run });
+            live.emit(TickMissed {
+                due,
+                count,
+                policy,
+                next_run,
+            });
         }
         if late && schedule.missed == Missed::Skip {
             return Ok(());
         }
         if live.current.is_some() {
             info!(actor = %live.id(), %due, "tick skipped: the run before is still going");
-            live.emit(TickSkipped { due, reason: TickSkipReason::Running, next_run });
+            live.emit(TickSkipped {
+                due,
+                reason: TickSkipReason::Running,
+                next_run,
+            });
             return Ok(());
         }
         let dry_run = live.config.as_ref().is_some_and(Settings::dry_run);
@@ -140,9 +162,21 @@ fn start<K: Kind>(
     let started = live.now();
     let id = RunId::new(started, [live.random(), live.random()]);
     info!(actor = %live.id(), run = %id, %cause, dry_run, "run started");
-    live.emit(Started { run: id.clone(), started, cause, dry_run, next_run });
+    live.emit(Started {
+        run: id.clone(),
+        started,
+        cause,
+        dry_run,
+        next_run,
+    });
     K::begin(live);
-    Run { id, actor: live.id().clone(), started, finished: None, outcome: None }
+    Run {
+        id,
+        actor: live.id().clone(),
+        started,
+        finished: None,
+        outcome: None,
+    }
 }
 
 /// Ends the current run; nothing happens where there is none.
@@ -152,9 +186,18 @@ pub(crate) fn finish<K: Kind>(
     reason: Option<String>,
     report: K::Report,
 ) {
-    let Some(run) = live.current.clone() else { return };
+    let Some(run) = live.current.clone() else {
+        return;
+    };
     let reason_text = reason.as_deref().unwrap_or_default();
     info!(actor = %live.id(), run = %run.id, %outcome, reason = reason_text, "run finished");
     let finished = live.now();
-    live.emit(Finished { run: run.id, outcome, started: run.started, finished, reason, report });
+    live.emit(Finished {
+        run: run.id,
+        outcome,
+        started: run.started,
+        finished,
+        reason,
+        report,
+    });
 }

@@ -37,6 +37,8 @@ pub(super) fn is_late(fired: &Fired, now: Timestamp, period: Duration) -> bool {
 
 /// When a repeating timer that fired like this is due next.
 pub(super) fn next_due(fired: &Fired, period: Duration) -> Timestamp {
-    let passed = u32::try_from(fired.missed).unwrap_or(u32::MAX).saturating_add(1);
+    let passed = u32::try_from(fired.missed)
+        .unwrap_or(u32::MAX)
+        .saturating_add(1);
     fired.due.plus(period.saturating_mul(passed))
 }

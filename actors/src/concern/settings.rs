@@ -39,7 +39,10 @@ impl ConfigError {
     /// and what to write instead.
     #[must_use]
     pub fn new(key: impl Into<String>, problem: impl Into<String>) -> Self {
-        Self { key: key.into(), problem: problem.into() }
+        Self {
+            key: key.into(),
+            problem: problem.into(),
+        }
     }
 
     /// The key, such as `limits.files` or `paths[0]`.

@@ -21,7 +21,10 @@ fn sizes_are_read_with_and_without_unit() {
     assert_eq!("20GiB".parse(), Ok(Size::gib(20)));
     assert_eq!("1.5 MB".parse(), Ok(Size::bytes(1_500_000)));
     assert_eq!("4096".parse(), Ok(Size::bytes(4096)));
-    assert_eq!(serde_json::from_str::<Size>("4096").unwrap(), Size::bytes(4096));
+    assert_eq!(
+        serde_json::from_str::<Size>("4096").unwrap(),
+        Size::bytes(4096)
+    );
 }
 
 #[test]
@@ -41,10 +44,22 @@ fn what_is_refused_says_what_to_write() {
     assert!(size.contains("\"20 gigs\" is no size"), "{size}");
     let duration = "soon".parse::<Span>().unwrap_err().to_string();
     assert!(duration.contains("such as \"90s\""), "{duration}");
-    assert!(matches!("1mo".parse::<Span>(), Err(InvalidQuantity::Varying { .. })));
-    assert!(matches!("-5m".parse::<Span>(), Err(InvalidQuantity::Range { .. })));
-    assert!(matches!("5m ago".parse::<Span>(), Err(InvalidQuantity::Range { .. })));
-    assert!(matches!("40000d".parse::<Span>(), Err(InvalidQuantity::Range { .. })));
+    assert!(matches!(
+        "1mo".parse::<Span>(),
+        Err(InvalidQuantity::Varying { .. })
+    ));
+    assert!(matches!(
+        "-5m".parse::<Span>(),
+        Err(InvalidQuantity::Range { .. })
+    ));
+    assert!(matches!(
+        "5m ago".parse::<Span>(),
+        Err(InvalidQuantity::Range { .. })
+    ));
+    assert!(matches!(
+        "40000d".parse::<Span>(),
+        Err(InvalidQuantity::Range { .. })
+    ));
     let bare = serde_json::from_str::<Span>("300").unwrap_err().to_string();
     assert!(bare.contains("a duration with its unit"), "{bare}");
     assert!(serde_json::from_str::<Size>("-1").is_err());

@@ -34,8 +34,8 @@ Exit codes:
 /// Flags that every command takes.
 #[derive(Debug, Args)]
 pub(crate) struct Global {
-    /// Data directory of the node. Default: node.data_dir of the config file for `run`, else
-    /// $STATE_DIRECTORY, else $XDG_STATE_HOME/steadfast
+    /// Data directory of the node. Default: for `run` that of the config file, else
+    /// `$STATE_DIRECTORY`, else `$XDG_STATE_HOME/steadfast`
     #[arg(long, global = true, value_name = "DIR", conflicts_with = "node")]
     pub(crate) data_dir: Option<PathBuf>,
     /// Address of a running node: unix:PATH or http://HOST:PORT
@@ -47,7 +47,7 @@ pub(crate) struct Global {
     /// How long to wait for a node that is starting, and for each of its answers
     #[arg(long, global = true, value_name = "TIME", default_value = "10s", value_parser = duration)]
     pub(crate) timeout: Duration,
-    /// No colours, as with NO_COLOR
+    /// No colours, as with `NO_COLOR`
     #[arg(long, global = true)]
     pub(crate) no_color: bool,
     /// Say less

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::json;
 use steadfast::ActorId;
 use steadfast_actors::concern::{Run, RunOutcome};
 
@@ -107,7 +107,7 @@ pub(super) async fn switch(
 ) -> Result<Exit, Problem> {
     let client = node(target, timeout).await?;
     let path = format!("{}/{verb}", concern_path(concern));
-    let row: ConcernRow = client.post(&path, &Value::Object(Default::default()), Patience::Usual).await?;
+    let row: ConcernRow = client.post(&path, &json!({}), Patience::Usual).await?;
     if output.form == Form::Table {
         output.line(&format!("{}: {}", row.actor, row.status.word()))?;
     } else {

@@ -21,10 +21,10 @@ use crate::problem::{Code, Exit, Problem};
 use crate::{logging, run};
 
 /// Does what the arguments say.
-pub(crate) fn main(arguments: Vec<OsString>) -> Exit {
-    let cli = match Cli::try_parse_from(&arguments) {
+pub(crate) fn main(arguments: &[OsString]) -> Exit {
+    let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
-        Err(error) => return not_understood(&error, &arguments),
+        Err(error) => return not_understood(&error, arguments),
     };
     let output = Output::new(&cli.global);
     match execute(cli, output) {

@@ -28,11 +28,13 @@ impl Output {
     }
 
     /// One line of data.
+    #[expect(clippy::unused_self, reason = "whoever prints has an output at hand")]
     pub(crate) fn line(self, text: &str) -> Result<(), Problem> {
         written(writeln!(io::stdout().lock(), "{text}"))
     }
 
     /// Bytes of data as they are.
+    #[expect(clippy::unused_self, reason = "whoever prints has an output at hand")]
     pub(crate) fn raw(self, bytes: &[u8]) -> Result<(), Problem> {
         written(io::stdout().lock().write_all(bytes))
     }
@@ -57,7 +59,7 @@ impl Output {
     /// A table for people.
     pub(crate) fn table(self, header: &[&str], rows: Vec<Vec<String>>) -> Result<(), Problem> {
         let mut table = Table::new();
-        table.load_preset(presets::NOTHING).set_header(header.to_vec()).add_rows(rows);
+        table.load_style(presets::NOTHING).set_header(header.to_vec()).add_rows(rows);
         for line in table.lines() {
             self.line(line.trim_end())?;
         }

@@ -44,12 +44,15 @@ pub(super) fn read_all(
         .entries_mut()
         .map(std::mem::take)
         .unwrap_or_default();
-    let mut read: Vec<_> = entries
-        .into_iter()
-        .filter_map(|entry| read_one(entry, defaults, report))
-        .collect();
-    read.sort_by(|a, b| a.name.cmp(&b.name));
-    read
+    let mut all = Vec::new();
+    for entry in entries {
+        if report.is_full() {
+            break;
+        }
+        all.extend(read_one(entry, defaults, report));
+    }
+    all.sort_by(|a, b| a.name.cmp(&b.name));
+    all
 }
 
 fn read_one(mut entry: Entry, defaults: Option<&Node>, report: &mut Report) -> Option<Concern> {

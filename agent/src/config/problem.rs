@@ -115,12 +115,11 @@ impl Problems {
         };
         let mut group = annotate_snippets::Group::with_title(Level::ERROR.primary_title(title));
         if let Place::Bytes(span) = &problem.place {
+            let shown = Excerpt::of(&self.text, span);
             let label = (!problem.label.is_empty()).then_some(problem.label.as_str());
-            let mark = AnnotationKind::Primary
-                .span(clamp(&self.text, span))
-                .label(label);
-            let source = Snippet::source(self.text.as_str()).path(self.file.as_str());
-            group = group.element(source.annotation(mark));
+            let mark = AnnotationKind::Primary.span(shown.marked).label(label);
+            let source = Snippet::source(shown.line).line_start(shown.number);
+            group = group.element(source.path(self.file.as_str()).annotation(mark));
         }
         if !problem.hint.is_empty() {
             group = group.element(Level::HELP.message(normalize_untrusted_str(&problem.hint)));
@@ -141,7 +140,7 @@ impl Problems {
         let filled = |text: &str| (!text.is_empty()).then(|| text.to_owned());
         let (position, variable) = match &problem.place {
             Place::File => (None, None),
-            Place::Bytes(span) => (Some(position(&self.text, span)), None),
+            Place::Bytes(span) => (Some(Excerpt::of(&self.text, span).position()), None),
             Place::Variable(name) => (None, Some(name)),
         };
         json!({
@@ -164,28 +163,46 @@ impl fmt::Display for Problems {
 
 impl std::error::Error for Problems {}
 
-/// The span inside the text, on borders of characters.
-fn clamp(text: &str, span: &Range<usize>) -> Range<usize> {
-    let border = |at: &usize| text.is_char_boundary(*at);
-    let start = (0..=span.start.min(text.len()))
-        .rev()
-        .find(border)
-        .unwrap_or_default();
-    let end = (span.end.max(start)..text.len())
-        .find(border)
-        .unwrap_or(text.len());
-    start..end
+/// The line that a span begins in: all of the text that is shown of it, however large the text is.
+struct Excerpt<'a> {
+    line: &'a str,
+    /// Of the line, from 1.
+    number: usize,
+    /// The part of the span that is in this line, on borders of characters.
+    marked: Range<usize>,
 }
 
-/// Line and column of the span's start, from 1.
-fn position(text: &str, span: &Range<usize>) -> (usize, usize) {
-    let before = text.get(..clamp(text, span).start).unwrap_or_default();
-    let line_start = before
-        .rfind('\n')
-        .map_or(0, |newline| newline.saturating_add(1));
-    let column = before.get(line_start..).unwrap_or_default().chars().count();
-    (
-        before.matches('\n').count().saturating_add(1),
-        column.saturating_add(1),
-    )
+impl<'a> Excerpt<'a> {
+    fn of(text: &'a str, span: &Range<usize>) -> Self {
+        let (before, after) = text.split_at(floor(text, span.start));
+        let line_start = before
+            .rfind('\n')
+            .map_or(0, |newline| newline.saturating_add(1));
+        let rest_of_line = after.lines().next().unwrap_or_default();
+        let line_end = before.len().saturating_add(rest_of_line.len());
+        let line = text.get(line_start..line_end).unwrap_or_default();
+        let start = before.len().saturating_sub(line_start);
+        let end = floor(line, span.end.saturating_sub(line_start)).max(start);
+        let number = before.matches('\n').count().saturating_add(1);
+        Self {
+            line,
+            number,
+            marked: start..end,
+        }
+    }
+
+    /// Line and column (in characters) of the span's start, from 1.
+    fn position(&self) -> (usize, usize) {
+        let before = self.line.get(..self.marked.start).unwrap_or_default();
+        (self.number, before.chars().count().saturating_add(1))
+    }
+}
+
+/// The last border between characters up to `at`.
+fn floor(text: &str, at: usize) -> usize {
+    let is_border = |at: &usize| text.is_char_boundary(*at);
+    (0..=at.min(text.len()))
+        .rev()
+        .find(is_border)
+        .unwrap_or_default()
 }

@@ -18,8 +18,8 @@ pub(super) struct Report {
 impl Report {
     /// Adds a problem; its key counts as refused from now on.
     pub(super) fn add(&mut self, problem: Problem) {
-        self.refused.insert(problem.key.clone());
         if !self.is_full() {
+            self.refused.insert(problem.key.clone());
             self.problems.push(problem);
         }
     }
@@ -31,12 +31,9 @@ impl Report {
 
     /// Whether `key`, or something in it, was refused already.
     pub(super) fn has_refused(&self, key: &str) -> bool {
-        let inside = |refused: &&String| {
-            refused
-                .strip_prefix(key)
-                .is_some_and(|rest| rest.starts_with(['.', '[']))
-        };
-        self.refused.contains(key) || self.refused.iter().any(|refused| inside(&refused))
+        let from_key_on = self.refused.range(key.to_owned()..);
+        let mut rests = from_key_on.map_while(|refused| refused.strip_prefix(key));
+        rests.any(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
     }
 
     /// Whether reading on is of no more use.

@@ -48,7 +48,7 @@ impl App {
     /// Makes the node known: it can be looked at from now on.
     pub(crate) fn install(&self, node: Node) {
         // A process has one node: the first stays.
-        let _ = self.node.set(node);
+        self.node.get_or_init(|| node);
     }
 
     /// Moves on; ends streams and waiting requests where that is [`Phase::Draining`].

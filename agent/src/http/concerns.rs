@@ -128,13 +128,11 @@ async fn ask(
 ) -> Result<Value, Problem> {
     let actor = summary.actor.as_str();
     let answer = node.ask_json(&summary.actor, &summary.kind, command, body, None);
-    match timeout(ANSWER_WITHIN, answer).await {
-        Ok(answer) => answer.map_err(|error| asked(actor, error)),
-        Err(_) => {
-            let detail = format!("{actor} did not answer {command} within {ANSWER_WITHIN:?}");
-            Err(Problem::new(Code::Timeout, detail).hint("steadfast ps"))
-        }
-    }
+    let Ok(answer) = timeout(ANSWER_WITHIN, answer).await else {
+        let detail = format!("{actor} did not answer {command} within {ANSWER_WITHIN:?}");
+        return Err(Problem::new(Code::Timeout, detail).hint("steadfast ps"));
+    };
+    answer.map_err(|error| asked(actor, error))
 }
 
 /// Follows the concern's events from after `from` until `run` has ended.

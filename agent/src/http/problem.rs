@@ -30,6 +30,7 @@ pub(super) fn json<T: serde::Serialize>(value: &T) -> Result<HttpResponse, Probl
 }
 
 /// A body that is not what the route takes.
+#[expect(clippy::needless_pass_by_value, reason = "the server calls it so")]
 pub(super) fn bad_body(error: error::JsonPayloadError, _: &HttpRequest) -> actix_web::Error {
     use error::JsonPayloadError as Bad;
     let code = if matches!(error, Bad::Overflow { .. } | Bad::OverflowKnownLength { .. }) {
@@ -43,6 +44,7 @@ pub(super) fn bad_body(error: error::JsonPayloadError, _: &HttpRequest) -> actix
 }
 
 /// A query that is not what the route takes.
+#[expect(clippy::needless_pass_by_value, reason = "the server calls it so")]
 pub(super) fn bad_query(error: error::QueryPayloadError, _: &HttpRequest) -> actix_web::Error {
     Problem::new(Code::BadRequest, format!("the query: {error}")).into()
 }

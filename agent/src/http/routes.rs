@@ -5,7 +5,7 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{CacheControl, CacheDirective, ETAG};
 use actix_web::middleware::Next;
 use actix_web::web::{self, Data, Path, Query, ServiceConfig};
-use actix_web::{HttpResponse, Resource, ResponseError, Responder};
+use actix_web::{HttpResponse, Resource, ResponseError};
 use serde::Deserialize;
 use steadfast::ActorId;
 
@@ -44,40 +44,6 @@ pub(super) fn configure(service: &mut ServiceConfig) {
 /// A path that takes some methods and explains that it takes no others.
 fn at(path: &str) -> Resource {
     web::resource(path.to_owned()).default_service(web::to(wrong_method))
-}
-
-/// Short words for the table.
-trait Methods {
-    fn get<F, Args>(self, handler: F) -> Resource
-    where
-        F: actix_web::Handler<Args>,
-        Args: actix_web::FromRequest + 'static,
-        F::Output: Responder + 'static;
-    fn post<F, Args>(self, handler: F) -> Resource
-    where
-        F: actix_web::Handler<Args>,
-        Args: actix_web::FromRequest + 'static,
-        F::Output: Responder + 'static;
-}
-
-impl Methods for Resource {
-    fn get<F, Args>(self, handler: F) -> Resource
-    where
-        F: actix_web::Handler<Args>,
-        Args: actix_web::FromRequest + 'static,
-        F::Output: Responder + 'static,
-    {
-        self.route(web::get().to(handler))
-    }
-
-    fn post<F, Args>(self, handler: F) -> Resource
-    where
-        F: actix_web::Handler<Args>,
-        Args: actix_web::FromRequest + 'static,
-        F::Output: Responder + 'static,
-    {
-        self.route(web::post().to(handler))
-    }
 }
 
 /// Counts every request, refused ones too.

@@ -56,7 +56,7 @@ pub(super) fn submissions_are_whole(fresh: Fresh<'_>) {
     let mut driver = Driver::new(fresh());
     let mut submitted = Vec::new();
     for round in 0..50_u32 {
-        let appends: Vec<_> = (0..round % 5 + 1)
+        let appends: Vec<_> = (0..=round % 5)
             .map(|n| append(&mut driver, &format!("m{n}"), 1))
             .collect();
         let keys: Vec<_> = appends.iter().map(|one| (one.actor, one.number)).collect();
@@ -232,9 +232,9 @@ pub(super) fn epochs(fresh: Fresh<'_>) {
         driver.write("a", 1);
         let before = driver.journal().head().expect("a head");
         if epoch % 2 == 0 {
-            driver.reopen()
+            driver.reopen();
         } else {
-            driver.drop_and_reopen()
+            driver.drop_and_reopen();
         }
         let opened = driver.journal().opened().clone();
         let head = driver.journal().head().expect("a head");

@@ -4,17 +4,14 @@ use std::sync::Arc;
 use std::sync::mpsc::TryRecvError;
 
 use super::{CommitFault, MemoryStorage};
-use crate::conformance::{CHECKS, Driver};
+use crate::conformance::{Driver, run_all};
 use crate::error::{CommitError, Error};
 use crate::ids::ActorNumber;
 use crate::journal::Append;
 
 #[test]
 fn keeps_the_contract() {
-    for (name, check) in CHECKS {
-        eprintln!("{name}");
-        check(&|| Box::new(MemoryStorage::new()));
-    }
+    run_all(&|| Box::new(MemoryStorage::new()));
 }
 
 fn append(driver: &mut Driver, name: &str) -> Append {

@@ -17,7 +17,7 @@ use tempfile::TempDir;
 
 use super::database::{Database, Mode};
 use super::{Lease, RocksOptions, RocksStorage};
-use crate::conformance::{CHECKS, Driver};
+use crate::conformance::{Driver, run_all};
 use crate::error::Error;
 use crate::journal::{Journal, Storage};
 use crate::lock::Lock;
@@ -36,14 +36,11 @@ impl Storage for Temporary {
 
 #[test]
 fn keeps_the_contract() {
-    for (name, check) in CHECKS {
-        eprintln!("{name}");
-        check(&|| {
-            let dir = TempDir::new().unwrap();
-            let storage = RocksStorage::acquire(dir.path(), RocksOptions::default()).unwrap();
-            Box::new(Temporary { storage, _dir: dir })
-        });
-    }
+    run_all(&|| {
+        let dir = TempDir::new().unwrap();
+        let storage = RocksStorage::acquire(dir.path(), RocksOptions::default()).unwrap();
+        Box::new(Temporary { storage, _dir: dir })
+    });
 }
 
 fn acquire(dir: &Path) -> Box<dyn Storage> {
@@ -146,9 +143,10 @@ fn database(dir: &Path) -> Database {
 #[test]
 fn the_options_are_obeyed() {
     let dir = TempDir::new().unwrap();
-    let mut options = RocksOptions::default();
-    options.flush_every_bytes = 20_000;
-    options.reopen_wait = Duration::ZERO;
+    let options = RocksOptions {
+        flush_every_bytes: 20_000,
+        ..RocksOptions::default()
+    };
     let storage = RocksStorage::acquire(dir.path(), options).unwrap();
     let mut driver = Driver::new(Box::new(storage));
     // Flushes run beside the commits: sooner or later an opening has less to check than was written.
@@ -189,8 +187,10 @@ fn a_clean_end_leaves_nothing_to_replay() {
 #[test]
 fn one_generation_at_a_time() {
     let dir = TempDir::new().unwrap();
-    let mut options = RocksOptions::default();
-    options.reopen_wait = Duration::ZERO;
+    let options = RocksOptions {
+        reopen_wait: Duration::ZERO,
+        ..RocksOptions::default()
+    };
     let storage = RocksStorage::acquire(dir.path(), options).unwrap();
     let journal = storage.open().unwrap();
     assert!(matches!(storage.open(), Err(Error::StillOpen { .. })));

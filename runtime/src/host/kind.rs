@@ -43,8 +43,28 @@ pub(crate) enum RawReconciled {
 /// What a handler may name.
 #[derive(Debug, Default)]
 pub(crate) struct KindNames {
-    pub(crate) commands: HashSet<&'static str>,
-    pub(crate) effects: HashSet<&'static str>,
+    commands: HashSet<&'static str>,
+    effects: HashSet<&'static str>,
+    /// Whether everything may be named: in the test kit, where nothing is registered.
+    any: bool,
+}
+
+impl KindNames {
+    /// Everything may be named.
+    pub(crate) fn any() -> Self {
+        Self {
+            any: true,
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn has_command(&self, name: &str) -> bool {
+        self.any || self.commands.contains(name)
+    }
+
+    pub(crate) fn has_effect(&self, name: &str) -> bool {
+        self.any || self.effects.contains(name)
+    }
 }
 
 type JsonSender = oneshot::Sender<JsonReply>;

@@ -8,10 +8,10 @@ mod resident;
 mod step;
 mod typed;
 
-pub(crate) use execute::{Exec, Ran, Source, Written};
+pub(crate) use execute::{Answer, Exec, Ran, Source, Written, execute, write};
 pub use kind::KindBuilder;
 pub(crate) use kind::{EffectEntry, KindEntry, KindNames, RawOutcome, RawReconciled, Registry};
-pub(crate) use recover::{RecoverContext, Recovered, Unrecoverable};
+pub(crate) use recover::{RecoverContext, Recovered, Unrecoverable, decode_operations};
 pub(crate) use resident::{Host, Resident};
 pub(crate) use step::{EffectStep, Step};
 pub(crate) use typed::{Invoke, ReplyTo, Typed, give};

@@ -120,12 +120,10 @@ fn load_snapshot<A: StatefulActor>(
     row: &ActorRow,
     rejected: &mut Vec<String>,
 ) -> Option<Host<A>> {
-    let head = cx.journal.head()?;
     let mut below = u64::MAX;
     loop {
         let loaded = cx.snapshots.load(row.number, &|meta| {
-            meta.history == head.history
-                && meta.commit <= head.index
+            cx.journal.contains(meta.history, meta.commit)
                 && meta.entry.get() < below
                 && cx.until.is_none_or(|until| meta.events <= until)
                 && meta.kind_version == A::STATE_VERSION
@@ -216,7 +214,8 @@ fn take_entry<A: StatefulActor>(
     Ok(())
 }
 
-fn decode_operations(bytes: &[u8]) -> Result<Vec<Operation>, rmp_serde::decode::Error> {
+/// The operations of an entry.
+pub(crate) fn decode_operations(bytes: &[u8]) -> Result<Vec<Operation>, rmp_serde::decode::Error> {
     if bytes.is_empty() {
         Ok(Vec::new())
     } else {

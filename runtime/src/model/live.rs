@@ -136,7 +136,7 @@ impl<'a, A: StatefulActor> Live<'a, A> {
         A: Handle<Done<E>>,
     {
         let index = self.staged.next_index();
-        if !self.turn.names.effects.contains(E::NAME) {
+        if !self.turn.names.has_effect(E::NAME) {
             self.staged.bug(format!(
                 "effect {:?} is not registered for {:?}: add .effect::<..>() where the node is built",
                 E::NAME,
@@ -205,7 +205,7 @@ impl<'a, A: StatefulActor> Live<'a, A> {
     ) where
         A: Handle<C>,
     {
-        if !self.turn.names.commands.contains(C::NAME) {
+        if !self.turn.names.has_command(C::NAME) {
             return self.staged.bug(format!(
                 "command {:?} is not registered for {:?}: add .command::<..>() where the node is built",
                 C::NAME,

@@ -49,7 +49,7 @@ pub(crate) struct Batch {
     pub(crate) bytes: usize,
     /// When it was handed to the journal, on the running clock.
     pub(crate) handed_over: Duration,
-    pub(crate) entries: usize,
+    pub(crate) events: usize,
     pub(crate) answers: Vec<Box<dyn Invoke>>,
     pub(crate) consequences: Vec<Consequence>,
     pub(crate) snapshots: Vec<Taken>,

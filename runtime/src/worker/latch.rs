@@ -25,7 +25,6 @@ impl Worker {
         let ticket = self.open.ticket;
         let mut batch = std::mem::replace(&mut self.open, Batch::new(ticket + 1));
         batch.handed_over = self.shared.clock.running();
-        batch.entries = batch.appends.len();
         let (sender, number) = (self.durable_sender.clone(), generation.number);
         let submission = Submission {
             appends: std::mem::take(&mut batch.appends),
@@ -72,7 +71,7 @@ impl Worker {
             .saturating_sub(batch.handed_over);
         self.shared
             .metrics
-            .committed(batch.entries, batch.bytes, took);
+            .committed(batch.events, batch.bytes, took);
         self.shared.note_durable(commit);
         for answer in batch.answers {
             answer.finish();

@@ -192,6 +192,7 @@ impl Worker {
             .events(envelope.kind.name, entry.events.len());
         self.undurable_bytes += append.bytes();
         self.open.bytes += append.bytes();
+        self.open.events += entry.events.len();
         self.open.appends.push(append);
         self.open.slots.push(key);
         for change in changes {

@@ -27,7 +27,10 @@ fn planned() -> (Tree, Sweep) {
 fn planned_files_go_and_others_and_directories_stay() {
     let (tree, planned) = planned();
     tree.file("new", 1, 0);
-    assert_eq!(sweep(&planned, FIRST, Access::default()), vec![Verdict::Removed; 3]);
+    assert_eq!(
+        sweep(&planned, FIRST, Access::default()),
+        vec![Verdict::Removed; 3]
+    );
     assert!(!tree.exists("a") && !tree.exists("b") && !tree.exists("sub/c"));
     assert!(tree.exists("new") && tree.exists("sub"));
 }
@@ -37,8 +40,14 @@ fn an_absent_file_vanished_at_first_and_was_removed_by_us_after_a_crash() {
     let (tree, planned) = planned();
     fs::remove_file(tree.path("b")).unwrap();
     let first = sweep(&planned, FIRST, Access::default());
-    assert_eq!(first, [Verdict::Removed, Verdict::Vanished, Verdict::Removed]);
-    assert_eq!(sweep(&planned, RESUMED, Access::default()), vec![Verdict::Removed; 3]);
+    assert_eq!(
+        first,
+        [Verdict::Removed, Verdict::Vanished, Verdict::Removed]
+    );
+    assert_eq!(
+        sweep(&planned, RESUMED, Access::default()),
+        vec![Verdict::Removed; 3]
+    );
 }
 
 #[test]
@@ -48,7 +57,10 @@ fn a_sweep_cut_off_anywhere_and_run_again_removes_each_file_once() {
         for file in planned.files.iter().take(done) {
             fs::remove_file(&file.path).unwrap();
         }
-        assert_eq!(sweep(&planned, RESUMED, Access::default()), vec![Verdict::Removed; 3]);
+        assert_eq!(
+            sweep(&planned, RESUMED, Access::default()),
+            vec![Verdict::Removed; 3]
+        );
         assert!(!tree.exists("a") && !tree.exists("sub/c"));
     }
 }
@@ -57,7 +69,10 @@ fn a_sweep_cut_off_anywhere_and_run_again_removes_each_file_once() {
 fn a_directory_that_is_gone_takes_its_files_with_it() {
     let (tree, planned) = planned();
     fs::remove_dir_all(tree.path("sub")).unwrap();
-    assert_eq!(sweep(&planned, FIRST, Access::default())[2], Verdict::Vanished);
+    assert_eq!(
+        sweep(&planned, FIRST, Access::default())[2],
+        Verdict::Vanished
+    );
 }
 
 #[test]
@@ -66,7 +81,10 @@ fn a_changed_file_stays() {
         let (tree, planned) = planned();
         fs::write(tree.path("b"), "written to since").unwrap();
         let verdicts = sweep(&planned, attempt, Access::default());
-        assert_eq!(verdicts, [Verdict::Removed, Verdict::Changed, Verdict::Removed]);
+        assert_eq!(
+            verdicts,
+            [Verdict::Removed, Verdict::Changed, Verdict::Removed]
+        );
         assert!(tree.exists("b"));
     }
 }
@@ -87,7 +105,10 @@ fn a_new_file_in_the_place_of_a_planned_one_stays() {
 fn a_file_under_another_inode_alone_is_not_taken_for_a_new_one() {
     let (tree, mut planned) = planned();
     planned.files[1].inode += 1;
-    assert_eq!(sweep(&planned, RESUMED, Access::default())[1], Verdict::Changed);
+    assert_eq!(
+        sweep(&planned, RESUMED, Access::default())[1],
+        Verdict::Changed
+    );
     assert!(tree.exists("b"));
 }
 
@@ -98,8 +119,14 @@ fn a_directory_swapped_for_a_symlink_is_not_followed() {
         let outside = Tree::new();
         fs::rename(tree.path("sub"), outside.path("sub")).unwrap();
         symlink(outside.path("sub"), tree.path("sub")).unwrap();
-        assert_eq!(sweep(&planned, attempt, Access::default())[2], Verdict::Changed);
-        assert!(outside.exists("sub/c"), "a file outside of the root was removed");
+        assert_eq!(
+            sweep(&planned, attempt, Access::default())[2],
+            Verdict::Changed
+        );
+        assert!(
+            outside.exists("sub/c"),
+            "a file outside of the root was removed"
+        );
     }
 }
 

@@ -8,10 +8,19 @@ use super::{PAGE_FILES, Selector};
 use crate::cleanup::effect::{Page, PageEnd};
 use crate::cleanup::plan::{Count, Cursor, PlannedFile};
 
-const NO_LIMIT: Count = Count { files: u64::MAX, bytes: u64::MAX };
+const NO_LIMIT: Count = Count {
+    files: u64::MAX,
+    bytes: u64::MAX,
+};
 
 fn file(path: impl Into<String>, modified_ns: i64, bytes: u64) -> PlannedFile {
-    PlannedFile { path: path.into(), bytes, modified_ns, inode: 0, created_ns: None }
+    PlannedFile {
+        path: path.into(),
+        bytes,
+        modified_ns,
+        inode: 0,
+        created_ns: None,
+    }
 }
 
 /// Files of several directories, by directory.
@@ -32,7 +41,10 @@ struct Rules {
     keep_newest: usize,
 }
 
-const ALL: Rules = Rules { newest_ns: i64::MAX, keep_newest: 0 };
+const ALL: Rules = Rules {
+    newest_ns: i64::MAX,
+    keep_newest: 0,
+};
 
 /// All pages one after the other, each file removed from the tree as a sweep would.
 fn run(mut tree: Tree, rules: Rules, limits: Count) -> (Vec<PlannedFile>, PageEnd) {
@@ -67,7 +79,11 @@ fn plain(tree: &Tree, rules: Rules, limits: Count) -> (Vec<PlannedFile>, PageEnd
         used.files <= limits.files && used.bytes <= limits.bytes
     });
     let within = within.count();
-    let end = if within == files.len() { PageEnd::Complete } else { PageEnd::Limited };
+    let end = if within == files.len() {
+        PageEnd::Complete
+    } else {
+        PageEnd::Limited
+    };
     files.truncate(within);
     (files, end)
 }
@@ -76,9 +92,9 @@ fn trees() -> impl Strategy<Value = Tree> {
     let files = prop::collection::btree_map("[a-z]{1,3}", (0_i64..20, 0_u64..50), 0..12);
     prop::collection::btree_map(0_u8..6, files, 0..5).prop_map(|tree| {
         let directory = |(dir, files): (u8, BTreeMap<String, (i64, u64)>)| {
-            let named = files.into_iter().map(|(name, (modified, bytes))| {
-                file(format!("/{dir}/{name}"), modified, bytes)
-            });
+            let named = files
+                .into_iter()
+                .map(|(name, (modified, bytes))| file(format!("/{dir}/{name}"), modified, bytes));
             (dir, named.collect())
         };
         tree.into_iter().map(directory).collect()
@@ -107,7 +123,10 @@ fn more_than_a_page_comes_in_pages() {
     let first = page(&tree, ALL, None, NO_LIMIT);
     assert_eq!((first.files.len(), first.end), (PAGE_FILES, PageEnd::More));
     assert_eq!(first.found.files, count as u64);
-    assert_eq!(run(tree.clone(), ALL, NO_LIMIT), plain(&tree, ALL, NO_LIMIT));
+    assert_eq!(
+        run(tree.clone(), ALL, NO_LIMIT),
+        plain(&tree, ALL, NO_LIMIT)
+    );
 }
 
 #[test]
@@ -117,20 +136,71 @@ fn the_text_of_a_page_is_bounded_too() {
     let tree = Tree::from([(0, files.collect())]);
     let first = page(&tree, ALL, None, NO_LIMIT);
     assert_eq!(first.end, PageEnd::More);
-    assert!(first.files.iter().map(|file| file.path.len()).sum::<usize>() <= super::PAGE_TEXT);
+    assert!(
+        first
+            .files
+            .iter()
+            .map(|file| file.path.len())
+            .sum::<usize>()
+            <= super::PAGE_TEXT
+    );
     assert_eq!(run(tree.clone(), ALL, NO_LIMIT).0.len(), 100);
 }
 
 #[test]
 fn the_limits_stop_it_and_what_is_left_is_counted() {
-    let files = vec![file("/d/b", 2, 10), file("/d/a", 1, 10), file("/d/c", 3, 10)];
+    let files = vec![
+        file("/d/b", 2, 10),
+        file("/d/a", 1, 10),
+        file("/d/c", 3, 10),
+    ];
     let tree = Tree::from([(0, files)]);
-    let by_files = page(&tree, ALL, None, Count { files: 2, bytes: 100 });
-    assert_eq!(by_files.files.iter().map(|file| &*file.path).collect::<Vec<_>>(), ["/d/a", "/d/b"]);
-    assert_eq!((by_files.end, by_files.left), (PageEnd::Limited, Count { files: 1, bytes: 10 }));
-    let by_bytes = page(&tree, ALL, None, Count { files: 9, bytes: 19 });
+    let by_files = page(
+        &tree,
+        ALL,
+        None,
+        Count {
+            files: 2,
+            bytes: 100,
+        },
+    );
+    assert_eq!(
+        by_files
+            .files
+            .iter()
+            .map(|file| &*file.path)
+            .collect::<Vec<_>>(),
+        ["/d/a", "/d/b"]
+    );
+    assert_eq!(
+        (by_files.end, by_files.left),
+        (
+            PageEnd::Limited,
+            Count {
+                files: 1,
+                bytes: 10
+            }
+        )
+    );
+    let by_bytes = page(
+        &tree,
+        ALL,
+        None,
+        Count {
+            files: 9,
+            bytes: 19,
+        },
+    );
     assert_eq!((by_bytes.files.len(), by_bytes.end), (1, PageEnd::Limited));
-    let exact = page(&tree, ALL, None, Count { files: 3, bytes: 30 });
+    let exact = page(
+        &tree,
+        ALL,
+        None,
+        Count {
+            files: 3,
+            bytes: 30,
+        },
+    );
     assert_eq!((exact.files.len(), exact.end), (3, PageEnd::Complete));
 }
 
@@ -138,8 +208,30 @@ fn the_limits_stop_it_and_what_is_left_is_counted() {
 fn the_newest_stay_even_if_they_are_old() {
     let files = vec![file("/d/a", 1, 1), file("/d/b", 2, 1), file("/d/c", 3, 1)];
     let tree = Tree::from([(0, files)]);
-    let kept = page(&tree, Rules { newest_ns: 2, keep_newest: 2 }, None, NO_LIMIT);
-    assert_eq!(kept.files.iter().map(|file| &*file.path).collect::<Vec<_>>(), ["/d/a"]);
-    let all = page(&tree, Rules { newest_ns: 9, keep_newest: 5 }, None, NO_LIMIT);
+    let kept = page(
+        &tree,
+        Rules {
+            newest_ns: 2,
+            keep_newest: 2,
+        },
+        None,
+        NO_LIMIT,
+    );
+    assert_eq!(
+        kept.files
+            .iter()
+            .map(|file| &*file.path)
+            .collect::<Vec<_>>(),
+        ["/d/a"]
+    );
+    let all = page(
+        &tree,
+        Rules {
+            newest_ns: 9,
+            keep_newest: 5,
+        },
+        None,
+        NO_LIMIT,
+    );
     assert_eq!((all.files.len(), all.end), (0, PageEnd::Complete));
 }

@@ -24,8 +24,20 @@ fn matching_files_come_oldest_first() {
     tree.file("deep/c.log", 5, 100);
     tree.file("deep/c.txt", 7, 900);
     let page = find(tree.config(&["**/*.log"]));
-    assert_eq!(names(&tree, &page.files), ["deep/er/a.log", "b.log", "deep/c.log"]);
-    assert_eq!((page.found, page.end), (Count { files: 3, bytes: 10 }, PageEnd::Complete));
+    assert_eq!(
+        names(&tree, &page.files),
+        ["deep/er/a.log", "b.log", "deep/c.log"]
+    );
+    assert_eq!(
+        (page.found, page.end),
+        (
+            Count {
+                files: 3,
+                bytes: 10
+            },
+            PageEnd::Complete
+        )
+    );
 }
 
 #[test]
@@ -33,7 +45,10 @@ fn age_is_counted_from_the_start_of_the_run() {
     let tree = Tree::new();
     tree.file("old", 1, 60);
     tree.file("young", 1, 59);
-    let config = CleanupConfig { older_than: Some("1m".parse().unwrap()), ..tree.config(&["*"]) };
+    let config = CleanupConfig {
+        older_than: Some("1m".parse().unwrap()),
+        ..tree.config(&["*"])
+    };
     assert_eq!(names(&tree, &find(config).files), ["old"]);
 }
 
@@ -43,7 +58,10 @@ fn the_newest_stay_in_each_directory() {
     for name in ["a/1", "a/2", "a/3", "b/1"] {
         tree.file(name, 1, 1_000 - u64::from(name.as_bytes()[2]));
     }
-    let config = CleanupConfig { keep_newest: 1, ..tree.config(&["**"]) };
+    let config = CleanupConfig {
+        keep_newest: 1,
+        ..tree.config(&["**"])
+    };
     assert_eq!(names(&tree, &find(config).files), ["a/1", "a/2"]);
 }
 
@@ -55,7 +73,10 @@ fn symlinks_below_the_root_are_neither_followed_nor_taken() {
     symlink(outside.root(), tree.root().join("linked")).unwrap();
     symlink(outside.root().join("x.log"), tree.root().join("link.log")).unwrap();
     symlink(tree.root(), tree.root().join("loop")).unwrap();
-    assert_eq!(names(&tree, &find(tree.config(&["**/*.log"])).files), ["real.log"]);
+    assert_eq!(
+        names(&tree, &find(tree.config(&["**/*.log"])).files),
+        ["real.log"]
+    );
     // Also where the glob spells the link out.
     assert!(find(tree.config(&["*nked/*.log"])).files.is_empty());
 }
@@ -85,11 +106,19 @@ fn another_file_system_is_not_entered() {
     // `/proc/fs` and others are mounts of their own or lie on procfs; sysfs is never the device of `/dev`.
     let shm = std::path::Path::new("/dev/shm");
     if shm.is_dir() {
-        let file = tempfile::Builder::new().suffix(".steadfast").tempfile_in(shm).unwrap();
+        let file = tempfile::Builder::new()
+            .suffix(".steadfast")
+            .tempfile_in(shm)
+            .unwrap();
         let config = CleanupConfig::new(["/dev/s*/*.steadfast"]);
         assert!(find(config).files.is_empty());
         let named = find(CleanupConfig::new(["/dev/shm/*.steadfast"]));
-        assert!(named.files.iter().any(|found| file.path() == std::path::Path::new(&found.path)));
+        assert!(
+            named
+                .files
+                .iter()
+                .any(|found| file.path() == std::path::Path::new(&found.path))
+        );
     }
 }
 
@@ -99,7 +128,11 @@ fn a_missing_root_is_nothing_to_do_and_an_unreadable_one_is_told() {
     tree.file("file", 1, 9);
     let page = find(tree.config(&["gone/*", "gone/*.log", "file/*"]));
     assert_eq!(page.missing_roots, [tree.path("gone")]);
-    assert_eq!(page.unreadable_roots.count, 1, "{:?}", page.unreadable_roots);
+    assert_eq!(
+        page.unreadable_roots.count, 1,
+        "{:?}",
+        page.unreadable_roots
+    );
     assert!(page.unreadable_roots.examples[0].starts_with(&tree.path("file: ")));
     assert!(page.files.is_empty());
 }
@@ -130,7 +163,11 @@ fn a_name_that_is_no_text_is_told() {
     if std::fs::write(tree.root().join(name), "x").is_ok() {
         let page = find(tree.config(&["*.log"]));
         assert!(page.files.is_empty());
-        assert!(page.problems.examples[0].contains("not UTF-8"), "{:?}", page.problems);
+        assert!(
+            page.problems.examples[0].contains("not UTF-8"),
+            "{:?}",
+            page.problems
+        );
     }
 }
 
@@ -142,7 +179,10 @@ fn the_next_page_begins_after_the_last_file() {
     tree.file("c", 1, 8);
     let first = find(tree.config(&["*"]));
     let after = crate::cleanup::plan::Cursor::at(&first.files[0]);
-    let request = crate::cleanup::effect::Scan { after: Some(after), ..testing::scan(tree.config(&["*"])) };
+    let request = crate::cleanup::effect::Scan {
+        after: Some(after),
+        ..testing::scan(tree.config(&["*"]))
+    };
     let next = scan(&request, Access::default()).unwrap();
     assert_eq!(names(&tree, &next.files), ["b", "c"]);
 }

@@ -8,14 +8,20 @@ use crate::cleanup::testing::run_id;
 use crate::concern::RunOutcome;
 
 fn page(end: PageEnd, selected: u64) -> Scanned {
-    let count = Count { files: selected, bytes: selected };
+    let count = Count {
+        files: selected,
+        bytes: selected,
+    };
     Scanned {
         run: run_id(),
         found: count,
         selected: count,
         left: Count::default(),
         end,
-        cursor: (selected > 0).then(|| Cursor { modified_ns: 1, path: "/d/x".to_owned() }),
+        cursor: (selected > 0).then(|| Cursor {
+            modified_ns: 1,
+            path: "/d/x".to_owned(),
+        }),
         roots: Vec::new(),
         missing_roots: Vec::new(),
         unreadable_roots: Problems::default(),
@@ -25,18 +31,38 @@ fn page(end: PageEnd, selected: u64) -> Scanned {
 
 fn batch(number: u64) -> Planned {
     let path = format!("/d/{number}");
-    let file = PlannedFile { path, bytes: 1, modified_ns: 1, inode: 1, created_ns: None };
-    Planned { run: run_id(), batch: number, files: vec![file] }
+    let file = PlannedFile {
+        path,
+        bytes: 1,
+        modified_ns: 1,
+        inode: 1,
+        created_ns: None,
+    };
+    Planned {
+        run: run_id(),
+        batch: number,
+        files: vec![file],
+    }
 }
 
 fn skipped(batch: u64, reason: SkipReason) -> Skipped {
-    let file = SkippedFile { path: format!("/d/{batch}"), reason, detail: None };
-    Skipped { run: run_id(), batch, files: vec![file] }
+    let file = SkippedFile {
+        path: format!("/d/{batch}"),
+        reason,
+        detail: None,
+    };
+    Skipped {
+        run: run_id(),
+        batch,
+        files: vec![file],
+    }
 }
 
 #[track_caller]
 fn ends(work: &Work, outcome: RunOutcome, because: &str) {
-    let Next::Finish(found, reason) = work.next() else { panic!("it goes on: {work:?}") };
+    let Next::Finish(found, reason) = work.next() else {
+        panic!("it goes on: {work:?}")
+    };
     assert_eq!(found, outcome);
     assert!(reason.unwrap_or_default().contains(because));
 }
@@ -49,7 +75,14 @@ fn it_sweeps_batch_by_batch_and_page_by_page() {
     work.planned(&batch(1));
     work.planned(&batch(2));
     assert!(matches!(work.next(), Next::Sweep(batch) if batch.number == 1));
-    work.removed(&Removed { run: run_id(), batch: 1, files: Vec::new() }, Count::file(1));
+    work.removed(
+        &Removed {
+            run: run_id(),
+            batch: 1,
+            files: Vec::new(),
+        },
+        Count::file(1),
+    );
     // The same sweep may lead to a second event: it takes no second batch.
     work.skipped(&skipped(1, SkipReason::Changed));
     assert_eq!(work.sweeping(), Some(2));
@@ -57,8 +90,24 @@ fn it_sweeps_batch_by_batch_and_page_by_page() {
     assert_eq!(work.next(), Next::Scan);
     work.scanned(&page(PageEnd::Complete, 0));
     ends(&work, RunOutcome::Succeeded, "");
-    let Report { found, selected, removed, changed, vanished, .. } = work.report;
-    assert_eq!((found.files, selected.files, removed.files, changed, vanished), (2, 2, 1, 1, 1));
+    let Report {
+        found,
+        selected,
+        removed,
+        changed,
+        vanished,
+        ..
+    } = work.report;
+    assert_eq!(
+        (
+            found.files,
+            selected.files,
+            removed.files,
+            changed,
+            vanished
+        ),
+        (2, 2, 1, 1, 1)
+    );
 }
 
 #[test]
@@ -104,6 +153,9 @@ fn problems_are_counted_once_though_each_page_meets_them() {
     scanned.problems.note("/d/locked", &"permission denied");
     let mut work = Work::new();
     work.scanned(&scanned);
-    work.scanned(&Scanned { end: PageEnd::Complete, ..scanned });
+    work.scanned(&Scanned {
+        end: PageEnd::Complete,
+        ..scanned
+    });
     assert_eq!(work.report.problems.count, 1);
 }

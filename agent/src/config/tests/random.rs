@@ -92,14 +92,13 @@ proptest! {
 
 #[test]
 fn large_nonsense_is_refused_in_time() {
-    let long = 200_000;
+    let long = 40_000;
     for piece in [
         "x\n", "a.", "[", "{a=", "=", "\"", "a = 1\n", "#", "[a]\n", "'''", "\\", "é",
     ] {
         check(&piece.repeat(long / piece.len()), &[]);
     }
-    let distinct: String = (0..10_000)
-        .map(|n| format!("[concerns.k{n}]\nx.y{n} = 1\n"))
-        .collect();
-    check(&distinct, &[]);
+    let section = |n| format!("[concerns.k{n}]\nx.y{n} = 1\n");
+    let distinct: Vec<_> = (0..10_000).map(section).collect();
+    check(&distinct.concat(), &[]);
 }

@@ -31,7 +31,7 @@ fn the_sample_means_what_it_says() {
     assert_eq!(settings.every.unwrap().duration(), Duration::from_secs(10));
     assert_eq!(
         settings.older_than.unwrap().duration(),
-        Duration::from_secs(60)
+        Duration::from_mins(1)
     );
     assert_eq!(settings.keep_newest, 1);
     assert_eq!(settings.limits.files, 1000);

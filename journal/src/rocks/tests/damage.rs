@@ -119,9 +119,9 @@ fn rows_that_were_spoiled_from_within_are_refused_and_found() {
             store
                 .write(&mut |batch| {
                     if delete {
-                        batch.delete(space, key)
+                        batch.delete(space, key);
                     } else {
-                        batch.put(space, key, &value)
+                        batch.put(space, key, &value);
                     }
                 })
                 .unwrap();

@@ -1,0 +1,205 @@
+//! Tests of an actor without a node: given these events, when this command, then that.
+//!
+//! ```
+//! # use serde::{Deserialize, Serialize};
+//! # use steadfast::{ActorId, Command, Event, Handle, Live, StatefulActor};
+//! # #[derive(Event)]
+//! # enum AccountEvent { Deposited { cents: u64 }, Withdrawn { cents: u64 } }
+//! # #[derive(Serialize, Deserialize)]
+//! # struct Account { cents: u64 }
+//! # impl StatefulActor for Account {
+//! #     const KIND: &'static str = "account";
+//! #     type Event = AccountEvent;
+//! #     fn new(_: &ActorId) -> Self { Self { cents: 0 } }
+//! #     fn apply(&mut self, event: &AccountEvent) {
+//! #         match event {
+//! #             AccountEvent::Deposited { cents } => self.cents += cents,
+//! #             AccountEvent::Withdrawn { cents } => self.cents -= cents,
+//! #         }
+//! #     }
+//! # }
+//! # #[derive(Serialize, Deserialize, Command)]
+//! # #[command(reply = u64, rejection = Overdrawn)]
+//! # struct Withdraw { cents: u64 }
+//! # #[derive(Serialize, Deserialize)]
+//! # struct Overdrawn;
+//! # impl Handle<Withdraw> for Account {
+//! #     fn handle(account: &mut Live<'_, Self>, command: Withdraw) -> Result<u64, Overdrawn> {
+//! #         if account.cents < command.cents { return Err(Overdrawn) }
+//! #         account.emit(AccountEvent::Withdrawn { cents: command.cents });
+//! #         Ok(account.cents)
+//! #     }
+//! # }
+//! use steadfast::testkit::given;
+//!
+//! given::<Account>([AccountEvent::Deposited { cents: 100 }])
+//!     .when(Withdraw { cents: 30 })
+//!     .then_events([AccountEvent::Withdrawn { cents: 30 }])
+//!     .then_reply(70)
+//!     .when(Withdraw { cents: 71 })
+//!     .then_rejection(Overdrawn)
+//!     .then_state(|account| assert_eq!(account.cents, 70));
+//! ```
+//!
+//! Commands run through the same code as in a node, over a journal in memory; nothing needs to be
+//! registered, and no effect is run. Whatever does not hold panics with the line of the test.
+//!
+//! # The three laws
+//! Each `when` also checks what the runtime relies on:
+//!
+//! 1. **Round trip.** Every event, the command and the state survive being encoded, decoded and encoded.
+//! 2. **Determinism.** `handle`, run again on equal states with the same time and seed, gives the same
+//!    events, timers, effects and answer.
+//! 3. **Replay.** The state in memory equals the replay of all events from zero, and equals snapshot plus
+//!    later events.
+//!
+//! Values are compared as they are encoded, with maps sorted, so none of them needs `PartialEq` or
+//! `Debug`. A `HashMap` in a state is fine as long as nothing depends on its order; a `HashSet` is not
+//! told from a list: use a `BTreeSet`.
+
+mod bench;
+mod canonical;
+mod laws;
+mod then;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::time::Duration;
+
+use bench::Bench;
+pub use then::Then;
+
+use crate::core::PendingEffect;
+use crate::host::Source;
+use crate::model::{Command, Done, Effect, EffectId, Handle, Outcome, StatefulActor, Timestamp};
+
+/// The time at which every test starts: 2026-01-01 00:00 UTC.
+pub const START: Timestamp = Timestamp::from_micros(1_767_225_600_000_000);
+
+/// An actor to which `events` happened. Its name is `KIND/test`; its clock stands at [`START`].
+#[track_caller]
+pub fn given<A: StatefulActor>(events: impl IntoIterator<Item = A::Event>) -> Given<A> {
+    given_named(A::KIND, "test", events)
+}
+
+/// [`given`] for an actor with the name `SPACE/KEY`.
+#[track_caller]
+pub fn given_named<A: StatefulActor>(
+    space: &str,
+    key: &str,
+    events: impl IntoIterator<Item = A::Event>,
+) -> Given<A> {
+    let mut bench = Bench::new(space, key);
+    for event in events {
+        bench.happened(event);
+    }
+    bench.check_replay();
+    Given { bench }
+}
+
+/// An actor that waits for its next command.
+#[must_use = "add .when(..): only a command checks anything"]
+pub struct Given<A: StatefulActor> {
+    bench: Bench<A>,
+}
+
+impl<A: StatefulActor> fmt::Debug for Given<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Given").field(&self.bench).finish()
+    }
+}
+
+impl<A: StatefulActor> Given<A> {
+    /// Sets the clock.
+    pub fn at(mut self, time: Timestamp) -> Self {
+        self.bench.now = time;
+        self
+    }
+
+    /// Moves the clock on.
+    pub fn later(mut self, by: Duration) -> Self {
+        self.bench.now = self.bench.now.plus(by);
+        self
+    }
+
+    /// Sends a command and checks the three laws.
+    #[track_caller]
+    pub fn when<C: Command>(self, command: C) -> Then<A, C>
+    where
+        A: Handle<C>,
+    {
+        self.turn(command, Source::Caller { key: None })
+    }
+
+    /// Lets the pending timer `name` fire, with its command, which must be a `C`. If it is not due yet,
+    /// the clock moves to when it is.
+    #[track_caller]
+    pub fn when_timer<C: Command>(mut self, name: &str) -> Then<A, C>
+    where
+        A: Handle<C>,
+    {
+        let Some(timer) = self.bench.host.core.timers.get(name) else {
+            let pending: Vec<_> = self.bench.host.core.timers.keys().collect();
+            fail(&format!("no timer {name:?} is pending, only {pending:?}"));
+        };
+        if timer.command != C::NAME {
+            let (sent, asked) = (&timer.command, C::NAME);
+            fail(&format!("timer {name:?} sends {sent:?}, not {asked:?}"));
+        }
+        let command = bench::decoded(&timer.body, "the command of a timer");
+        self.bench.now = self.bench.now.max(timer.due);
+        let source = Source::Timer {
+            name: name.to_owned(),
+            id: timer.id,
+            due: timer.due,
+            late: self.bench.now.since(timer.due),
+        };
+        self.turn(command, source)
+    }
+
+    /// Answers the oldest pending effect `E`, as the runtime does once it ran.
+    #[track_caller]
+    pub fn when_done<E: Effect>(self, outcome: Outcome<E::Output>) -> Then<A, Done<E>>
+    where
+        A: Handle<Done<E>>,
+    {
+        let mut pending = self.bench.host.core.effects.values();
+        let Some(PendingEffect { key, body, .. }) = pending.find(|effect| effect.name == E::NAME)
+        else {
+            fail(&format!("no effect {:?} is pending", E::NAME));
+        };
+        let key = *key;
+        let done = Done {
+            id: EffectId {
+                history: self.bench.history(),
+                actor: self.bench.id.clone(),
+                entry: key.entry,
+                index: key.index,
+            },
+            effect: bench::decoded(body, "an effect"),
+            outcome,
+        };
+        self.turn(done, Source::Effect { key })
+    }
+
+    #[track_caller]
+    fn turn<C: Command>(mut self, command: C, source: Source) -> Then<A, C>
+    where
+        A: Handle<C>,
+    {
+        let turned = self.bench.turn(command, &source);
+        Then::new(self, turned)
+    }
+}
+
+/// The one way in which the kit reports.
+#[track_caller]
+#[expect(
+    clippy::panic,
+    reason = "the kit runs in tests, and a panic is how a test fails"
+)]
+fn fail(message: &str) -> ! {
+    panic!("{message}")
+}

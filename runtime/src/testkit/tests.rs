@@ -1,0 +1,1 @@
+//! The kit itself: it passes what is right, and catches actors that break each law on purpose.
