@@ -30,7 +30,7 @@ impl Target {
     fn of(self, node: &Node, caller: usize) -> ActorRef<Counter> {
         match self {
             Self::One => node.actor("0"),
-            Self::Each => node.actor(caller.to_string()),
+            Self::Each => node.actor(&caller.to_string()),
         }
     }
 }

@@ -1,1 +1,14 @@
-//! x
+//! Tests that cross crates, over the real store and real processes; one module per property.
+//!
+//! `cargo test --release -p steadfast-tests` runs a bounded slice. `STEADFAST_TEST_SCALE=long` runs all
+//! of it, which is what `make crash` sets. Every random test says its seed first, and
+//! `STEADFAST_TEST_SEED` repeats it.
+
+mod crash;
+mod damage;
+mod disk;
+mod first_ask;
+mod harness;
+mod panics;
+mod stopping;
+mod tidy;

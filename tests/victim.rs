@@ -87,7 +87,8 @@ fn end_of_input() -> std::io::Result<tokio::sync::oneshot::Receiver<()>> {
         .spawn(move || {
             let mut rest = Vec::new();
             drop(std::io::stdin().read_to_end(&mut rest));
-            drop(ended.send(()));
+            // Nobody waits where the program ends already.
+            let (Ok(()) | Err(())) = ended.send(());
         })?;
     Ok(has_ended)
 }

@@ -1,1 +1,14 @@
-//! Integration tests.
+//! The agent as its users meet it: the real binary, real directories, real signals.
+//!
+//! Nothing here sleeps to let something happen: [`support::until`] polls what can be observed.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
+
+mod concerns;
+mod contract;
+mod control;
+mod crash;
+mod exit_codes;
+mod http;
+mod offline;
+mod support;

@@ -15,4 +15,4 @@ pub mod tally;
 pub use dice::Dice;
 pub use load::{Load, Options, TASKS};
 pub use plan::{ACTORS, Extra, Plan, operation, task_of};
-pub use record::{History, Record};
+pub use record::{History, Record, Told};

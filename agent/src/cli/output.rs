@@ -60,6 +60,9 @@ impl Output {
     pub(crate) fn table(self, header: &[&str], rows: Vec<Vec<String>>) -> Result<(), Problem> {
         let mut table = Table::new();
         table.load_style(presets::NOTHING).set_header(header.to_vec()).add_rows(rows);
+        for column in table.column_iter_mut() {
+            column.set_padding((0, 2));
+        }
         for line in table.lines() {
             self.line(line.trim_end())?;
         }

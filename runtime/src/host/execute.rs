@@ -154,6 +154,7 @@ fn admit(core: &Core, source: &Source, now: Timestamp) -> Admission {
                     timer: name.clone(),
                     due: *due,
                     missed,
+                    next,
                 };
                 let consumed = Operation::FireTimer {
                     name: name.clone(),

@@ -23,6 +23,8 @@ pub struct Fired {
     /// For a repeating timer: how many further due times had passed as well, because the node was down
     /// or busy. They are not fired again.
     pub missed: u64,
+    /// For a repeating timer: when it is due again.
+    pub next: Option<Timestamp>,
 }
 
 /// What a command is told about itself; everything a handler may depend on beside the state.

@@ -36,6 +36,7 @@ pub struct NodeBuilder {
     registry: Registry,
     resources: Resources,
     clock: Arc<dyn Clock>,
+    hold_pending_work: bool,
     /// The first mistake in registration; reported by `start`.
     mistake: Option<NodeError>,
 }
@@ -65,6 +66,7 @@ impl NodeBuilder {
             registry: Registry::default(),
             resources: Resources::default(),
             clock: Arc::new(SystemClock::new()),
+            hold_pending_work: false,
             mistake: None,
         }
     }
@@ -96,6 +98,14 @@ impl NodeBuilder {
     #[must_use]
     pub fn resource<T: Send + Sync + 'static>(mut self, resource: T) -> Self {
         self.resources.insert(resource);
+        self
+    }
+
+    /// Lets timers and effects that are found in the journal wait until [`Node::start_pending_work`]: for
+    /// hosts that decide at the start what may go on, such as an agent whose configuration has changed.
+    #[must_use]
+    pub fn hold_pending_work(mut self) -> Self {
+        self.hold_pending_work = true;
         self
     }
 
@@ -157,6 +167,7 @@ impl NodeBuilder {
             recovery: RecoveryPool::start(workers, capacity).map_err(NodeError::Thread)?,
             ports,
             failures,
+            hold_pending_work: self.hold_pending_work,
         }));
         // Set once, here, before anybody can look.
         drop(shared.effects.set(EffectRunner::new(&shared)));

@@ -46,11 +46,14 @@ pub(crate) struct EffectRunner {
 
 /// How far an effect is.
 enum Known {
-    /// It has a task. If the journal was reloaded meanwhile, this is to be started when the task ends
-    /// without outcome.
-    Running { then: Option<Box<EffectJob>> },
-    /// Its outcome was handed to its actor.
-    HandedOver,
+    /// It has a task, begun in this generation of the journal. If the journal was reopened meanwhile,
+    /// this is to be started when the task ends.
+    Running {
+        generation: u64,
+        then: Option<Box<EffectJob>>,
+    },
+    /// Its outcome was handed to its actor, in this generation of the journal.
+    HandedOver { generation: u64 },
 }
 
 /// How an attempt ended.
@@ -83,13 +86,8 @@ impl EffectRunner {
             return;
         }
         let name = (job.number, job.effect.key);
-        {
-            let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(Known::Running { then }) = known.get_mut(&name) {
-                *then = Some(Box::new(job));
-                return;
-            }
-            known.insert(name, Known::Running { then: None });
+        if !self.claim(name, shared.generation(), &job) {
+            return;
         }
         let runner = Arc::clone(self);
         let span = tracing::debug_span!("effect", actor = %job.actor, effect = job.effect.name);
@@ -100,18 +98,44 @@ impl EffectRunner {
         shared.runtime.spawn(task.instrument(span));
     }
 
+    /// Whether the effect is to be given a task now; from then on it is known.
+    fn claim(&self, name: Name, current: u64, job: &EffectJob) -> bool {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        match known.get_mut(&name) {
+            Some(Known::Running { generation, then }) => {
+                if *generation != current {
+                    *then = Some(Box::new(job.clone()));
+                }
+                return false;
+            }
+            Some(Known::HandedOver { generation }) if *generation == current => return false,
+            Some(Known::HandedOver { .. }) | None => {}
+        }
+        let begun = Known::Running {
+            generation: current,
+            then: None,
+        };
+        known.insert(name, begun);
+        true
+    }
+
     /// The effect's task is over.
     fn ended(self: &Arc<Self>, name: Name, handed_over: bool) {
         let next = {
             let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
             match known.remove(&name) {
                 // Reloaded meanwhile: if its outcome arrives all the same, the second one is stale.
-                Some(Known::Running { then: Some(job) }) => Some(job),
-                Some(Known::Running { then: None }) if handed_over => {
-                    known.insert(name, Known::HandedOver);
+                Some(Known::Running {
+                    then: Some(job), ..
+                }) => Some(job),
+                Some(Known::Running {
+                    then: None,
+                    generation,
+                }) if handed_over => {
+                    known.insert(name, Known::HandedOver { generation });
                     None
                 }
-                Some(Known::Running { then: None } | Known::HandedOver) | None => None,
+                Some(Known::Running { then: None, .. } | Known::HandedOver { .. }) | None => None,
             }
         };
         if let Some(job) = next {

@@ -228,6 +228,20 @@ impl Node {
         ))
     }
 
+    /// Starts the timers and effects that [`NodeBuilder::hold_pending_work`] held back. Does nothing where
+    /// none are held.
+    ///
+    /// # Errors
+    /// A store error, or [`NodeError::Stopped`] while the journal is reopened or the node ends.
+    pub async fn start_pending_work(&self) -> Result<(), NodeError> {
+        let shared = &self.inner.shared;
+        if shared.release_pending_work() {
+            let journal = shared.journal().ok_or(NodeError::Stopped)?;
+            super::keeper::load_pending_work(shared, journal.as_ref()).await?;
+        }
+        Ok(())
+    }
+
     /// What opening the journal found.
     ///
     /// # Errors

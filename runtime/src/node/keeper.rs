@@ -3,6 +3,7 @@
 //! Invariant: a failed generation is closed, and every reference to it gone, before the next is opened;
 //! nothing that it did not acknowledge is believed.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -46,6 +47,7 @@ pub(super) async fn install(
             moved
         });
     }
+    shared.generation.store(number, Ordering::Release);
     shared.set_journal(Some((number, Arc::clone(&journal))));
     for port in &shared.ports {
         let open = Control::Open {
@@ -58,8 +60,19 @@ pub(super) async fn install(
             .map_err(|_| NodeError::Stopped)?;
     }
     shared.set_read_only(None);
-    load_timers(shared, journal.as_ref()).await?;
-    load_effects(shared, journal.as_ref()).await
+    if shared.holds_pending_work() {
+        return Ok(());
+    }
+    load_pending_work(shared, journal.as_ref()).await
+}
+
+/// Starts the timers and effects found in the journal. What is known already is left alone.
+pub(super) async fn load_pending_work(
+    shared: &Arc<Shared>,
+    journal: &dyn Journal,
+) -> Result<(), NodeError> {
+    load_timers(shared, journal).await?;
+    load_effects(shared, journal).await
 }
 
 async fn load_timers(shared: &Arc<Shared>, journal: &dyn Journal) -> Result<(), NodeError> {

@@ -35,6 +35,8 @@ pub(crate) struct Shared {
     pub(super) ports: Vec<WorkerPort>,
     /// The open journal and its generation, for readers; `None` while it is reopened.
     pub(super) journal: RwLock<Option<(u64, Arc<dyn Journal>)>>,
+    /// The newest generation, also while it is not open any more.
+    pub(super) generation: AtomicU64,
     pub(super) history: OnceLock<HistoryId>,
     /// Whether `read_only_reason` holds: read for every command, so no lock.
     read_only: AtomicBool,
@@ -43,6 +45,8 @@ pub(crate) struct Shared {
     pub(super) durable: watch::Sender<u64>,
     /// Set once, when the node shuts down: nothing new is started.
     pub(super) stopping: watch::Sender<bool>,
+    /// Whether timers and effects found in the journal wait to be started.
+    held: AtomicBool,
     failures: mpsc::Sender<Failure>,
     random_base: u128,
     drawn: AtomicU64,
@@ -59,6 +63,7 @@ pub(super) struct Parts {
     pub(super) recovery: RecoveryPool,
     pub(super) ports: Vec<WorkerPort>,
     pub(super) failures: mpsc::Sender<Failure>,
+    pub(super) hold_pending_work: bool,
 }
 
 impl Shared {
@@ -76,11 +81,13 @@ impl Shared {
             effects: OnceLock::new(),
             ports: parts.ports,
             journal: RwLock::new(None),
+            generation: AtomicU64::new(0),
             history: OnceLock::new(),
             read_only: AtomicBool::new(false),
             read_only_reason: Mutex::new(String::new()),
             durable: watch::Sender::new(0),
             stopping: watch::Sender::new(false),
+            held: AtomicBool::new(parts.hold_pending_work),
             failures: parts.failures,
             random_base: uuid::Uuid::now_v7().as_u128(),
             drawn: AtomicU64::new(0),
@@ -171,6 +178,20 @@ impl Shared {
     pub(crate) fn journal(&self) -> Option<Arc<dyn Journal>> {
         let guard = self.journal.read().unwrap_or_else(PoisonError::into_inner);
         guard.as_ref().map(|(_, journal)| Arc::clone(journal))
+    }
+
+    pub(super) fn holds_pending_work(&self) -> bool {
+        self.held.load(Ordering::Acquire)
+    }
+
+    /// True for the first caller only, if pending work was held.
+    pub(super) fn release_pending_work(&self) -> bool {
+        self.held.swap(false, Ordering::AcqRel)
+    }
+
+    /// Which opening of the journal is the newest.
+    pub(super) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
     }
 
     pub(super) fn set_journal(&self, journal: Option<(u64, Arc<dyn Journal>)>) {

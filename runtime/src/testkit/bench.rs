@@ -219,7 +219,7 @@ impl<A: StatefulActor> Bench<A> {
             kind_version: A::STATE_VERSION,
             state: unwrap(self.host.save(self.now, self.running()), "a snapshot"),
         };
-        drop(unwrap(self.snapshots.put(&snapshot), "a snapshot"));
+        unwrap(self.snapshots.put(&snapshot), "a snapshot");
     }
 
     #[track_caller]

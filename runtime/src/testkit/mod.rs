@@ -130,7 +130,7 @@ impl<A: StatefulActor> Given<A> {
     where
         A: Handle<C>,
     {
-        self.turn(command, Source::Caller { key: None })
+        self.turn(command, &Source::Caller { key: None })
     }
 
     /// Lets the pending timer `name` fire, with its command, which must be a `C`. If it is not due yet,
@@ -156,7 +156,7 @@ impl<A: StatefulActor> Given<A> {
             due: timer.due,
             late: self.bench.now.since(timer.due),
         };
-        self.turn(command, source)
+        self.turn(command, &source)
     }
 
     /// Answers the oldest pending effect `E`, as the runtime does once it ran.
@@ -181,15 +181,15 @@ impl<A: StatefulActor> Given<A> {
             effect: bench::decoded(body, "an effect"),
             outcome,
         };
-        self.turn(done, Source::Effect { key })
+        self.turn(done, &Source::Effect { key })
     }
 
     #[track_caller]
-    fn turn<C: Command>(mut self, command: C, source: Source) -> Then<A, C>
+    fn turn<C: Command>(mut self, command: C, source: &Source) -> Then<A, C>
     where
         A: Handle<C>,
     {
-        let turned = self.bench.turn(command, &source);
+        let turned = self.bench.turn(command, source);
         Then::new(self, turned)
     }
 }

@@ -1,0 +1,69 @@
+# Two commands for everyone: `make run` and `make test`. `make help` lists the others.
+#
+# One profile, one set of features, one target directory. Most of a build from nothing is RocksDB's C++, some
+# ten minutes on two cores. cargo compiles it once for each combination of profile and features that it is asked
+# for. So every command here says `--release --workspace`: build, test, clippy, doc and bench share one archive
+# of RocksDB (release has overflow checks on, so tests lose nothing by it). `build` includes the examples
+# because that makes cargo resolve features as for tests; without it some crates would be compiled twice.
+# cargo uses as many jobs as there are cores by itself.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+
+# CI works in a fresh clone each time: its artefacts stay outside of it, and its lock file stays as it is.
+ifeq ($(CI),true)
+CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/steadfast/target
+LOCKED := --locked
+else
+CARGO_TARGET_DIR ?= $(CURDIR)/target
+LOCKED :=
+endif
+export CARGO_TARGET_DIR
+
+SCOPE := --release --workspace $(LOCKED)
+
+.PHONY: help prerequisites build run test check fmt fmt-check clippy doc deny crash bench clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+
+prerequisites: ## Check for compiler and libclang; install them where that takes no questions
+	@bash scripts/prerequisites.sh
+
+build: prerequisites ## Build everything
+	cargo build $(SCOPE) --bins --examples
+
+run: build ## Start a node on a sample in run/, and say what to try
+	@exec bash scripts/run-sample.sh "$(CARGO_TARGET_DIR)/release/steadfast"
+
+test: prerequisites ## Run all tests and examples
+	@bash scripts/test.sh $(LOCKED)
+
+check: fmt-check clippy doc ## Format, lints, documentation: what CI asks for beside tests and `deny`
+
+fmt: ## Format the sources
+	cargo fmt --all
+
+fmt-check:
+	cargo fmt --all --check
+
+clippy: prerequisites
+	cargo clippy $(SCOPE) --all-targets -- -D warnings
+
+doc: prerequisites ## Build the documentation; a warning is an error
+	RUSTDOCFLAGS="-D warnings" cargo doc $(SCOPE) --no-deps
+
+deny: ## Judge dependencies by deny.toml
+	@bash scripts/deny.sh
+
+crash: prerequisites ## The long form of the crash tests (much more than a minute)
+	STEADFAST_TEST_SCALE=long cargo test $(SCOPE) --no-fail-fast --test '*' -- --nocapture
+
+bench: prerequisites ## Measure; STEADFAST_BENCH_DIR names the directory to measure in
+	cargo bench --profile release --workspace $(LOCKED) --bench '*'
+
+clean: ## Remove all that was built, RocksDB too, and run/
+	cargo clean
+	rm -rf run

@@ -1,0 +1,59 @@
+//! The config file against the store: what changes from start to start, and what does not.
+
+use serde_json::{Value, json};
+
+use crate::support::Site;
+
+fn names(site: &Site) -> Vec<String> {
+    let events = site.jsonl(&["events", "logs"]);
+    events.iter().map(|event| event["name"].as_str().unwrap().to_owned()).collect()
+}
+
+fn status(site: &Site) -> Value {
+    site.json(&["ps"])[0]["status"].clone()
+}
+
+#[test]
+fn only_a_difference_is_journalled() {
+    let site = Site::new();
+    for _ in 0..2 {
+        site.start().stop();
+        assert_eq!(names(&site), ["cleanup.configured"]);
+    }
+    site.configure(&site.logs("older_than = \"1h\""));
+    site.start().stop();
+    assert_eq!(names(&site), ["cleanup.configured", "cleanup.configured"]);
+}
+
+#[test]
+fn a_concern_that_left_the_file_is_held_until_it_comes_back() {
+    let site = Site::new();
+    site.start().stop();
+    site.configure("");
+    let agent = site.start();
+    assert_eq!(status(&site), json!("paused"));
+    assert!(agent.log().contains("not in the config file"), "{}", agent.log());
+    agent.stop();
+    site.start().stop();
+    assert_eq!(names(&site), ["cleanup.configured", "cleanup.paused"], "paused once");
+
+    site.configure(&site.logs(""));
+    let _agent = site.start();
+    assert_eq!(status(&site), json!("idle"));
+}
+
+#[test]
+fn what_an_operator_paused_stays_paused() {
+    let site = Site::new();
+    let agent = site.start();
+    assert_eq!(site.json(&["pause", "logs"])["status"], "paused");
+    agent.stop();
+    for concerns in [site.logs(""), String::new(), site.logs("")] {
+        site.configure(&concerns);
+        let agent = site.start();
+        assert_eq!(status(&site), json!("paused"));
+        agent.stop();
+    }
+    let _agent = site.start();
+    assert_eq!(site.json(&["resume", "logs"])["status"], "idle");
+}

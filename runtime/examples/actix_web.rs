@@ -1,0 +1,89 @@
+//! A stateful actor inside an actix-web service: each cart is an actor, and the server only carries
+//! requests to it. It listens on a free port of this machine, asks itself once, and ends.
+
+#![expect(clippy::print_stdout, reason = "an example talks to its user")]
+
+use std::io::{Error, Result};
+
+use actix_web::{App, HttpResponse, HttpServer, post, web};
+use serde::{Deserialize, Serialize};
+use steadfast::{ActorId, AskError, Command, Event, Handle, Live, Node, StatefulActor};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+#[derive(Event)]
+#[event(prefix = "cart.")]
+enum CartEvent {
+    Added { item: String, count: u32 },
+}
+
+#[derive(Clone, Default, Serialize, Deserialize)]
+struct Cart(std::collections::BTreeMap<String, u32>);
+
+impl StatefulActor for Cart {
+    const KIND: &'static str = "cart";
+    type Event = CartEvent;
+
+    fn new(_: &ActorId) -> Self {
+        Self::default()
+    }
+
+    fn apply(&mut self, event: &CartEvent) {
+        let CartEvent::Added { item, count } = event;
+        *self.0.entry(item.clone()).or_default() += count;
+    }
+}
+
+#[derive(Serialize, Deserialize, Command)]
+#[command(reply = Cart, rejection = String)]
+struct Add {
+    item: String,
+    count: u32,
+}
+
+impl Handle<Add> for Cart {
+    fn handle(cart: &mut Live<'_, Self>, new: Add) -> std::result::Result<Self, String> {
+        let Add { item, count } = new;
+        if count == 0 {
+            return Err("add at least one".to_owned());
+        }
+        cart.emit(CartEvent::Added { item, count });
+        Ok(cart.state().clone())
+    }
+}
+
+#[post("/carts/{name}")]
+async fn add(node: web::Data<Node>, name: web::Path<String>, new: web::Json<Add>) -> HttpResponse {
+    match node.actor::<Cart>(&name).ask(new.into_inner()).await {
+        Ok(cart) => HttpResponse::Ok().json(cart),
+        Err(AskError::Rejected(reason)) => HttpResponse::UnprocessableEntity().body(reason),
+        Err(error) => HttpResponse::ServiceUnavailable().body(error.to_string()),
+    }
+}
+
+#[actix_web::main]
+async fn main() -> Result<()> {
+    let node = Node::in_memory()
+        .register::<Cart>(|kind| kind)
+        .start()
+        .await;
+    let node = node.map_err(Error::other)?;
+    let shared = web::Data::new(node.clone());
+    let server = HttpServer::new(move || App::new().app_data(shared.clone()).service(add))
+        .bind(("127.0.0.1", 0))?;
+    let address = server.addrs();
+    let server = server.workers(1).run();
+    let (handle, running) = (server.handle(), actix_web::rt::spawn(server));
+
+    let mut connection = tokio::net::TcpStream::connect(address.as_slice()).await?;
+    let request = "POST /carts/alice HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
+        content-type: application/json\r\ncontent-length: 24\r\n\r\n{\"item\":\"tea\",\"count\":2}";
+    connection.write_all(request.as_bytes()).await?;
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).await?;
+    assert!(answer.ends_with(r#"{"tea":2}"#), "{answer}");
+    println!("http://{address:?}/carts/alice answered\n{answer}");
+
+    handle.stop(true).await;
+    running.await??;
+    node.shutdown().await.map_err(Error::other)
+}

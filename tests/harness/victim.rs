@@ -1,0 +1,149 @@
+//! The killed program as a child process.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+
+use super::{PATIENCE, Place};
+
+/// A running victim. Killed when dropped.
+#[derive(Debug)]
+pub(crate) struct Victim {
+    child: Child,
+    /// Closing it asks for an orderly stop.
+    input: Option<ChildStdin>,
+    lines: Receiver<String>,
+    heard: Vec<String>,
+    /// Its process, once it said so: another one than the child's under `strace`.
+    pub(crate) pid: Option<u32>,
+}
+
+impl Victim {
+    /// Loads `place.dir`, asking the operations `again` first.
+    pub(crate) fn load(place: &Place, life: u64, seed: u64, again: &[u64]) -> Self {
+        let command = Command::new(env!("CARGO_BIN_EXE_victim"));
+        Self::load_with(command, place, (life, seed, 0), again)
+    }
+
+    /// The same with a command that ends where the victim's arguments begin, and a note in each entry.
+    pub(crate) fn load_with(
+        mut command: Command,
+        place: &Place,
+        (life, seed, note): (u64, u64, usize),
+        again: &[u64],
+    ) -> Self {
+        let list: String = again.iter().map(|op| format!("{op}\n")).collect();
+        let again = place.root.path().join("again");
+        std::fs::write(&again, list).expect("the list of operations is written");
+        command
+            .arg("load")
+            .args([&place.dir, &place.record, &again])
+            .args([life.to_string(), seed.to_string(), note.to_string()]);
+        Self::spawn(command)
+    }
+
+    /// Runs the victim in another mode.
+    pub(crate) fn mode(name: &str, dir: &Path, argument: &str) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_victim"));
+        command.arg(name).arg(dir).arg(argument);
+        Self::spawn(command)
+    }
+
+    fn spawn(mut command: Command) -> Self {
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the victim starts");
+        let output = BufReader::new(child.stdout.take().expect("its output is ours"));
+        let (sender, lines) = channel();
+        std::thread::Builder::new()
+            .name("victim-output".to_owned())
+            .spawn(move || {
+                for line in output.lines().map_while(Result::ok) {
+                    if sender.send(line).is_err() {
+                        return;
+                    }
+                }
+            })
+            .expect("a thread");
+        Self {
+            input: child.stdin.take(),
+            child,
+            lines,
+            heard: Vec::new(),
+            pid: None,
+        }
+    }
+
+    /// Waits for a line that begins with `word` and returns the rest of it.
+    #[track_caller]
+    pub(crate) fn wait_for(&mut self, word: &str) -> String {
+        loop {
+            let line = match self.lines.recv_timeout(PATIENCE) {
+                Ok(line) => line,
+                Err(RecvTimeoutError::Timeout) => {
+                    panic!("no {word:?} in {PATIENCE:?}; heard {:?}", self.heard)
+                }
+                Err(RecvTimeoutError::Disconnected) => {
+                    panic!("the victim ended before {word:?}; heard {:?}", self.heard)
+                }
+            };
+            let rest = line.strip_prefix(word).map(|rest| rest.trim().to_owned());
+            if let Some(pid) = line.strip_prefix("ready ") {
+                self.pid = Some(pid.parse().expect("a process number"));
+            }
+            self.heard.push(line);
+            if let Some(rest) = rest {
+                return rest;
+            }
+        }
+    }
+
+    /// Whether it said that it serves.
+    pub(crate) fn is_ready(&mut self) -> bool {
+        self.heard.extend(self.lines.try_iter());
+        self.heard.iter().any(|line| line.starts_with("ready"))
+    }
+
+    /// `kill -9`, and waits until it is gone.
+    pub(crate) fn kill(mut self) -> bool {
+        let was_ready = self.is_ready();
+        self.end();
+        was_ready
+    }
+
+    fn end(&mut self) {
+        if let Some(pid) = self.pid.filter(|pid| *pid != self.child.id()) {
+            // Under strace, which ends with the process that it follows.
+            let kill = Command::new("kill").arg("-9").arg(pid.to_string()).status();
+            assert!(kill.is_ok_and(|status| status.success()), "no such process");
+        } else {
+            self.child.kill().expect("the child is ours");
+        }
+        self.child.wait().expect("the child is ours");
+    }
+
+    /// Asks it to stop in order, under full load, and waits until it has.
+    pub(crate) fn stop(mut self) {
+        drop(self.input.take());
+        self.wait_for("stopped");
+        let status = self.child.wait().expect("the child is ours");
+        assert!(status.success(), "the victim ended with {status}");
+    }
+
+    /// Waits until it ends by itself.
+    pub(crate) fn finish(mut self) {
+        let status = self.child.wait().expect("the child is ours");
+        assert!(status.success(), "the victim ended with {status}");
+    }
+}
+
+impl Drop for Victim {
+    fn drop(&mut self) {
+        if matches!(self.child.try_wait(), Ok(None)) {
+            self.end();
+        }
+    }
+}
