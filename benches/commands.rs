@@ -68,7 +68,7 @@ fn commands(criterion: &mut Criterion) {
     let node = runtime
         .block_on(
             Node::open(dir.path())
-                .register::<Counter>(|kind| kind.command::<Add>())
+                .register::<Counter>(|kind| kind)
                 .start(),
         )
         .expect("the node starts");

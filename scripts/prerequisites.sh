@@ -65,12 +65,13 @@ missing_packages() {
     has git || printf 'git '
 }
 
+# Silent unless it fails.
 install_with_apt() {
     say "installing with apt-get: $*"
-    local apt=(apt-get -qq -o DPkg::Lock::Timeout=300)
+    local output apt=(apt-get -qq -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0)
     export DEBIAN_FRONTEND=noninteractive
-    "${apt[@]}" update </dev/null >&2
-    "${apt[@]}" install -y --no-install-recommends "$@" </dev/null >&2
+    output=$({ "${apt[@]}" update && "${apt[@]}" install -y --no-install-recommends "$@"; } </dev/null 2>&1) ||
+        say "apt-get failed:"$'\n'"$output"
 }
 
 # The command for this system, to be run by the reader.

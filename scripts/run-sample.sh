@@ -39,7 +39,7 @@ In another terminal, in this directory:
   sf events tidy-sample                 # every fact behind them, in order
   touch -d '3 hours ago' run/sample/web/new.log
   sf trigger tidy-sample --wait         # a run now; exit 0 only if it succeeded
-  kill -9 $$                            # no farewell; then, without a node:
+  $(printf '%-37s' "kill -9 $$") # no farewell; then, without a node:
   sf state tidy-sample                  # read from the directory
   make run                              # goes on where it was
 

@@ -7,7 +7,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# Each example twice in one directory of its own: the second time it finds what the first left behind.
+# Each example twice with one temporary directory: the second time it finds what the first left behind.
 run_examples() {
     local bin name source
     bin=$(cd "$CARGO_TARGET_DIR/release/examples" && pwd)
@@ -16,7 +16,7 @@ run_examples() {
         mkdir "$work/$name"
         for _ in first second; do
             printf '\nexample %s\n' "$name"
-            (cd "$work/$name" && timeout 120 "$bin/$name" </dev/null) || {
+            (cd "$work/$name" && TMPDIR=$PWD timeout 120 "$bin/$name" </dev/null) || {
                 printf 'example %s failed with %d\n' "$name" "$?"
                 return 1
             }

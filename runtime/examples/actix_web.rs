@@ -3,21 +3,21 @@
 
 #![expect(clippy::print_stdout, reason = "an example talks to its user")]
 
-use std::io::{Error, Result};
+use std::collections::BTreeMap;
+use std::error::Error;
 
 use actix_web::{App, HttpResponse, HttpServer, post, web};
 use serde::{Deserialize, Serialize};
-use steadfast::{ActorId, AskError, Command, Event, Handle, Live, Node, StatefulActor};
+use steadfast::{ActorId, Command, Event, Handle, Live, Never, Node, StatefulActor};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 #[derive(Event)]
-#[event(prefix = "cart.")]
 enum CartEvent {
     Added { item: String, count: u32 },
 }
 
 #[derive(Clone, Default, Serialize, Deserialize)]
-struct Cart(std::collections::BTreeMap<String, u32>);
+struct Cart(BTreeMap<String, u32>);
 
 impl StatefulActor for Cart {
     const KIND: &'static str = "cart";
@@ -34,18 +34,14 @@ impl StatefulActor for Cart {
 }
 
 #[derive(Serialize, Deserialize, Command)]
-#[command(reply = Cart, rejection = String)]
+#[command(reply = Cart)]
 struct Add {
     item: String,
     count: u32,
 }
 
 impl Handle<Add> for Cart {
-    fn handle(cart: &mut Live<'_, Self>, new: Add) -> std::result::Result<Self, String> {
-        let Add { item, count } = new;
-        if count == 0 {
-            return Err("add at least one".to_owned());
-        }
+    fn handle(cart: &mut Live<'_, Self>, Add { item, count }: Add) -> Result<Self, Never> {
         cart.emit(CartEvent::Added { item, count });
         Ok(cart.state().clone())
     }
@@ -55,24 +51,23 @@ impl Handle<Add> for Cart {
 async fn add(node: web::Data<Node>, name: web::Path<String>, new: web::Json<Add>) -> HttpResponse {
     match node.actor::<Cart>(&name).ask(new.into_inner()).await {
         Ok(cart) => HttpResponse::Ok().json(cart),
-        Err(AskError::Rejected(reason)) => HttpResponse::UnprocessableEntity().body(reason),
         Err(error) => HttpResponse::ServiceUnavailable().body(error.to_string()),
     }
 }
 
 #[actix_web::main]
-async fn main() -> Result<()> {
+async fn main() -> Result<(), Box<dyn Error>> {
     let node = Node::in_memory()
         .register::<Cart>(|kind| kind)
         .start()
-        .await;
-    let node = node.map_err(Error::other)?;
+        .await?;
     let shared = web::Data::new(node.clone());
     let server = HttpServer::new(move || App::new().app_data(shared.clone()).service(add))
         .bind(("127.0.0.1", 0))?;
     let address = server.addrs();
     let server = server.workers(1).run();
-    let (handle, running) = (server.handle(), actix_web::rt::spawn(server));
+    let handle = server.handle();
+    actix_web::rt::spawn(server);
 
     let mut connection = tokio::net::TcpStream::connect(address.as_slice()).await?;
     let request = "POST /carts/alice HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
@@ -84,6 +79,5 @@ async fn main() -> Result<()> {
     println!("http://{address:?}/carts/alice answered\n{answer}");
 
     handle.stop(true).await;
-    running.await??;
-    node.shutdown().await.map_err(Error::other)
+    Ok(node.shutdown().await?)
 }

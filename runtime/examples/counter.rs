@@ -52,7 +52,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         Into::into,
     );
     let node = Node::open(&dir)
-        .register::<Counter>(|kind| kind.command::<Add>())
+        .register::<Counter>(|kind| kind)
         .start()
         .await?;
     let visits = node.actor::<Counter>("visits");

@@ -14,7 +14,7 @@ use steadfast::{Clock, Node, SystemClock};
 use steadfast_tests::tally::{Peek, Tally};
 use steadfast_tests::{ACTORS, Plan, Record, tally};
 
-pub(crate) use laws::{Figures, check_acknowledged, check_all};
+pub(crate) use laws::{check_acknowledged, check_all};
 pub(crate) use tree::{copy_tree, read_tree};
 pub(crate) use victim::Victim;
 

@@ -3,8 +3,8 @@
 //! Half of the operations carry a key. Those of unknown outcome are asked again, in this life or the
 //! next; some that were answered are asked again as well, and must get the same answer.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use steadfast::{AskError, Node};
@@ -42,7 +42,8 @@ pub struct Load {
     options: Options,
     say: Say,
     answers: AtomicU64,
-    in_trouble: AtomicBool,
+    /// The trouble that was told last, until there is an answer again.
+    trouble: Mutex<String>,
 }
 
 impl std::fmt::Debug for Load {
@@ -67,7 +68,7 @@ impl Load {
             options,
             say: Box::new(say),
             answers: AtomicU64::new(0),
-            in_trouble: AtomicBool::new(false),
+            trouble: Mutex::default(),
         })
     }
 
@@ -177,7 +178,7 @@ impl Load {
     }
 
     fn note_answer(&self) {
-        self.in_trouble.store(false, Ordering::Relaxed);
+        self.trouble.lock().unwrap().clear();
         let answers = self.answers.fetch_add(1, Ordering::Relaxed) + 1;
         if answers.is_multiple_of(PROGRESS) {
             (self.say)(format!("answers {answers}"));
@@ -185,7 +186,9 @@ impl Load {
     }
 
     fn note_trouble(&self, why: &str) {
-        if !self.in_trouble.swap(true, Ordering::Relaxed) {
+        let mut told = self.trouble.lock().unwrap();
+        if *told != why {
+            why.clone_into(&mut told);
             (self.say)(format!("trouble {why}"));
         }
     }

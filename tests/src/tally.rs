@@ -106,7 +106,7 @@ pub struct Add {
 pub struct Added {
     /// The first event of the operation.
     pub seq: u64,
-    /// The sum with it.
+    /// The sum with that event.
     pub sum: u64,
 }
 
@@ -124,7 +124,7 @@ impl Handle<Add> for Tally {
         let amount = plan.amount;
         let note = add.note;
         tally.emit(TallyEvent::Added { op, amount, note });
-        let seq = tally.seq();
+        let (seq, sum) = (tally.seq(), tally.sum);
         match plan.extra {
             Extra::Plain | Extra::Reject => {}
             Extra::Twice => tally.emit(TallyEvent::AddedMore { op, amount }),
@@ -136,10 +136,7 @@ impl Handle<Add> for Tally {
                 tally.run(Once { op });
             }
         }
-        Ok(Added {
-            seq,
-            sum: tally.sum,
-        })
+        Ok(Added { seq, sum })
     }
 }
 
@@ -264,6 +261,7 @@ pub fn plain_node(dir: &Path, record: &Arc<Record>) -> NodeBuilder {
             kind.command::<Add>()
                 .command::<Ring>()
                 .command::<Peek>()
+                .command::<Stumble>()
                 .effect::<Receipt>()
                 .effect::<Once>()
         })

@@ -13,6 +13,9 @@ use super::plan::{Count, Cursor, PlannedFile};
 use super::work::{Next, Report, Work};
 use crate::concern::{self, Concern, Configured, Kind, Run, RunId, RunOutcome, finish};
 
+#[cfg(test)]
+mod tests;
+
 /// Most files of one batch: one effect, one event.
 const BATCH_FILES: usize = 256;
 

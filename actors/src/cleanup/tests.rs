@@ -298,7 +298,7 @@ async fn cut_off_at_any_commit_it_completes_with_exact_totals() {
             _ = bench.end_of_run() => false,
         };
         bench.storage.crash();
-        drop(asked.await);
+        asked.abort();
         let storage = bench.storage.clone();
         drop(bench);
         let bench = Bench::start(storage).await;

@@ -9,7 +9,7 @@ use steadfast::{
     ActorId, ActorRef, Clock, Done, Effect, EffectContext, EffectError, Event, Handle, KindBuilder,
     Live, Never, Node, NodeBuilder, Outcome, SequenceNumber, Timestamp,
 };
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::concern::{
     Concern, ConcernView, ConfigError, Configure, Configured, Describe, Finished, Kind, Missed,
@@ -97,7 +97,7 @@ impl Effect for Wait {
         let gate = cx.resource::<Arc<Semaphore>>()?;
         let passed = gate.acquire().await;
         passed
-            .map(|permit| permit.forget())
+            .map(SemaphorePermit::forget)
             .map_err(|error| EffectError::fatal(error.to_string()))
     }
 }

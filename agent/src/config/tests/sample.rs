@@ -1,10 +1,9 @@
 //! The shipped sample: it is valid, does what its comments say, and mentions every key there is.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use steadfast_actors::concern::Missed;
-use steadfast_actors::human::Size;
+use steadfast_actors::human::{Size, Span};
 
 use super::super::{Listen, LogFormat};
 use super::{cleanup, read};
@@ -28,11 +27,8 @@ fn the_sample_means_what_it_says() {
     assert_eq!(config.concerns[0].name, "tidy-sample");
     let settings = cleanup(&config);
     assert_eq!(settings.paths, ["/etc/steadfast/sample/**/*.log"]);
-    assert_eq!(settings.every.unwrap().duration(), Duration::from_secs(10));
-    assert_eq!(
-        settings.older_than.unwrap().duration(),
-        Duration::from_mins(1)
-    );
+    assert_eq!(settings.every, Some(Span::secs(10)));
+    assert_eq!(settings.older_than, Some(Span::secs(60)));
     assert_eq!(settings.keep_newest, 1);
     assert_eq!(settings.limits.files, 1000);
     assert_eq!(settings.limits.bytes, Size::gib(1));
