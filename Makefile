@@ -24,7 +24,7 @@ export CARGO_TARGET_DIR
 
 SCOPE := --release --workspace $(LOCKED)
 
-.PHONY: help prerequisites build run test check fmt fmt-check clippy doc deny crash bench clean
+.PHONY: help prerequisites build run test check fmt fmt-check readme-check clippy doc deny crash bench clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -41,13 +41,16 @@ run: build ## Start a node on a sample in run/, and say what to try
 test: prerequisites ## Run all tests and examples
 	@bash scripts/test.sh $(LOCKED)
 
-check: fmt-check clippy doc ## Format, lints, documentation: what CI asks for beside tests and `deny`
+check: fmt-check readme-check clippy doc ## Format, lints, documentation: what CI asks for beside tests and `deny`
 
 fmt: ## Format the sources
 	cargo fmt --all
 
 fmt-check:
 	cargo fmt --all --check
+
+readme-check:
+	@bash scripts/check-readme.sh
 
 clippy: prerequisites
 	cargo clippy $(SCOPE) --all-targets -- -D warnings

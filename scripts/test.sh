@@ -35,6 +35,7 @@ cargo test --release --workspace --no-fail-fast "$@" | tee "$work/log" || outcom
 if [ "$outcome" = 0 ]; then
     run_examples || outcome=$?
 fi
+[ "$outcome" = 0 ] || printf "\nFAILED: the first error is above\n"
 printf '\nafter %d s, of tests (examples not counted):\n' "$SECONDS"
 sum_up "$work/log" || outcome=1
 exit "$outcome"

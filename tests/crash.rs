@@ -103,5 +103,8 @@ fn settle_and_check(place: &Place, history: &mut History) {
     let figures = check_all(&place.dir, place, history, true);
     say(&format!("crash_loop: {figures:?}"));
     let operations: u64 = states.iter().map(|state| state.operations).sum();
-    assert_eq!(operations, figures.applied as u64, "states hold every operation");
+    assert_eq!(
+        operations, figures.applied as u64,
+        "states hold every operation"
+    );
 }

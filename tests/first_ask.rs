@@ -19,7 +19,12 @@ fn first_ask_after_an_orderly_stop() {
     Victim::mode("fill", &place.dir, &count.to_string()).finish();
     for start in 0..STARTS {
         let key = format!("{:06}", start * (count / STARTS));
-        measure(&format!("{count} actors, after an orderly stop"), &place, &key, Some(1));
+        measure(
+            &format!("{count} actors, after an orderly stop"),
+            &place,
+            &key,
+            Some(1),
+        );
     }
 }
 
@@ -44,7 +49,11 @@ fn measure(what: &str, place: &Place, key: &str, operations: Option<u64>) {
     say(&format!(
         "first ask, {what}: {took} ms from process start; answered {answer} us; journal {journal}"
     ));
-    let found: u64 = answer.split(' ').next().and_then(|text| text.parse().ok()).expect("a number");
+    let found: u64 = answer
+        .split(' ')
+        .next()
+        .and_then(|text| text.parse().ok())
+        .expect("a number");
     if let Some(operations) = operations {
         assert_eq!(found, operations, "the actor has its state");
     }

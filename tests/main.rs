@@ -11,4 +11,6 @@ mod first_ask;
 mod harness;
 mod panics;
 mod stopping;
+mod sweep;
+mod syncs;
 mod tidy;

@@ -25,7 +25,11 @@ fn sources() -> Vec<(PathBuf, String)> {
     while let Some(dir) = waiting.pop() {
         for entry in std::fs::read_dir(dir).expect("a directory") {
             let path = entry.expect("an entry").path();
-            let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+            let name = path
+                .file_name()
+                .expect("a name")
+                .to_string_lossy()
+                .into_owned();
             if path.is_dir() && !name.starts_with('.') && name != "target" {
                 waiting.push(path);
             } else if path.extension().is_some_and(|kind| kind == "rs") {
@@ -98,7 +102,11 @@ fn crates_point_one_way() {
         let path = root().join(folder).join("Cargo.toml");
         let manifest = std::fs::read_to_string(&path).expect("a manifest");
         let used = dependencies(&manifest);
-        assert!(used.len() > 2, "{}: its dependencies are found", path.display());
+        assert!(
+            used.len() > 2,
+            "{}: its dependencies are found",
+            path.display()
+        );
         for (_, forbidden) in &ORDER[..place] {
             if used.iter().any(|name| name == forbidden) {
                 wrong.push(format!("{folder} uses {forbidden}"));

@@ -103,9 +103,9 @@ async fn fill(dir: &Path, count: u64) -> Result<(), Failure> {
             let actor = node.actor::<Tally>(&format!("{key:06}"));
             let note = "state".to_owned();
             let op = plain_operation(key);
-            asked.push(tokio::spawn(async move {
-                actor.ask(Add { op, note }).await
-            }));
+            asked.push(tokio::spawn(
+                async move { actor.ask(Add { op, note }).await },
+            ));
             next += 1;
         }
         for answer in asked {
@@ -130,7 +130,11 @@ async fn first_ask(dir: &Path, key: &str, clock: SystemClock) -> Result<(), Fail
     let record = Arc::new(Record::append_to(&dir.with_extension("record"))?);
     let node = tally::plain_node(dir, &record).start().await?;
     let started = clock.running();
-    let tally = node.actor::<Tally>(key).ask(Peek).await.map_err(|error| error.to_string())?;
+    let tally = node
+        .actor::<Tally>(key)
+        .ask(Peek)
+        .await
+        .map_err(|error| error.to_string())?;
     let answered = clock.running();
     say(format!(
         "answered {} starting {} asking {}",

@@ -10,14 +10,18 @@ use steadfast_actors::concern::TriggerRejection;
 use crate::problem::{Code, Problem, chain};
 
 impl From<NodeError> for Problem {
-    #[expect(clippy::match_same_arms, reason = "the last arm is for variants of later versions only")]
+    #[expect(
+        clippy::match_same_arms,
+        reason = "the last arm is for variants of later versions only"
+    )]
     fn from(error: NodeError) -> Self {
         let text = chain(&error);
         match error {
             NodeError::Journal(error) => journal(&error, text),
             NodeError::NoActor { .. } => Self::new(Code::NotFound, text).hint("steadfast ps"),
-            NodeError::NoEvent { id, newest, .. } => Self::new(Code::NotFound, text)
-                .hint(format!("steadfast state {id} --at {newest}")),
+            NodeError::NoEvent { id, newest, .. } => {
+                Self::new(Code::NotFound, text).hint(format!("steadfast state {id} --at {newest}"))
+            }
             NodeError::UnknownKind { id, .. } => {
                 Self::new(Code::NotFound, text).hint(format!("steadfast events {id}"))
             }
@@ -49,12 +53,22 @@ fn journal(error: &JournalError, text: String) -> Problem {
     let code = journal_code(error);
     let problem = Problem::new(code, text);
     if let JournalError::Missing { dir } = error {
-        return problem.hint(format!("steadfast run --config FILE --data-dir {}", dir.display()));
+        return problem.hint(format!(
+            "steadfast run --config FILE --data-dir {}",
+            dir.display()
+        ));
     }
-    if code == Code::Integrity { problem.hint("steadfast verify") } else { problem }
+    if code == Code::Integrity {
+        problem.hint("steadfast verify")
+    } else {
+        problem
+    }
 }
 
-#[expect(clippy::match_same_arms, reason = "the last arm is for variants of later versions only")]
+#[expect(
+    clippy::match_same_arms,
+    reason = "the last arm is for variants of later versions only"
+)]
 fn journal_code(error: &JournalError) -> Code {
     match error {
         JournalError::Held { .. } => Code::Locked,
@@ -85,7 +99,10 @@ fn journal_code(error: &JournalError) -> Code {
 
 /// Whether the system refused for want of a right.
 pub(crate) fn is_denied(kind: ErrorKind) -> bool {
-    matches!(kind, ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem)
+    matches!(
+        kind,
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem
+    )
 }
 
 /// Why a concern did not do what it was asked.

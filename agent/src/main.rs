@@ -6,12 +6,15 @@
 //! * [`run`]: a node in the foreground: [`kinds`] it knows, [`concerns`] it is given, [`http`] it serves;
 //! * [`cli`]: arguments, output, and the commands that end by themselves, which read and steer through
 //!   [`client`];
-//! * [`problem`]: everything that can go wrong, with exit codes; [`failure`] maps the library's errors to it.
+//! * [`problem`]: everything that can go wrong, by the [`code`] that fixes its exit code; [`failure`] maps the
+//!   library's errors to it.
 //!
 //! Only this crate reads the environment, config files and signals.
 
+mod ask;
 mod cli;
 mod client;
+mod code;
 mod concerns;
 mod config;
 mod failure;

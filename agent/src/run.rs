@@ -59,6 +59,7 @@ async fn until_asked(
 ) -> Result<Exit, Problem> {
     front.serve_sockets(socket, &config.http.listen)?;
     concerns::align(node, &config.concerns).await?;
+    node.start_pending_work().await?;
     front.app.enter(Phase::Ready);
     let listen: Vec<String> = config.http.listen.iter().map(ToString::to_string).collect();
     tracing::info!(
@@ -71,7 +72,10 @@ async fn until_asked(
         "ready"
     );
     let signal = ending.signal().await;
-    tracing::info!(signal, "draining: runs that are going go on at the next start; SIGINT leaves at once");
+    tracing::info!(
+        signal,
+        "draining: runs that are going go on at the next start; SIGINT leaves at once"
+    );
     Ok(Exit::Ok)
 }
 
@@ -90,7 +94,7 @@ fn held(dir: &Path, pid: u32, since: &str) -> Problem {
 }
 
 async fn open(dir: &Path) -> Result<Node, Problem> {
-    let node = kinds::node(dir).start().await?;
+    let node = kinds::node(dir).hold_pending_work().start().await?;
     if let Ok(report) = node.opened() {
         tracing::info!(
             epoch = report.epoch.get(),
@@ -113,7 +117,11 @@ struct Front {
 
 impl Front {
     fn new(app: Arc<App>) -> Self {
-        Self { app, servers: Vec::new(), sockets: Vec::new() }
+        Self {
+            app,
+            servers: Vec::new(),
+            sockets: Vec::new(),
+        }
     }
 
     /// Ports are served before the journal is open, to tell that the node is starting.
@@ -148,7 +156,8 @@ impl Front {
     }
 
     fn serve(&mut self, listener: Listener) -> Result<(), Problem> {
-        self.servers.push(Server::start(Arc::clone(&self.app), listener)?);
+        self.servers
+            .push(Server::start(Arc::clone(&self.app), listener)?);
         Ok(())
     }
 

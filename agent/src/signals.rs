@@ -24,10 +24,16 @@ impl Ending {
 pub(crate) fn listen() -> Result<Ending, Problem> {
     let take = |kind| {
         signal(kind).map_err(|error| {
-            Problem::new(Code::Failed, format!("could not listen to signals: {error}"))
+            Problem::new(
+                Code::Failed,
+                format!("could not listen to signals: {error}"),
+            )
         })
     };
-    let (interrupt, terminate) = (take(SignalKind::interrupt())?, take(SignalKind::terminate())?);
+    let (interrupt, terminate) = (
+        take(SignalKind::interrupt())?,
+        take(SignalKind::terminate())?,
+    );
     let (sender, receiver) = watch::channel(None);
     tokio::spawn(attend(interrupt, terminate, sender));
     Ok(Ending(receiver))
@@ -38,9 +44,11 @@ async fn attend(
     mut terminate: Signal,
     ending: watch::Sender<Option<&'static str>>,
 ) {
+    // Where both came together, SIGTERM counts as the first.
     let first = tokio::select! {
-        _ = interrupt.recv() => "SIGINT",
+        biased;
         _ = terminate.recv() => "SIGTERM",
+        _ = interrupt.recv() => "SIGINT",
     };
     ending.send_replace(Some(first));
     if interrupt.recv().await.is_some() {

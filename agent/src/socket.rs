@@ -47,7 +47,10 @@ pub(crate) struct SocketFile {
 
 impl SocketFile {
     fn new(path: &Path) -> Self {
-        Self { path: path.to_owned(), inode: inode_of(path) }
+        Self {
+            path: path.to_owned(),
+            inode: inode_of(path),
+        }
     }
 }
 
@@ -65,7 +68,9 @@ impl Drop for SocketFile {
 }
 
 fn inode_of(path: &Path) -> Option<u64> {
-    std::fs::symlink_metadata(path).ok().map(|found| found.ino())
+    std::fs::symlink_metadata(path)
+        .ok()
+        .map(|found| found.ino())
 }
 
 /// Listens on `path`, for the owner only. A socket that nobody serves any more is replaced.
@@ -78,8 +83,15 @@ pub(crate) fn listen(path: &Path) -> Result<(UnixListener, SocketFile), Problem>
     // Bound under another name, so that nobody sees it before its mode is right.
     let hidden = hidden(path);
     let failed = |error: std::io::Error| {
-        let code = if is_denied(error.kind()) { Code::Permission } else { Code::Failed };
-        Problem::new(code, format!("could not listen on {}: {error}", path.display()))
+        let code = if is_denied(error.kind()) {
+            Code::Permission
+        } else {
+            Code::Failed
+        };
+        Problem::new(
+            code,
+            format!("could not listen on {}: {error}", path.display()),
+        )
     };
     drop(std::fs::remove_file(&hidden));
     let listener = UnixListener::bind(&hidden).map_err(failed)?;
@@ -101,7 +113,9 @@ fn hidden(path: &Path) -> PathBuf {
 }
 
 fn refuse_occupied(path: &Path) -> Result<(), Problem> {
-    let Ok(found) = std::fs::symlink_metadata(path) else { return Ok(()) };
+    let Ok(found) = std::fs::symlink_metadata(path) else {
+        return Ok(());
+    };
     if !found.file_type().is_socket() {
         let detail = format!("{} is in the way: it is no socket", path.display());
         return Err(Problem::new(Code::Config, detail).hint(format!("rm {}", path.display())));
@@ -122,6 +136,9 @@ mod tests {
     fn the_longest_path_is_107_bytes() {
         let dir = |bytes: usize| PathBuf::from(format!("/{}", "d".repeat(bytes - 16)));
         assert!(path_in(&dir(107)).is_ok());
-        assert_eq!(path_in(&dir(108)).map_err(|problem| problem.code), Err(Code::Config));
+        assert_eq!(
+            path_in(&dir(108)).map_err(|problem| problem.code),
+            Err(Code::Config)
+        );
     }
 }

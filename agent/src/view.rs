@@ -57,6 +57,7 @@ pub(crate) struct ConcernRow {
 /// The part of a concern's state that lists need, as every kind keeps it.
 #[derive(Debug, Default, Deserialize)]
 struct StateFields {
+    paused: bool,
     current: Option<Run>,
     last_run: Option<Run>,
     next_run: Option<Timestamp>,
@@ -64,7 +65,10 @@ struct StateFields {
 
 impl ConcernRow {
     /// From the concern's own answer.
-    #[expect(clippy::match_same_arms, reason = "the last arm is for variants of later versions only")]
+    #[expect(
+        clippy::match_same_arms,
+        reason = "the last arm is for variants of later versions only"
+    )]
     pub(crate) fn described(summary: ActorSummary, view: ConcernView) -> Self {
         let status = match view.status {
             ConcernStatus::Running => Status::Running,
@@ -77,11 +81,27 @@ impl ConcernRow {
         Self::new(summary, status, last_run, next_run)
     }
 
-    /// From the state as it is in the journal. A state that is no concern's has no runs.
-    pub(crate) fn stored(summary: ActorSummary, status: Status, state: Option<Value>) -> Self {
-        let fields: StateFields =
-            state.and_then(|state| serde_json::from_value(state).ok()).unwrap_or_default();
-        Self::new(summary, status, fields.current.or(fields.last_run), fields.next_run)
+    /// From the state as it is in the journal, which also tells the status where that is not known
+    /// otherwise. A state that is no concern's has no runs.
+    pub(crate) fn stored(
+        summary: ActorSummary,
+        status: Option<Status>,
+        state: Option<Value>,
+    ) -> Self {
+        let fields: StateFields = state
+            .and_then(|state| serde_json::from_value(state).ok())
+            .unwrap_or_default();
+        let status = status.unwrap_or(match (&fields.current, fields.paused) {
+            (Some(_), _) => Status::Running,
+            (None, true) => Status::Paused,
+            (None, false) => Status::Idle,
+        });
+        Self::new(
+            summary,
+            status,
+            fields.current.or(fields.last_run),
+            fields.next_run,
+        )
     }
 
     fn new(
@@ -91,6 +111,13 @@ impl ConcernRow {
         next_run: Option<Timestamp>,
     ) -> Self {
         let ActorSummary { actor, kind, seq } = summary;
-        Self { actor: actor.to_string(), kind, seq, status, last_run, next_run }
+        Self {
+            actor: actor.to_string(),
+            kind,
+            seq,
+            status,
+            last_run,
+            next_run,
+        }
     }
 }

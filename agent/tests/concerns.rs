@@ -6,7 +6,10 @@ use crate::support::Site;
 
 fn names(site: &Site) -> Vec<String> {
     let events = site.jsonl(&["events", "logs"]);
-    events.iter().map(|event| event["name"].as_str().unwrap().to_owned()).collect()
+    events
+        .iter()
+        .map(|event| event["name"].as_str().unwrap().to_owned())
+        .collect()
 }
 
 fn status(site: &Site) -> Value {
@@ -32,10 +35,18 @@ fn a_concern_that_left_the_file_is_held_until_it_comes_back() {
     site.configure("");
     let agent = site.start();
     assert_eq!(status(&site), json!("paused"));
-    assert!(agent.log().contains("not in the config file"), "{}", agent.log());
+    assert!(
+        agent.log().contains("not in the config file"),
+        "{}",
+        agent.log()
+    );
     agent.stop();
     site.start().stop();
-    assert_eq!(names(&site), ["cleanup.configured", "cleanup.paused"], "paused once");
+    assert_eq!(
+        names(&site),
+        ["cleanup.configured", "cleanup.paused"],
+        "paused once"
+    );
 
     site.configure(&site.logs(""));
     let _agent = site.start();
@@ -56,4 +67,27 @@ fn what_an_operator_paused_stays_paused() {
     }
     let _agent = site.start();
     assert_eq!(site.json(&["resume", "logs"])["status"], "idle");
+}
+
+#[test]
+fn an_overdue_tick_waits_until_the_file_is_read() {
+    let site = Site::new();
+    site.configure(&site.logs("every = \"100ms\""));
+    site.start().stop();
+    let before = names(&site).len();
+    // Ticks are overdue by now, or will be when the journal is open.
+    site.configure(&site.logs("every = \"100ms\"\nolder_than = \"1h\""));
+    site.fill(3);
+    site.start().stop();
+    assert_eq!(names(&site)[before], "cleanup.configured");
+    assert_eq!(
+        site.count(".log"),
+        3,
+        "the rules that are gone remove nothing"
+    );
+
+    let before = names(&site).len();
+    site.configure("");
+    site.start().stop();
+    assert_eq!(names(&site)[before..], ["cleanup.paused"]);
 }

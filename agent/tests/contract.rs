@@ -5,7 +5,12 @@ use serde_json::{Value, json};
 use crate::support::Site;
 
 fn keys(value: &Value) -> Vec<&str> {
-    let mut keys: Vec<&str> = value.as_object().unwrap().keys().map(String::as_str).collect();
+    let mut keys: Vec<&str> = value
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(String::as_str)
+        .collect();
     keys.sort_unstable();
     keys
 }
@@ -79,8 +84,14 @@ fn state_counts_what_the_events_say() {
     assert_eq!(site.json(&["ps"])[0]["seq"], seq);
 
     let at = site.json(&["state", "logs", "--at", "1"]);
-    assert_eq!((&at["seq"], &at["state"]["totals"]["files"]), (&json!(1), &json!(0)));
-    assert_eq!(site.json(&["state", "logs", "--at", &seq.to_string()]), state);
+    assert_eq!(
+        (&at["seq"], &at["state"]["totals"]["files"]),
+        (&json!(1), &json!(0))
+    );
+    assert_eq!(
+        site.json(&["state", "logs", "--at", &seq.to_string()]),
+        state
+    );
 }
 
 #[test]
@@ -93,22 +104,38 @@ fn events_are_gapless_and_complete() {
     for (event, seq) in events.iter().zip(1..) {
         assert_eq!(
             keys(event),
-            ["actor", "cause", "command", "data", "name", "seq", "time", "version"]
+            [
+                "actor", "cause", "command", "data", "name", "seq", "time", "version"
+            ]
         );
-        assert_eq!((&event["actor"], &event["seq"]), (&json!("concern/logs"), &json!(seq)));
+        assert_eq!(
+            (&event["actor"], &event["seq"]),
+            (&json!("concern/logs"), &json!(seq))
+        );
         assert!(is_time(&event["time"]));
         assert_eq!(event["version"], 1);
         assert_eq!(keys(&event["command"]), ["id", "key", "name"]);
     }
-    let names: Vec<&str> = events.iter().map(|event| event["name"].as_str().unwrap()).collect();
+    let names: Vec<&str> = events
+        .iter()
+        .map(|event| event["name"].as_str().unwrap())
+        .collect();
     assert_eq!(names.first(), Some(&"cleanup.configured"));
     assert_eq!(names.last(), Some(&"cleanup.finished"));
-    let removed: Vec<&Value> =
-        events.iter().filter(|event| event["name"] == "cleanup.removed").collect();
-    let files: Vec<&Value> =
-        removed.iter().flat_map(|event| event["data"]["files"].as_array().unwrap()).collect();
+    let removed: Vec<&Value> = events
+        .iter()
+        .filter(|event| event["name"] == "cleanup.removed")
+        .collect();
+    let files: Vec<&Value> = removed
+        .iter()
+        .flat_map(|event| event["data"]["files"].as_array().unwrap())
+        .collect();
     assert_eq!(files.len(), 3);
-    assert!(files.iter().all(|file| keys(file) == ["bytes", "path"] && file["bytes"] == 5));
+    assert!(
+        files
+            .iter()
+            .all(|file| keys(file) == ["bytes", "path"] && file["bytes"] == 5)
+    );
 
     assert_eq!(site.json(&["events", "logs"]), Value::Array(events.clone()));
     assert_eq!(site.jsonl(&["events", "logs", "--from", "3"]), events[2..]);
@@ -121,9 +148,18 @@ fn verify_reports_what_it_checked() {
     let site = Site::new();
     let _agent = site.start();
     let report = site.json(&["verify"]);
-    assert_eq!(keys(&report), ["actors", "commits", "entries", "events", "findings", "ok"]);
-    assert_eq!((&report["ok"], &report["findings"]), (&json!(true), &json!([])));
-    assert_eq!((&report["actors"], &report["events"]), (&json!(1), &json!(1)));
+    assert_eq!(
+        keys(&report),
+        ["actors", "commits", "entries", "events", "findings", "ok"]
+    );
+    assert_eq!(
+        (&report["ok"], &report["findings"]),
+        (&json!(true), &json!([]))
+    );
+    assert_eq!(
+        (&report["actors"], &report["events"]),
+        (&json!(1), &json!(1))
+    );
 }
 
 #[test]
@@ -133,7 +169,11 @@ fn problems_are_json_on_the_last_line_of_stderr() {
     let done = site.cli(&["state", "nobody", "-o", "json"]);
     let problem = done.problem();
     assert_eq!(problem["type"], "urn:steadfast:problem:not-found");
-    assert_eq!((&problem["status"], &problem["exit_code"]), (&json!(404), &json!(5)));
-    assert_eq!(problem["hint"], "steadfast ps");
+    assert_eq!(
+        (&problem["status"], &problem["exit_code"]),
+        (&json!(404), &json!(5))
+    );
+    let hint = format!("steadfast ps --data-dir {}", site.data().display());
+    assert_eq!(problem["hint"], hint.as_str());
     assert_eq!((done.code, done.stdout.as_str()), (Some(5), ""));
 }

@@ -16,7 +16,11 @@ fn a_paused_concern_is_not_triggered() {
     for arguments in [&["trigger", "logs"][..], &["trigger", "logs", "--wait"]] {
         let done = site.cli(arguments);
         assert_eq!(done.code, Some(6), "{}", done.stderr);
-        assert!(done.stderr.contains("steadfast resume concern/logs"), "{}", done.stderr);
+        assert!(
+            done.stderr.contains("steadfast resume concern/logs"),
+            "{}",
+            done.stderr
+        );
     }
     assert_eq!(site.json(&["resume", "concern/logs"])["status"], "idle");
     assert_eq!(site.cli(&["trigger", "logs", "--wait"]).code, Some(0));
@@ -27,7 +31,10 @@ fn a_dry_run_removes_nothing() {
     let site = Site::new();
     site.fill(3);
     let _agent = site.start();
-    assert_eq!(site.json(&["trigger", "logs", "--wait", "--dry-run"])["outcome"], "succeeded");
+    assert_eq!(
+        site.json(&["trigger", "logs", "--wait", "--dry-run"])["outcome"],
+        "succeeded"
+    );
     assert_eq!(site.count(".log"), 3);
     assert_eq!(site.json(&["state", "logs"])["state"]["totals"]["files"], 0);
 }
@@ -37,9 +44,14 @@ fn following_shows_events_as_they_happen_and_ends_with_the_node() {
     let site = Site::new();
     let agent = site.start();
     let mut command = site.program();
-    command.args(["events", "logs", "--follow", "-o", "jsonl", "--data-dir"]).arg(site.data());
-    let mut follower =
-        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    command
+        .args(["events", "logs", "--follow", "-o", "jsonl", "--data-dir"])
+        .arg(site.data());
+    let mut follower = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     let mut lines = BufReader::new(follower.stdout.take().unwrap()).lines();
     let mut next = || -> Value { serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap() };
     assert_eq!(next()["name"], "cleanup.configured");
@@ -47,7 +59,10 @@ fn following_shows_events_as_they_happen_and_ends_with_the_node() {
     assert_eq!(next()["name"], "cleanup.paused");
     site.json(&["resume", "logs"]);
     let resumed = next();
-    assert_eq!((&resumed["seq"], &resumed["name"]), (&json!(3), &json!("cleanup.resumed")));
+    assert_eq!(
+        (&resumed["seq"], &resumed["name"]),
+        (&json!(3), &json!("cleanup.resumed"))
+    );
     agent.stop();
     let done = Done::from(follower.wait_with_output().unwrap());
     assert_eq!(done.code, Some(7), "{}", done.stderr);
@@ -62,10 +77,18 @@ fn a_reader_that_goes_away_is_no_failure() {
     assert_eq!(site.cli(&["trigger", "logs", "--wait"]).code, Some(0));
     agent.stop();
     let mut command = site.program();
-    command.args(["events", "logs", "-o", "jsonl", "--data-dir"]).arg(site.data());
-    let mut reader = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    command
+        .args(["events", "logs", "-o", "jsonl", "--data-dir"])
+        .arg(site.data());
+    let mut reader = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     let mut first = String::new();
-    BufReader::new(reader.stdout.take().unwrap()).read_line(&mut first).unwrap();
+    BufReader::new(reader.stdout.take().unwrap())
+        .read_line(&mut first)
+        .unwrap();
     let done = Done::from(reader.wait_with_output().unwrap());
     assert_eq!((done.code, done.stderr.as_str()), (Some(0), ""));
 }
@@ -73,15 +96,25 @@ fn a_reader_that_goes_away_is_no_failure() {
 #[test]
 fn a_node_is_reached_by_socket_and_by_port() {
     let site = Site::new();
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let free = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
     site.configure(&format!("[http]\nlisten = [\"{free}\"]\n{}", site.logs("")));
     let _agent = site.start();
     let direct = site.json(&["ps"]);
-    for address in [format!("http://{free}"), format!("unix:{}", site.socket().display())] {
+    for address in [
+        format!("http://{free}"),
+        format!("unix:{}", site.socket().display()),
+    ] {
         let mut command = site.program();
         command.args(["ps", "-o", "json", "--node", &address]);
         let done = Done::from(command.output().unwrap());
-        assert_eq!(serde_json::from_str::<Value>(&done.stdout).unwrap(), direct, "{address}");
+        assert_eq!(
+            serde_json::from_str::<Value>(&done.stdout).unwrap(),
+            direct,
+            "{address}"
+        );
     }
 }
 
@@ -93,7 +126,12 @@ fn the_command_line_waits_for_a_node_that_starts() {
     until("the node answers", || {
         let done = site.cli(&["ps", "-o", "json"]);
         let stopped = done.stdout.contains("stopped");
-        assert!(matches!(done.code, Some(0 | 5 | 69)), "{:?}: {}", done.code, done.stderr);
+        assert!(
+            matches!(done.code, Some(0 | 5 | 69)),
+            "{:?}: {}",
+            done.code,
+            done.stderr
+        );
         (done.code == Some(0) && !stopped && done.stdout.contains("concern/logs")).then_some(())
     });
 }
@@ -104,7 +142,11 @@ fn tables_have_no_colours_without_a_terminal() {
     let _agent = site.start();
     let done = site.cli(&["ps"]);
     assert!(done.stdout.starts_with("CONCERN") || done.stdout.starts_with(" CONCERN"));
-    assert!(done.stdout.contains("logs") && !done.stdout.contains('\u{1b}'), "{}", done.stdout);
+    assert!(
+        done.stdout.contains("logs") && !done.stdout.contains('\u{1b}'),
+        "{}",
+        done.stdout
+    );
     assert!(!site.cli(&["state", "nobody"]).stderr.contains('\u{1b}'));
 }
 

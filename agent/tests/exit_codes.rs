@@ -11,7 +11,11 @@ use crate::support::{Done, Site, until};
 fn check(done: &Done, code: i32, words: &[&str]) {
     assert_eq!(done.code, Some(code), "{}", done.stderr);
     for word in words {
-        assert!(done.stderr.contains(word), "{word:?} is missing in: {}", done.stderr);
+        assert!(
+            done.stderr.contains(word),
+            "{word:?} is missing in: {}",
+            done.stderr
+        );
     }
 }
 
@@ -19,7 +23,11 @@ fn check(done: &Done, code: i32, words: &[&str]) {
 fn run(site: &Site) -> Done {
     let mut agent = site.spawn();
     let code = agent.ended().code();
-    Done { code, stdout: String::new(), stderr: agent.log() }
+    Done {
+        code,
+        stdout: String::new(),
+        stderr: agent.log(),
+    }
 }
 
 #[test]
@@ -27,6 +35,12 @@ fn usage_is_2() {
     let site = Site::new();
     check(&site.cli(&["trigger"]), 2, &["Usage"]);
     check(&site.cli(&["ps", "--node", "unix:/x"]), 2, &["--node"]);
+    let mut command = site.program();
+    command
+        .args(["run", "--config"])
+        .arg(site.config())
+        .args(["--node", "unix:/x"]);
+    check(&Done::from(command.output().unwrap()), 2, &["--data-dir"]);
     let done = site.cli(&["state", "a b/", "-o", "json"]);
     check(&done, 2, &[]);
     assert_eq!(done.problem()["code"], "bad-request");
@@ -38,7 +52,11 @@ fn a_bad_config_is_78_with_line_and_caret() {
     site.configure(&site.logs("older_then = \"1h\""));
     let config = site.config();
     let arguments = ["check", "--config", config.to_str().unwrap()];
-    check(&site.cli(&arguments), 78, &["older_then", "older_than", "^", "steadfast.toml:6"]);
+    check(
+        &site.cli(&arguments),
+        78,
+        &["older_then", "older_than", "^", "steadfast.toml:6"],
+    );
     let done = site.cli(&[&arguments[..], &["-o", "json"]].concat());
     check(&done, 78, &[]);
     assert_eq!(done.problem()["errors"][0]["line"], 6);
@@ -55,9 +73,17 @@ fn a_held_directory_is_9_and_names_the_holder() {
     let agent = site.start();
     let log = fs::read(site.path("log")).unwrap();
     let second = run(&site);
-    check(&second, 9, &[&agent.child.id().to_string(), "since", "steadfast ps"]);
+    check(
+        &second,
+        9,
+        &[&agent.child.id().to_string(), "since", "steadfast ps"],
+    );
     drop(log);
-    assert_eq!(site.json(&["ps"])[0]["status"], "idle", "the first one goes on");
+    assert_eq!(
+        site.json(&["ps"])[0]["status"],
+        "idle",
+        "the first one goes on"
+    );
 }
 
 #[test]
@@ -66,7 +92,11 @@ fn a_directory_held_in_silence_is_7() {
     let node = Node::open(site.data()).start_blocking().unwrap();
     let done = site.cli(&["ps", "--timeout", "200ms"]);
     check(&done, 7, &[&std::process::id().to_string(), "since"]);
-    check(&site.cli(&["trigger", "logs", "--timeout", "200ms"]), 7, &["since"]);
+    check(
+        &site.cli(&["trigger", "logs", "--timeout", "200ms"]),
+        7,
+        &["since"],
+    );
     drop(node);
 }
 
@@ -85,7 +115,10 @@ fn a_directory_that_cannot_be_written_is_77() {
     let site = Site::new();
     // Not even root makes directories there.
     let mut command = site.program();
-    command.args(["run", "--config"]).arg(site.config()).args(["--data-dir", "/sys/steadfast"]);
+    command
+        .args(["run", "--config"])
+        .arg(site.config())
+        .args(["--data-dir", "/sys/steadfast"]);
     let done = Done::from(command.output().unwrap());
     check(&done, 77, &["/sys/steadfast"]);
 }
@@ -95,8 +128,16 @@ fn a_socket_path_that_is_too_long_is_78_before_anything_else() {
     let site = Site::new();
     let long = site.path(&"d".repeat(120));
     let mut command = site.program();
-    command.args(["run", "--config"]).arg(site.config()).arg("--data-dir").arg(&long);
-    check(&Done::from(command.output().unwrap()), 78, &["107", "shorter"]);
+    command
+        .args(["run", "--config"])
+        .arg(site.config())
+        .arg("--data-dir")
+        .arg(&long);
+    check(
+        &Done::from(command.output().unwrap()),
+        78,
+        &["107", "shorter"],
+    );
     assert!(!long.exists());
 }
 
@@ -104,11 +145,19 @@ fn a_socket_path_that_is_too_long_is_78_before_anything_else() {
 fn what_is_not_there_is_5() {
     let site = Site::new();
     let _agent = site.start();
-    check(&site.cli(&["state", "nobody"]), 5, &["concern/nobody", "steadfast ps"]);
+    check(
+        &site.cli(&["state", "nobody"]),
+        5,
+        &["concern/nobody", "steadfast ps"],
+    );
     check(&site.cli(&["events", "counter/x"]), 5, &["counter/x"]);
     check(&site.cli(&["trigger", "nobody"]), 5, &["concern/nobody"]);
     check(&site.cli(&["pause", "nobody"]), 5, &["concern/nobody"]);
-    check(&site.cli(&["state", "logs", "--at", "99"]), 5, &["99", "newest is 1"]);
+    check(
+        &site.cli(&["state", "logs", "--at", "99"]),
+        5,
+        &["99", "newest is 1"],
+    );
 }
 
 #[test]
@@ -117,7 +166,11 @@ fn a_node_that_does_not_answer_is_7() {
     let mut command = site.program();
     let address = format!("unix:{}", site.path("no.sock").display());
     command.args(["ps", "--node", &address]);
-    check(&Done::from(command.output().unwrap()), 7, &[&address, "steadfast run"]);
+    check(
+        &Done::from(command.output().unwrap()),
+        7,
+        &[&address, "steadfast run"],
+    );
 }
 
 #[test]
@@ -142,7 +195,9 @@ fn giving_up_on_a_run_is_124_and_the_run_goes_on() {
     let _agent = site.start();
     let done = site.cli(&["trigger", "logs", "--wait", "--wait-timeout", "30ms"]);
     check(&done, 124, &["goes on", "steadfast trigger logs --wait"]);
-    until("the run ends", || (site.json(&["ps"])[0]["status"] == "idle").then_some(()));
+    until("the run ends", || {
+        (site.json(&["ps"])[0]["status"] == "idle").then_some(())
+    });
     // Whether the request came through in time is open; a second one joins or starts.
     assert_eq!(site.cli(&["trigger", "logs", "--wait"]).code, Some(0));
     assert_eq!(site.count(".log"), 0);
@@ -183,13 +238,18 @@ impl Handle<Make> for Other {
 fn a_name_of_another_kind_is_78_and_names_both() {
     let site = Site::new();
     let node = Node::open(site.data())
-        .register::<Other>(|kind| kind.command::<Make>())
+        .register::<Other>(steadfast::KindBuilder::command::<Make>)
         .start_blocking()
         .unwrap();
-    node.block_on(async { node.actor_in::<Other>("concern", "logs").ask(Make {}).await }).unwrap();
+    node.block_on(async { node.actor_in::<Other>("concern", "logs").ask(Make {}).await })
+        .unwrap();
     node.block_on(node.shutdown()).unwrap();
     drop(node);
-    check(&run(&site), 78, &["\"other\"", "\"cleanup\"", "concerns.logs"]);
+    check(
+        &run(&site),
+        78,
+        &["\"other\"", "\"cleanup\"", "concerns.logs"],
+    );
     let events = site.jsonl(&["events", "logs"]);
     assert_eq!(events.len(), 1, "nothing was written");
     check(&site.cli(&["state", "logs"]), 5, &["other"]);

@@ -9,7 +9,10 @@ use crate::support::{Agent, Site, ask, get, until};
 
 fn with_port() -> (Site, Agent, SocketAddr) {
     let site = Site::new();
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let free = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
     site.configure(&format!("[http]\nlisten = [\"{free}\"]\n{}", site.logs("")));
     let agent = site.start();
     (site, agent, free)
@@ -23,7 +26,10 @@ fn probes_and_metrics_answer() {
     assert_eq!(get(&site.socket(), "/readyz").unwrap().0, 200);
     let (status, metrics) = get(&site.socket(), "/metrics").unwrap();
     assert_eq!(status, 200);
-    assert!(metrics.contains("content-type: application/openmetrics-text"), "{metrics}");
+    assert!(
+        metrics.contains("content-type: application/openmetrics-text"),
+        "{metrics}"
+    );
     assert!(metrics.contains("steadfast_build_info{"), "{metrics}");
     let counted = "steadfast_http_requests_total{route=\"/livez\",method=\"GET\",code=\"200\"} 1";
     assert!(metrics.contains(counted), "{metrics}");
@@ -34,7 +40,10 @@ fn probes_and_metrics_answer() {
 fn the_socket_is_for_its_owner_only() {
     let site = Site::new();
     let _agent = site.start();
-    let mode = std::fs::metadata(site.socket()).unwrap().permissions().mode();
+    let mode = std::fs::metadata(site.socket())
+        .unwrap()
+        .permissions()
+        .mode();
     assert_eq!(mode & 0o777, 0o600);
 }
 
@@ -44,21 +53,49 @@ fn errors_are_problems() {
     let _agent = site.start();
     let check = |head: &str, body: &str, status: u16, words: &[&str]| {
         let stream = UnixStream::connect(site.socket()).unwrap();
-        let (found, answer) = ask(stream, &format!("{head} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json"), body).unwrap();
+        let (found, answer) = ask(
+            stream,
+            &format!("{head} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json"),
+            body,
+        )
+        .unwrap();
         assert_eq!(found, status, "{head}: {answer}");
-        assert!(answer.contains("content-type: application/problem+json"), "{answer}");
+        assert!(
+            answer.contains("content-type: application/problem+json"),
+            "{answer}"
+        );
         for word in words {
             assert!(answer.contains(word), "{word:?} is missing in {answer}");
         }
     };
-    check("GET /nowhere", "", 404, &["urn:steadfast:problem:not-found"]);
-    check("GET /v1/concerns/nobody", "", 404, &["concern/nobody", "\"hint\":\"steadfast ps\""]);
+    check(
+        "GET /nowhere",
+        "",
+        404,
+        &["urn:steadfast:problem:not-found"],
+    );
+    check(
+        "GET /v1/concerns/nobody",
+        "",
+        404,
+        &["concern/nobody", "\"hint\":\"steadfast ps\""],
+    );
     check("DELETE /v1/concerns/logs", "", 405, &["DELETE"]);
     check("GET /v1/actors/concern/logs/state?at=x", "", 400, &["at"]);
     check("GET /v1/actors/concern/logs/state?now=1", "", 400, &["now"]);
-    check("POST /v1/concerns/logs/trigger", "{\"wet_run\":true}", 400, &["wet_run"]);
+    check(
+        "POST /v1/concerns/logs/trigger",
+        "{\"wet_run\":true}",
+        400,
+        &["wet_run"],
+    );
     check("POST /v1/concerns/logs/trigger", "no json", 400, &[]);
-    check("GET /v1/actors/concern/logs/events?follow=true", "", 406, &["jsonl"]);
+    check(
+        "GET /v1/actors/concern/logs/events?follow=true",
+        "",
+        406,
+        &["jsonl"],
+    );
 }
 
 #[test]
@@ -71,11 +108,14 @@ fn pages_of_others_are_refused() {
     };
     check(&format!("GET /v1/concerns HTTP/1.1\r\nHost: {port}"), 200);
     check("GET /v1/concerns HTTP/1.1\r\nHost: evil.example", 403);
-    check(&format!("GET /livez HTTP/1.1\r\nHost: {port}\r\nOrigin: http://evil.example"), 403);
-    let post = format!("POST /v1/concerns/logs/pause HTTP/1.1\r\nHost: {port}");
-    check(&post, 415);
-    check(&format!("{post}\r\nContent-Type: text/plain"), 415);
-    check(&format!("{post}\r\nContent-Type: application/json"), 200);
+    check(
+        &format!("GET /livez HTTP/1.1\r\nHost: {port}\r\nOrigin: http://evil.example"),
+        403,
+    );
+    let head = format!("POST /v1/concerns/logs/pause HTTP/1.1\r\nHost: {port}");
+    check(&head, 415);
+    check(&format!("{head}\r\nContent-Type: text/plain"), 415);
+    check(&format!("{head}\r\nContent-Type: application/json"), 200);
 }
 
 #[test]
@@ -110,7 +150,10 @@ fn streams_resume_after_the_last_event_and_end_with_the_node() {
         seen.clone()
     };
     let answer = read("id: 3\n");
-    assert!(answer.contains("content-type: text/event-stream"), "{answer}");
+    assert!(
+        answer.contains("content-type: text/event-stream"),
+        "{answer}"
+    );
     assert!(answer.contains("id: 2\nevent: event\ndata: {") && !answer.contains("id: 1\n"));
     site.json(&["pause", "logs"]);
     read("id: 4\n");
@@ -124,9 +167,13 @@ fn readiness_is_told_while_the_node_drains_or_is_gone() {
     let (_site, agent, port) = with_port();
     let ready = || {
         let stream = TcpStream::connect(port).ok()?;
-        ask(stream, &format!("GET /readyz HTTP/1.1\r\nHost: {port}"), "").ok().map(|(code, _)| code)
+        ask(stream, &format!("GET /readyz HTTP/1.1\r\nHost: {port}"), "")
+            .ok()
+            .map(|(code, _)| code)
     };
     assert_eq!(ready(), Some(200));
     agent.signal("TERM");
-    until("not ready any more", || (ready() != Some(200)).then_some(()));
+    until("not ready any more", || {
+        (ready() != Some(200)).then_some(())
+    });
 }

@@ -2,7 +2,12 @@
 //!
 //! Nothing here sleeps to let something happen: [`support::until`] polls what can be observed.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
+#![expect(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on has failed"
+)]
 
 mod concerns;
 mod contract;

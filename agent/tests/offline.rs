@@ -6,8 +6,12 @@ use serde_json::json;
 
 use crate::support::{Site, fingerprint};
 
-const READING: [&[&str]; 4] =
-    [&["ps"], &["state", "logs"], &["events", "logs"], &["state", "logs", "--at", "2"]];
+const READING: [&[&str]; 4] = [
+    &["ps"],
+    &["state", "logs"],
+    &["events", "logs"],
+    &["state", "logs", "--at", "2"],
+];
 
 /// A directory with one finished run, left by a clean stop or by a kill.
 fn left(killed: bool) -> Site {
@@ -15,7 +19,11 @@ fn left(killed: bool) -> Site {
     site.fill(3);
     let agent = site.start();
     site.json(&["trigger", "logs", "--wait"]);
-    if killed { agent.kill() } else { agent.stop() }
+    if killed {
+        agent.kill();
+    } else {
+        agent.stop();
+    }
     site
 }
 
@@ -25,7 +33,10 @@ fn reading_shows_what_the_node_showed() {
     site.fill(3);
     let agent = site.start();
     site.json(&["trigger", "logs", "--wait"]);
-    let live: Vec<_> = READING.iter().map(|arguments| site.json(arguments)).collect();
+    let live: Vec<_> = READING
+        .iter()
+        .map(|arguments| site.json(arguments))
+        .collect();
     agent.kill();
     for (arguments, mut live) in READING.iter().zip(live) {
         if *arguments == ["ps"] {
@@ -46,10 +57,16 @@ fn reading_leaves_the_directory_untouched() {
         assert_eq!(site.json(&["verify"])["ok"], true);
         let after = fingerprint(&site.data());
         let names = |prints: &[(std::path::PathBuf, _, _)]| -> Vec<_> {
-            prints.iter().map(|(path, _, _)| path.clone()).collect::<Vec<_>>()
+            prints
+                .iter()
+                .map(|(path, _, _)| path.clone())
+                .collect::<Vec<_>>()
         };
         assert_eq!(names(&before), names(&after), "killed: {killed}");
-        assert!(before == after, "killed: {killed}: times or contents changed");
+        assert!(
+            before == after,
+            "killed: {killed}: times or contents changed"
+        );
     }
 }
 
@@ -62,7 +79,12 @@ fn changing_needs_a_node_and_writes_nothing() {
         assert_eq!(done.code, Some(7), "{verb}: {}", done.stderr);
         let problem = done.problem();
         assert_eq!(problem["code"], "unreachable");
-        assert!(problem["hint"].as_str().unwrap().starts_with("steadfast run "));
+        assert!(
+            problem["hint"]
+                .as_str()
+                .unwrap()
+                .starts_with("steadfast run ")
+        );
     }
     assert!(before == fingerprint(&site.data()));
 }
@@ -72,15 +94,22 @@ fn following_needs_a_node() {
     let site = left(false);
     let done = site.cli(&["events", "logs", "--follow", "-o", "jsonl"]);
     assert_eq!(done.code, Some(7), "{}", done.stderr);
-    assert!(done.stdout.lines().count() > 3, "what is stored comes first");
+    assert!(
+        done.stdout.lines().count() > 3,
+        "what is stored comes first"
+    );
 }
 
 #[test]
 fn a_missing_directory_is_not_created() {
     let site = Site::new();
-    for arguments in
-        [&["ps"][..], &["state", "logs"], &["events", "logs"], &["verify"], &["trigger", "logs"]]
-    {
+    for arguments in [
+        &["ps"][..],
+        &["state", "logs"],
+        &["events", "logs"],
+        &["verify"],
+        &["trigger", "logs"],
+    ] {
         let done = site.cli(arguments);
         assert_eq!(done.code, Some(5), "{arguments:?}: {}", done.stderr);
         assert!(done.stderr.contains("steadfast run "), "{}", done.stderr);

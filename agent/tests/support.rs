@@ -31,7 +31,9 @@ pub(crate) struct Site {
 impl Site {
     /// With one concern, `logs`, that removes `*.log` by hand only.
     pub(crate) fn new() -> Self {
-        let site = Self { root: tempfile::tempdir().unwrap() };
+        let site = Self {
+            root: tempfile::tempdir().unwrap(),
+        };
         fs::create_dir(site.files()).unwrap();
         site.configure(&site.logs(""));
         site
@@ -81,14 +83,21 @@ impl Site {
 
     /// How many files with this ending are there.
     pub(crate) fn count(&self, ending: &str) -> usize {
-        let names = fs::read_dir(self.files()).unwrap().map(|entry| entry.unwrap().file_name());
-        names.filter(|name| name.to_string_lossy().ends_with(ending)).count()
+        let names = fs::read_dir(self.files())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name());
+        names
+            .filter(|name| name.to_string_lossy().ends_with(ending))
+            .count()
     }
 
     /// The program, away from the environment of whoever runs the tests.
     pub(crate) fn program(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_steadfast"));
-        command.env_clear().env("HOME", self.root.path()).env("USER", "tester");
+        command
+            .env_clear()
+            .env("HOME", self.root.path())
+            .env("USER", "tester");
         command
     }
 
@@ -112,7 +121,10 @@ impl Site {
     pub(crate) fn jsonl(&self, arguments: &[&str]) -> Vec<Value> {
         let done = self.cli(&[arguments, &["-o", "jsonl"]].concat());
         assert_eq!(done.code, Some(0), "{arguments:?}: {}", done.stderr);
-        done.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        done.stdout
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
     }
 
     /// Starts an agent and waits until it is ready.
@@ -133,9 +145,18 @@ impl Site {
     pub(crate) fn spawn(&self) -> Agent {
         let log = self.path("log");
         let mut command = self.program();
-        command.args(["run", "--config"]).arg(self.config()).arg("--data-dir").arg(self.data());
-        command.stdout(Stdio::null()).stderr(fs::File::create(&log).unwrap());
-        Agent { child: command.spawn().unwrap(), log }
+        command
+            .args(["run", "--config"])
+            .arg(self.config())
+            .arg("--data-dir")
+            .arg(self.data());
+        command
+            .stdout(Stdio::null())
+            .stderr(fs::File::create(&log).unwrap());
+        Agent {
+            child: command.spawn().unwrap(),
+            log,
+        }
     }
 }
 
@@ -181,7 +202,13 @@ impl Agent {
     /// Sends a signal.
     pub(crate) fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
+        assert!(
+            Command::new("kill")
+                .args(["-s", name, &pid])
+                .status()
+                .unwrap()
+                .success()
+        );
     }
 
     /// Waits for its end.
@@ -214,7 +241,11 @@ impl Drop for Agent {
 
 /// GET over a socket: status, and head and body as they are.
 pub(crate) fn get(socket: &Path, path: &str) -> std::io::Result<(u16, String)> {
-    ask(UnixStream::connect(socket)?, &format!("GET {path} HTTP/1.1\r\nHost: localhost"), "")
+    ask(
+        UnixStream::connect(socket)?,
+        &format!("GET {path} HTTP/1.1\r\nHost: localhost"),
+        "",
+    )
 }
 
 /// Sends a request and reads the answer to its end.
@@ -224,10 +255,17 @@ pub(crate) fn ask(
     body: &str,
 ) -> std::io::Result<(u16, String)> {
     let length = body.len();
-    write!(stream, "{head}\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}")?;
+    write!(
+        stream,
+        "{head}\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
+    )?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
-    let status = answer.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or(0);
+    let status = answer
+        .split(' ')
+        .nth(1)
+        .and_then(|code| code.parse().ok())
+        .unwrap_or(0);
     Ok((status, answer))
 }
 

@@ -88,12 +88,18 @@ pub(crate) fn check_all(dir: &Path, place: &Place, history: &History, settled: b
         let traces = traces.get(op).unwrap_or(&none);
         figures.acknowledged += usize::from(!told.acks.is_empty());
         figures.asked_again += usize::from(told.acks.len() > 1);
-        let mut fault = |what: &str| faults.push(format!("operation {op}: {what}: {told:?} {traces:?}"));
+        let mut fault =
+            |what: &str| faults.push(format!("operation {op}: {what}: {told:?} {traces:?}"));
         check_applied(*op, told, traces, &mut fault);
         check_timer(*op, traces, settled, &mut figures, &mut fault);
         check_effect(*op, told, traces, settled, &mut figures, &mut fault);
     }
-    let shown = faults.iter().take(SHOWN).cloned().collect::<Vec<_>>().join("\n");
+    let shown = faults
+        .iter()
+        .take(SHOWN)
+        .cloned()
+        .collect::<Vec<_>>()
+        .join("\n");
     assert!(faults.is_empty(), "{} faults:\n{shown}", faults.len());
     figures
 }
@@ -211,10 +217,15 @@ fn read_actors(inspector: &Inspector, faults: &mut Vec<String>) -> HashMap<u64, 
         }
         let state = inspector.state(id, None).expect("the state");
         if summary.seq != events.len() as u64 || state.seq != summary.seq {
-            faults.push(format!("{id}: {} events, {summary:?}, {state:?}", events.len()));
+            faults.push(format!(
+                "{id}: {} events, {summary:?}, {state:?}",
+                events.len()
+            ));
         }
         if state.state != serde_json::to_value(&folded).expect("a state has JSON") {
-            faults.push(format!("{id}: the state is not the fold of its events: {state:?}"));
+            faults.push(format!(
+                "{id}: the state is not the fold of its events: {state:?}"
+            ));
         }
     }
     traces

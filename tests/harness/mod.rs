@@ -72,11 +72,19 @@ impl Place {
         Self { root, dir, record }
     }
 
-    /// The same record, another copy of the data.
+    /// Another copy of the data.
     pub(crate) fn copy(&self, name: &str) -> PathBuf {
         let to = self.root.path().join(name);
         copy_tree(&self.dir, &to);
         to
+    }
+
+    /// The same once more, to go on from here in another way.
+    pub(crate) fn fork(&self) -> Self {
+        let fork = Self::new();
+        copy_tree(&self.dir, &fork.dir);
+        std::fs::copy(&self.record, &fork.record).expect("a copy");
+        fork
     }
 
     pub(crate) fn open_record(&self) -> Arc<Record> {

@@ -80,22 +80,29 @@ impl Victim {
     /// Waits for a line that begins with `word` and returns the rest of it.
     #[track_caller]
     pub(crate) fn wait_for(&mut self, word: &str) -> String {
+        match self.hears(word) {
+            Some(rest) => rest,
+            None => panic!("the victim ended before {word:?}; heard {:?}", self.heard),
+        }
+    }
+
+    /// The same, or `None` if it ends before.
+    #[track_caller]
+    pub(crate) fn hears(&mut self, word: &str) -> Option<String> {
         loop {
             let line = match self.lines.recv_timeout(PATIENCE) {
                 Ok(line) => line,
                 Err(RecvTimeoutError::Timeout) => {
                     panic!("no {word:?} in {PATIENCE:?}; heard {:?}", self.heard)
                 }
-                Err(RecvTimeoutError::Disconnected) => {
-                    panic!("the victim ended before {word:?}; heard {:?}", self.heard)
-                }
+                Err(RecvTimeoutError::Disconnected) => return None,
             };
             let rest = line.strip_prefix(word).map(|rest| rest.trim().to_owned());
             if let Some(pid) = line.strip_prefix("ready ") {
                 self.pid = Some(pid.parse().expect("a process number"));
             }
             self.heard.push(line);
-            if let Some(rest) = rest {
+            if rest.is_some() {
                 return rest;
             }
         }

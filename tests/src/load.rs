@@ -16,7 +16,7 @@ use crate::tally::{Add, Added, Tally, TooMuch};
 
 /// Tasks that ask at the same time.
 pub const TASKS: u64 = 64;
-/// Answers between two lines about progress.
+/// Answers or refusals between two lines about progress.
 const PROGRESS: u64 = 1_000;
 /// How long a task that was refused lets others go first.
 const PAUSE: Duration = Duration::from_millis(5);
@@ -42,6 +42,7 @@ pub struct Load {
     options: Options,
     say: Say,
     answers: AtomicU64,
+    refusals: AtomicU64,
     /// The trouble that was told last, until there is an answer again.
     trouble: Mutex<String>,
 }
@@ -68,6 +69,7 @@ impl Load {
             options,
             say: Box::new(say),
             answers: AtomicU64::new(0),
+            refusals: AtomicU64::new(0),
             trouble: Mutex::default(),
         })
     }
@@ -133,6 +135,7 @@ impl Load {
                 Err(error @ (AskError::Overloaded { .. } | AskError::ReadOnly { .. })) => {
                     self.record.refused(op, &error.to_string());
                     self.note_trouble(&error.to_string());
+                    self.note_progress("refusals", &self.refusals);
                     tokio::time::sleep(PAUSE).await;
                     return false;
                 }
@@ -179,9 +182,13 @@ impl Load {
 
     fn note_answer(&self) {
         self.trouble.lock().unwrap().clear();
-        let answers = self.answers.fetch_add(1, Ordering::Relaxed) + 1;
-        if answers.is_multiple_of(PROGRESS) {
-            (self.say)(format!("answers {answers}"));
+        self.note_progress("answers", &self.answers);
+    }
+
+    fn note_progress(&self, what: &str, counter: &AtomicU64) {
+        let count = counter.fetch_add(1, Ordering::Relaxed) + 1;
+        if count.is_multiple_of(PROGRESS) {
+            (self.say)(format!("{what} {count}"));
         }
     }
 

@@ -3,7 +3,7 @@
 use steadfast::{Handle, Live, Never};
 use tracing::info;
 
-use super::schedule::{is_late, next_due};
+use super::schedule::is_late;
 use super::{
     Cause, Concern, ConcernView, ConfigError, Configure, ConfigureReply, Configured, Describe,
     Finished, Kind, Missed, Pause, Paused, Resume, Resumed, Run, RunId, RunOutcome, Settings,
@@ -97,8 +97,8 @@ impl<K: Kind> Handle<Tick> for Concern<K> {
         let Some(period) = schedule.every.filter(|_| !live.paused) else {
             return Ok(());
         };
-        let (due, next_run) = (fired.due, Some(next_due(&fired, period)));
-        let late = is_late(&fired, live.now(), period);
+        let (due, next_run) = (fired.due, fired.next);
+        let late = is_late(&fired, period);
         if late {
             let (count, policy) = (fired.missed.saturating_add(1), schedule.missed);
             info!(actor = %live.id(), %due, count, ?policy, "tick missed");

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use steadfast::{Fired, Timestamp};
+use steadfast::Fired;
 
 /// What to do about ticks that passed while the node was down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
@@ -30,15 +30,7 @@ const LATE_SHARE: u32 = 10;
 /// A tick that is less late than this was delayed by work, not by a node that was down.
 const LATE_AT_LEAST: Duration = Duration::from_secs(1);
 
-/// Whether a tick that fired at `now` is one that was missed at its time.
-pub(super) fn is_late(fired: &Fired, now: Timestamp, period: Duration) -> bool {
-    fired.missed > 0 || now.since(fired.due) > (period / LATE_SHARE).max(LATE_AT_LEAST)
-}
-
-/// When a repeating timer that fired like this is due next.
-pub(super) fn next_due(fired: &Fired, period: Duration) -> Timestamp {
-    let passed = u32::try_from(fired.missed)
-        .unwrap_or(u32::MAX)
-        .saturating_add(1);
-    fired.due.plus(period.saturating_mul(passed))
+/// Whether a tick is one that was missed at its time.
+pub(super) fn is_late(fired: &Fired, period: Duration) -> bool {
+    fired.missed > 0 || fired.late > (period / LATE_SHARE).max(LATE_AT_LEAST)
 }

@@ -54,8 +54,14 @@ async fn ticks_missed_while_down_are_journalled_and_lead_to_one_run() {
     let view = bench.until(|view| view.last_run.is_some()).await;
     assert_eq!((view.runs, view.next_run), (1, Some(start.plus(HOUR * 4))));
     let (due, next_run) = (start.plus(HOUR), Some(start.plus(HOUR * 4)));
-    let expected = TickMissed { due, count: 3, policy: Missed::Once, next_run };
-    let missed = |event: &ProbeEvent| matches!(event, ProbeEvent::TickMissed(missed) if *missed == expected);
+    let expected = TickMissed {
+        due,
+        count: 3,
+        policy: Missed::Once,
+        next_run,
+    };
+    let missed =
+        |event: &ProbeEvent| matches!(event, ProbeEvent::TickMissed(missed) if *missed == expected);
     assert!(bench.events().iter().any(missed));
 }
 

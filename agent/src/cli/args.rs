@@ -12,7 +12,12 @@ use crate::client::Endpoint;
 
 /// Stateful actors on one node: what was acknowledged survives every crash.
 #[derive(Debug, Parser)]
-#[command(name = "steadfast", version, propagate_version = true, max_term_width = 100)]
+#[command(
+    name = "steadfast",
+    version,
+    propagate_version = true,
+    max_term_width = 100
+)]
 #[command(after_help = EXIT_CODES)]
 pub(crate) struct Cli {
     /// What to do.
@@ -42,7 +47,13 @@ pub(crate) struct Global {
     #[arg(long, global = true, value_name = "ADDRESS")]
     pub(crate) node: Option<Endpoint>,
     /// Form of the output
-    #[arg(short, long, global = true, value_name = "FORM", default_value = "table")]
+    #[arg(
+        short,
+        long,
+        global = true,
+        value_name = "FORM",
+        default_value = "table"
+    )]
     pub(crate) output: Form,
     /// How long to wait for a node that is starting, and for each of its answers
     #[arg(long, global = true, value_name = "TIME", default_value = "10s", value_parser = duration)]
@@ -146,7 +157,9 @@ pub(crate) enum Command {
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
-    text.parse::<Span>().map(Span::duration).map_err(|error| error.to_string())
+    text.parse::<Span>()
+        .map(Span::duration)
+        .map_err(|error| error.to_string())
 }
 
 /// `SPACE/KEY`; a bare name is a concern's.

@@ -12,9 +12,17 @@ use crate::problem::{Code, Exit, Problem};
 /// Checks the file.
 pub(super) fn check(file: &Path, output: Output) -> Result<Exit, Problem> {
     let config = load(file, output)?;
-    let concerns: Vec<&str> = config.concerns.iter().map(|one| one.name.as_str()).collect();
+    let concerns: Vec<&str> = config
+        .concerns
+        .iter()
+        .map(|one| one.name.as_str())
+        .collect();
     if output.form == Form::Table {
-        output.line(&format!("{}: ok, {} concern(s)", file.display(), concerns.len()))?;
+        output.line(&format!(
+            "{}: ok, {} concern(s)",
+            file.display(),
+            concerns.len()
+        ))?;
         output.note(&format!("next: steadfast run --config {}", file.display()));
     } else {
         output.document(&json!({ "ok": true, "concerns": concerns }))?;
@@ -33,6 +41,6 @@ fn refused(file: &Path, problems: &Problems, output: Output) -> Problem {
     }
     let mut problem = Problem::new(Code::Config, format!("{} is not valid", file.display()))
         .hint(format!("steadfast check --config {}", file.display()));
-    problem.errors = Some(problems.to_json());
+    problem.errors = problems.to_json().as_array().cloned().unwrap_or_default();
     problem
 }

@@ -60,7 +60,11 @@ pub(super) async fn trigger(
     } else {
         output.document(&run)?;
     }
-    if asked.wait { judge(&run, concern) } else { Ok(Exit::Ok) }
+    if asked.wait {
+        judge(&run, concern)
+    } else {
+        Ok(Exit::Ok)
+    }
 }
 
 /// What a lost answer means while a run is waited for.
@@ -80,7 +84,11 @@ fn for_people(run: &Run) -> String {
     let (id, actor, started) = (&run.id, &run.actor, moment(run.started));
     match run.finished {
         Some(finished) => {
-            format!("{actor}: {id} {} (from {started} to {})", outcome(run), moment(finished))
+            format!(
+                "{actor}: {id} {} (from {started} to {})",
+                outcome(run),
+                moment(finished)
+            )
         }
         None => format!("{actor}: {id} is going since {started}"),
     }

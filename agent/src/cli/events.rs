@@ -47,20 +47,21 @@ pub(super) async fn events(
         return follow(&reader, &asked.actor, next, &mut printer).await;
     }
     if printer.printed == 0 {
-        output.note(&format!("no events from {} on: steadfast state {}", asked.from, asked.actor));
+        output.note(&format!(
+            "no events from {} on: steadfast state {}",
+            asked.from, asked.actor
+        ));
     }
     Ok(Exit::Ok)
 }
 
 /// Prints what is stored and returns the number of the next event.
-async fn stored(
-    reader: &mut Reader,
-    asked: &Asked,
-    printer: &mut Printer,
-) -> Result<u64, Problem> {
+async fn stored(reader: &mut Reader, asked: &Asked, printer: &mut Printer) -> Result<u64, Problem> {
     let mut next = asked.from;
     loop {
-        let Some(from) = SequenceNumber::new(next) else { return Ok(next) };
+        let Some(from) = SequenceNumber::new(next) else {
+            return Ok(next);
+        };
         let page = reader.events(&asked.actor, from, PAGE).await?;
         for event in &page {
             printer.print(event)?;
@@ -107,13 +108,14 @@ impl Printer {
         self.printed += 1;
         match self.output.form {
             Form::Jsonl => self.output.document(event),
-            Form::Json => {
-                self.output.line(&format!("{}{event}", if first { "[ " } else { ", " }))
-            }
+            Form::Json => self
+                .output
+                .line(&format!("{}{event}", if first { "[ " } else { ", " })),
             Form::Table => {
                 if first {
                     let (seq, time, name) = ("SEQ", "TIME", "EVENT");
-                    self.output.line(&format!("{seq:>6}  {time:<20}  {name:<24}  DATA"))?;
+                    self.output
+                        .line(&format!("{seq:>6}  {time:<20}  {name:<24}  DATA"))?;
                 }
                 self.output.line(&for_people(event))
             }
@@ -133,11 +135,16 @@ impl Printer {
 fn for_people(event: &Value) -> String {
     let text = |field: &str| event.get(field).and_then(Value::as_str).unwrap_or_default();
     let seq = event.get("seq").and_then(Value::as_u64).unwrap_or_default();
-    let time = text("time").split('.').next().unwrap_or_default();
+    let time = match text("time").split_once('.') {
+        Some((seconds, _)) => format!("{seconds}Z"),
+        None => text("time").to_owned(),
+    };
     let data = event.get("data").map(Value::to_string).unwrap_or_default();
     let mut shown: String = data.chars().take(WIDTH).collect();
     if shown.len() < data.len() {
         shown.push('…');
     }
-    format!("{seq:>6}  {time:<20}  {:<24}  {shown}", text("name")).trim_end().to_owned()
+    format!("{seq:>6}  {time:<20}  {:<24}  {shown}", text("name"))
+        .trim_end()
+        .to_owned()
 }

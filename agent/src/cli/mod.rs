@@ -27,9 +27,11 @@ pub(crate) fn main(arguments: &[OsString]) -> Exit {
         Err(error) => return not_understood(&error, arguments),
     };
     let output = Output::new(&cli.global);
+    let flags = target::flags(&cli.global);
     match execute(cli, output) {
         Ok(exit) => exit,
-        Err(problem) => {
+        Err(mut problem) => {
+            problem.hint = with_flags(&problem.hint, &flags);
             output.problem(&problem);
             problem.code.exit()
         }
@@ -40,6 +42,11 @@ fn execute(cli: Cli, output: Output) -> Result<Exit, Problem> {
     let Cli { command, global } = cli;
     let verbosity = logging::Verbosity::new(global.quiet, global.verbose);
     if let Command::Run { config } = command {
+        if global.node.is_some() {
+            let detail =
+                "`run` is a node: --node names another one, --data-dir where it keeps its data";
+            return Err(Problem::new(Code::BadRequest, detail));
+        }
         return run::run(&config, global.data_dir.as_deref(), verbosity, output);
     }
     logging::of_a_client(verbosity, output.color);
@@ -60,12 +67,29 @@ async fn client(command: Command, global: &Global, output: Output) -> Result<Exi
         Command::Ps => show::ps(target()?, timeout, output).await,
         Command::State { actor, at } => show::state(target()?, timeout, &actor, at, output).await,
         Command::Verify => show::verify(target()?, timeout, output).await,
-        Command::Events { actor, from, follow } => {
-            let asked = events::Asked { actor, from, follow };
+        Command::Events {
+            actor,
+            from,
+            follow,
+        } => {
+            let asked = events::Asked {
+                actor,
+                from,
+                follow,
+            };
             events::events(target()?, timeout, asked, output).await
         }
-        Command::Trigger { concern, wait, wait_timeout, dry_run } => {
-            let asked = control::Asked { wait, wait_timeout, dry_run };
+        Command::Trigger {
+            concern,
+            wait,
+            wait_timeout,
+            dry_run,
+        } => {
+            let asked = control::Asked {
+                wait,
+                wait_timeout,
+                dry_run,
+            };
             control::trigger(&target()?, timeout, &concern, asked, output).await
         }
         Command::Pause { concern } => {
@@ -84,6 +108,24 @@ async fn client(command: Command, global: &Global, output: Output) -> Result<Exi
     }
 }
 
+/// A command to run next, with the flags by which this one found its target.
+fn with_flags(hint: &str, flags: &str) -> String {
+    const TARGETED: [&str; 8] = [
+        "ps", "state", "events", "trigger", "pause", "resume", "verify", "run",
+    ];
+    let verb = hint
+        .strip_prefix("steadfast ")
+        .and_then(|rest| rest.split(' ').next());
+    let takes = verb.is_some_and(|verb| TARGETED.contains(&verb));
+    let has = hint.contains("--data-dir") || hint.contains("--node");
+    // A node is not reached through `run`, but by it.
+    let other = verb == Some("run") && flags.contains("--node");
+    if flags.is_empty() || !takes || has || other {
+        return hint.to_owned();
+    }
+    format!("{hint} {flags}")
+}
+
 /// Help and version as asked for, or why the arguments make no sense.
 fn not_understood(error: &clap::Error, arguments: &[OsString]) -> Exit {
     // Like any other writer: a reader that went away is no failure.
@@ -93,12 +135,25 @@ fn not_understood(error: &clap::Error, arguments: &[OsString]) -> Exit {
     }
     let wants_json = arguments.iter().any(|argument| {
         let text = argument.to_string_lossy();
-        matches!(text.trim_start_matches("--output=").trim_start_matches("-o"), "json" | "jsonl")
+        matches!(
+            text.trim_start_matches("--output=")
+                .trim_start_matches("-o"),
+            "json" | "jsonl"
+        )
     });
     if wants_json {
         let text = error.to_string();
-        let detail = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
-        warn(&Problem::new(Code::BadRequest, detail).hint("steadfast --help").to_json().to_string());
+        let detail = text
+            .lines()
+            .next()
+            .unwrap_or_default()
+            .trim_start_matches("error: ");
+        warn(
+            &Problem::new(Code::BadRequest, detail)
+                .hint("steadfast --help")
+                .to_json()
+                .to_string(),
+        );
     }
     Exit::Usage
 }

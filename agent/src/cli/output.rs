@@ -24,7 +24,11 @@ pub(crate) struct Output {
 impl Output {
     /// As the flags and the terminal say.
     pub(crate) fn new(global: &Global) -> Self {
-        Self { form: global.output, color: colors(global.no_color), quiet: global.quiet }
+        Self {
+            form: global.output,
+            color: colors(global.no_color),
+            quiet: global.quiet,
+        }
     }
 
     /// One line of data.
@@ -59,7 +63,10 @@ impl Output {
     /// A table for people.
     pub(crate) fn table(self, header: &[&str], rows: Vec<Vec<String>>) -> Result<(), Problem> {
         let mut table = Table::new();
-        table.load_style(presets::NOTHING).set_header(header.to_vec()).add_rows(rows);
+        table
+            .load_style(presets::NOTHING)
+            .set_header(header.to_vec())
+            .add_rows(rows);
         for column in table.column_iter_mut() {
             column.set_padding((0, 2));
         }
@@ -81,17 +88,23 @@ impl Output {
         if self.form != Form::Table {
             return warn(&problem.to_json().to_string());
         }
-        let (bold, plain) = if self.color { ("\u{1b}[1;31m", "\u{1b}[0m") } else { ("", "") };
+        let (bold, plain) = if self.color {
+            ("\u{1b}[1;31m", "\u{1b}[0m")
+        } else {
+            ("", "")
+        };
         warn(&format!("{bold}error{plain}: {}", problem.detail));
-        if let Some(hint) = &problem.hint {
-            warn(&format!("  next: {hint}"));
-        }
+        warn(&format!("  next: {}", problem.hint));
     }
 }
 
 /// Text to stderr. A stderr that is closed has no reader to miss it.
 pub(crate) fn warn(text: &str) {
-    drop(writeln!(io::stderr().lock(), "{}", text.trim_end_matches('\n')));
+    drop(writeln!(
+        io::stderr().lock(),
+        "{}",
+        text.trim_end_matches('\n')
+    ));
 }
 
 fn written(result: io::Result<()>) -> Result<(), Problem> {
@@ -100,7 +113,10 @@ fn written(result: io::Result<()>) -> Result<(), Problem> {
             std::process::exit(i32::from(Exit::Ok as u8))
         }
         result => result.map_err(|error| {
-            Problem::new(Code::Failed, format!("could not write to standard output: {error}"))
+            Problem::new(
+                Code::Failed,
+                format!("could not write to standard output: {error}"),
+            )
         }),
     }
 }
@@ -111,7 +127,8 @@ fn colors(refused: bool) -> bool {
     if refused || set("NO_COLOR") {
         return false;
     }
-    let forced = set("CLICOLOR_FORCE") && std::env::var_os("CLICOLOR_FORCE").is_some_and(|v| v != "0");
+    let forced =
+        set("CLICOLOR_FORCE") && std::env::var_os("CLICOLOR_FORCE").is_some_and(|v| v != "0");
     let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
     forced || (!dumb && io::stderr().is_terminal())
 }

@@ -21,10 +21,14 @@ pub(super) async fn ps(target: Target, timeout: Duration, output: Output) -> Res
         return Ok(Exit::Ok);
     }
     if rows.is_empty() {
-        output.note("no concerns yet: name one in the config file, then `steadfast run --config FILE`");
+        output.note(
+            "no concerns yet: name one in the config file, then `steadfast run --config FILE`",
+        );
         return Ok(Exit::Ok);
     }
-    let header = ["CONCERN", "KIND", "STATUS", "SEQ", "LAST RUN", "OUTCOME", "NEXT RUN"];
+    let header = [
+        "CONCERN", "KIND", "STATUS", "SEQ", "LAST RUN", "OUTCOME", "NEXT RUN",
+    ];
     output.table(&header, rows.iter().map(ps_cells).collect())?;
     if rows.iter().all(|row| row.status == Status::Stopped) {
         output.note("no node runs here: steadfast run --config FILE");
@@ -52,7 +56,8 @@ fn or_dash(cell: Option<String>) -> String {
 
 /// How a run ended, in a word.
 pub(super) fn outcome(run: &Run) -> String {
-    run.outcome.map_or_else(|| "unfinished".to_owned(), |outcome| outcome.to_string())
+    run.outcome
+        .map_or_else(|| "unfinished".to_owned(), |outcome| outcome.to_string())
 }
 
 /// A time to the second, as people read it.
@@ -72,7 +77,10 @@ pub(super) async fn state(
     at: Option<u64>,
     output: Output,
 ) -> Result<Exit, Problem> {
-    let view = Reader::open(target, timeout).await?.state(actor, at).await?;
+    let view = Reader::open(target, timeout)
+        .await?
+        .state(actor, at)
+        .await?;
     if output.form == Form::Table {
         let seq = view.get("seq").unwrap_or(&Value::Null);
         output.line(&format!("{actor} after event {seq}"))?;
@@ -90,7 +98,10 @@ pub(super) async fn verify(
     output: Output,
 ) -> Result<Exit, Problem> {
     let report = Reader::open(target, timeout).await?.verify().await?;
-    let findings = report.get("findings").and_then(Value::as_array).map_or(0, Vec::len);
+    let findings = report
+        .get("findings")
+        .and_then(Value::as_array)
+        .map_or(0, Vec::len);
     if output.form == Form::Table {
         verify_for_people(&report, output)?;
     } else {
@@ -108,11 +119,18 @@ fn verify_for_people(report: &Value, output: Output) -> Result<(), Problem> {
     let number = |field: &str| report.get(field).and_then(Value::as_u64).unwrap_or(0);
     let findings = report.get("findings").and_then(Value::as_array);
     for finding in findings.into_iter().flatten() {
-        output.line(&format!("finding: {}", finding.as_str().unwrap_or_default()))?;
+        output.line(&format!(
+            "finding: {}",
+            finding.as_str().unwrap_or_default()
+        ))?;
     }
     output.line(&format!(
         "{}: {} commits, {} entries, {} events of {} actors checked",
-        if findings.is_none_or(Vec::is_empty) { "ok" } else { "damaged" },
+        if findings.is_none_or(Vec::is_empty) {
+            "ok"
+        } else {
+            "damaged"
+        },
         number("commits"),
         number("entries"),
         number("events"),

@@ -19,11 +19,27 @@ pub(crate) enum Target {
 /// The target that the flags name.
 pub(crate) fn target(global: &Global) -> Result<Target, Problem> {
     match (&global.node, &global.data_dir) {
-        (Some(_), Some(_)) => {
-            Err(Problem::new(Code::BadRequest, "--node and --data-dir exclude each other"))
-        }
+        (Some(_), Some(_)) => Err(Problem::new(
+            Code::BadRequest,
+            "--node and --data-dir exclude each other",
+        )),
         (Some(endpoint), None) => Ok(Target::Node(endpoint.clone())),
         (None, data_dir) => directory(data_dir.as_deref(), None).map(Target::Directory),
+    }
+}
+
+/// The flags that name the target again, as a shell takes them; empty where none were given.
+pub(crate) fn flags(global: &Global) -> String {
+    let (flag, value) = match (&global.node, &global.data_dir) {
+        (Some(endpoint), _) => ("--node", endpoint.to_string()),
+        (None, Some(dir)) => ("--data-dir", dir.display().to_string()),
+        (None, None) => return String::new(),
+    };
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-:+,@%[]".contains(c);
+    if !value.is_empty() && value.chars().all(plain) {
+        format!("{flag} {value}")
+    } else {
+        format!("{flag} '{}'", value.replace('\'', r"'\''"))
     }
 }
 
@@ -33,19 +49,26 @@ pub(crate) fn directory(
     configured: Option<&Path>,
 ) -> Result<PathBuf, Problem> {
     let named = flag.or(configured).map(Path::to_owned);
-    named.or_else(|| from_environment(|name| std::env::var_os(name))).ok_or_else(|| {
-        let detail = "no data directory: none was named, and neither $STATE_DIRECTORY, \
+    named
+        .or_else(|| from_environment(|name| std::env::var_os(name)))
+        .ok_or_else(|| {
+            let detail = "no data directory: none was named, and neither $STATE_DIRECTORY, \
                       $XDG_STATE_HOME nor $HOME is set";
-        Problem::new(Code::BadRequest, detail).hint("steadfast ps --data-dir DIR")
-    })
+            Problem::new(Code::BadRequest, detail).hint("steadfast ps --data-dir DIR")
+        })
 }
 
 fn from_environment(get: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
-    let set = |name: &str| get(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let set = |name: &str| {
+        get(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
     // systemd separates several directories by colons; the first is ours.
     let of_service = set("STATE_DIRECTORY").map(|list| {
         let text = list.to_string_lossy();
-        text.split_once(':').map_or_else(|| list.clone(), |(first, _)| PathBuf::from(first))
+        text.split_once(':')
+            .map_or_else(|| list.clone(), |(first, _)| PathBuf::from(first))
     });
     of_service
         .or_else(|| {
@@ -61,16 +84,28 @@ mod tests {
 
     fn check(environment: &[(&str, &str)], expected: Option<&str>) {
         let found = from_environment(|name| {
-            environment.iter().find(|(key, _)| *key == name).map(|(_, value)| value.into())
+            environment
+                .iter()
+                .find(|(key, _)| *key == name)
+                .map(|(_, value)| value.into())
         });
         assert_eq!(found, expected.map(PathBuf::from));
     }
 
     #[test]
     fn the_environment_names_the_directory() {
-        check(&[("STATE_DIRECTORY", "/var/lib/a:/var/lib/b"), ("HOME", "/h")], Some("/var/lib/a"));
-        check(&[("XDG_STATE_HOME", "/s"), ("HOME", "/h")], Some("/s/steadfast"));
-        check(&[("XDG_STATE_HOME", "relative"), ("HOME", "/h")], Some("/h/.local/state/steadfast"));
+        check(
+            &[("STATE_DIRECTORY", "/var/lib/a:/var/lib/b"), ("HOME", "/h")],
+            Some("/var/lib/a"),
+        );
+        check(
+            &[("XDG_STATE_HOME", "/s"), ("HOME", "/h")],
+            Some("/s/steadfast"),
+        );
+        check(
+            &[("XDG_STATE_HOME", "relative"), ("HOME", "/h")],
+            Some("/h/.local/state/steadfast"),
+        );
         check(&[("STATE_DIRECTORY", "")], None);
     }
 }

@@ -53,10 +53,25 @@ mod tests {
     #[test]
     fn addresses_are_sockets_or_urls() {
         let parsed = |text: &str| text.parse::<Endpoint>().ok().map(|found| found.to_string());
-        assert_eq!(parsed("unix:/run/s.sock").as_deref(), Some("unix:/run/s.sock"));
-        assert_eq!(parsed("unix:///run/s.sock").as_deref(), Some("unix:/run/s.sock"));
-        assert_eq!(parsed("http://127.0.0.1:7600/").as_deref(), Some("http://127.0.0.1:7600"));
-        for wrong in ["unix:", "https://a", "127.0.0.1:7600", "http://a/b", "ftp://a"] {
+        assert_eq!(
+            parsed("unix:/run/s.sock").as_deref(),
+            Some("unix:/run/s.sock")
+        );
+        assert_eq!(
+            parsed("unix:///run/s.sock").as_deref(),
+            Some("unix:/run/s.sock")
+        );
+        assert_eq!(
+            parsed("http://127.0.0.1:7600/").as_deref(),
+            Some("http://127.0.0.1:7600")
+        );
+        for wrong in [
+            "unix:",
+            "https://a",
+            "127.0.0.1:7600",
+            "http://a/b",
+            "ftp://a",
+        ] {
             assert_eq!(parsed(wrong), None, "{wrong}");
         }
     }

@@ -8,9 +8,13 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use steadfast::ActorId;
+use tokio::time::{Instant, sleep};
 
 use super::Endpoint;
 use crate::problem::{Code, Problem, chain};
+
+/// Wait before a node that is starting is asked again.
+const AGAIN: Duration = Duration::from_millis(50);
 
 /// A node that is reached over HTTP.
 #[derive(Debug, Clone)]
@@ -35,16 +39,28 @@ pub(crate) enum Patience {
 impl Client {
     /// A client of the node at `endpoint`. Connects when something is asked.
     pub(crate) fn new(endpoint: Endpoint, timeout: Duration) -> Result<Self, Problem> {
-        let builder = reqwest::Client::builder().no_proxy().connect_timeout(timeout);
+        let builder = reqwest::Client::builder()
+            .no_proxy()
+            .connect_timeout(timeout);
         let (builder, base) = match &endpoint {
             Endpoint::Unix(path) => {
                 crate::socket::check_length(path)?;
-                (builder.unix_socket(path.as_path()), "http://localhost".to_owned())
+                (
+                    builder.unix_socket(path.as_path()),
+                    "http://localhost".to_owned(),
+                )
             }
             Endpoint::Http(url) => (builder, url.clone()),
         };
-        let http = builder.build().map_err(|error| Problem::new(Code::Failed, chain(&error)))?;
-        Ok(Self { http, base, endpoint, timeout })
+        let http = builder
+            .build()
+            .map_err(|error| Problem::new(Code::Failed, chain(&error)))?;
+        Ok(Self {
+            http,
+            base,
+            endpoint,
+            timeout,
+        })
     }
 
     /// GET, answered with JSON.
@@ -102,21 +118,47 @@ impl Client {
         }
     }
 
+    /// Sends a request. A node that is starting is asked again, as long as `--timeout` allows.
     async fn send(&self, request: RequestBuilder) -> Result<Response, Problem> {
+        let deadline = Instant::now() + self.timeout;
+        loop {
+            // Every body of ours is in memory, so there is always a copy.
+            let Some(attempt) = request.try_clone() else {
+                return self.send_once(request).await;
+            };
+            match self.send_once(attempt).await {
+                Err(problem) if problem.code == Code::Starting && Instant::now() < deadline => {
+                    sleep(AGAIN).await;
+                }
+                answered => return answered,
+            }
+        }
+    }
+
+    async fn send_once(&self, request: RequestBuilder) -> Result<Response, Problem> {
         let response = request.send().await.map_err(|error| self.broken(&error))?;
         if response.status().is_success() {
             return Ok(response);
         }
         let status = response.status();
-        let body = response.bytes().await.map_err(|error| self.broken(&error))?;
+        let body = response
+            .bytes()
+            .await
+            .map_err(|error| self.broken(&error))?;
         Err(Problem::from_json(&body).unwrap_or_else(|| {
-            let detail = format!("{} answered {status}: is it a steadfast node?", self.endpoint);
+            let detail = format!(
+                "{} answered {status}: is it a steadfast node?",
+                self.endpoint
+            );
             Problem::new(Code::Failed, detail)
         }))
     }
 
     async fn json<T: DeserializeOwned>(&self, response: Response) -> Result<T, Problem> {
-        let body = response.bytes().await.map_err(|error| self.broken(&error))?;
+        let body = response
+            .bytes()
+            .await
+            .map_err(|error| self.broken(&error))?;
         serde_json::from_slice(&body).map_err(|error| self.garbled(&error))
     }
 
@@ -126,7 +168,10 @@ impl Client {
         let (code, what) = if error.is_connect() {
             (Code::Unreachable, format!("no node answers at {endpoint}"))
         } else if error.is_timeout() {
-            (Code::Timeout, format!("the node at {endpoint} did not answer in time"))
+            (
+                Code::Timeout,
+                format!("the node at {endpoint} did not answer in time"),
+            )
         } else {
             let what = format!("the node at {endpoint} went away before it had answered");
             (Code::Unreachable, what)
@@ -146,7 +191,11 @@ impl Client {
 
 /// The path of an actor, with everything escaped that a path gives a meaning to.
 pub(crate) fn actor_path(actor: &ActorId) -> String {
-    format!("/v1/actors/{}/{}", escape(actor.space()), escape(actor.key()))
+    format!(
+        "/v1/actors/{}/{}",
+        escape(actor.space()),
+        escape(actor.key())
+    )
 }
 
 /// The path of a concern.
@@ -167,7 +216,9 @@ fn escape(segment: &str) -> String {
 }
 
 fn hex(digit: u8) -> char {
-    char::from_digit(u32::from(digit), 16).unwrap_or('0').to_ascii_uppercase()
+    char::from_digit(u32::from(digit), 16)
+        .unwrap_or('0')
+        .to_ascii_uppercase()
 }
 
 /// Puts lines together that arrive in pieces. Empty ones only say that the node is alive.
@@ -204,6 +255,9 @@ mod tests {
     fn lines_are_put_together() {
         let mut lines = Lines::default();
         assert!(lines.feed(b"{\"a\"").is_empty());
-        assert_eq!(lines.feed(b":1}\n\n{}\n{"), [b"{\"a\":1}".to_vec(), b"{}".to_vec()]);
+        assert_eq!(
+            lines.feed(b":1}\n\n{}\n{"),
+            [b"{\"a\":1}".to_vec(), b"{}".to_vec()]
+        );
     }
 }

@@ -43,7 +43,9 @@ pub(crate) async fn connect(target: &Target, timeout: Duration) -> Result<Access
     };
     let deadline = Instant::now() + timeout;
     loop {
-        let Some(held) = holder(dir)? else { return Ok(Access::Directory(dir.clone())) };
+        let Some(held) = holder(dir)? else {
+            return Ok(Access::Directory(dir.clone()));
+        };
         let path = socket::path_in(dir)?;
         if UnixStream::connect(&path).await.is_ok() {
             return Client::new(Endpoint::Unix(path), timeout).map(Access::Node);
@@ -92,21 +94,38 @@ impl Reader {
     /// A reader of the target.
     pub(crate) async fn open(target: Target, timeout: Duration) -> Result<Self, Problem> {
         let source = open(&target, timeout).await?;
-        Ok(Self { source, target, timeout })
+        Ok(Self {
+            source,
+            target,
+            timeout,
+        })
     }
 
     /// All concerns.
     pub(crate) async fn concerns(&mut self) -> Result<Vec<ConcernRow>, Problem> {
         let path = "/v1/concerns".to_owned();
-        self.read(stopped_concerns, Request { path, query: &[], patience: Patience::Usual }).await
+        self.read(
+            stopped_concerns,
+            Request {
+                path,
+                query: &[],
+                patience: Patience::Usual,
+            },
+        )
+        .await
     }
 
     /// The state of an actor, as the contract shows it.
     pub(crate) async fn state(&mut self, id: &ActorId, at: Option<u64>) -> Result<Value, Problem> {
         let path = format!("{}/state", actor_path(id));
         let query: Vec<_> = at.map(|at| ("at", at.to_string())).into_iter().collect();
-        let request = Request { path, query: &query, patience: Patience::Usual };
-        self.read(|inspector| Ok(to_json(&inspector.state(id, at)?)), request).await
+        let request = Request {
+            path,
+            query: &query,
+            patience: Patience::Usual,
+        };
+        self.read(|inspector| Ok(to_json(&inspector.state(id, at)?)), request)
+            .await
     }
 
     /// Up to `limit` events of an actor from `from` on, as the contract shows them.
@@ -119,16 +138,32 @@ impl Reader {
         let path = format!("{}/events", actor_path(id));
         let query = [("from", from.to_string()), ("limit", limit.to_string())];
         let local = |inspector: &Inspector| {
-            Ok(inspector.events(id, from, limit)?.iter().map(to_json).collect())
+            Ok(inspector
+                .events(id, from, limit)?
+                .iter()
+                .map(to_json)
+                .collect())
         };
-        self.read(local, Request { path, query: &query, patience: Patience::Usual }).await
+        self.read(
+            local,
+            Request {
+                path,
+                query: &query,
+                patience: Patience::Usual,
+            },
+        )
+        .await
     }
 
     /// The report of a full check.
     pub(crate) async fn verify(&mut self) -> Result<Value, Problem> {
         let path = "/v1/verify".to_owned();
         let local = |inspector: &Inspector| Ok(verify_json(&inspector.verify()?));
-        let request = Request { path, query: &[], patience: Patience::Endless };
+        let request = Request {
+            path,
+            query: &[],
+            patience: Patience::Endless,
+        };
         let report = self.read(local, request).await?;
         // A node that started meanwhile changes files under the check, which then finds damage that is
         // none: ask the node.
@@ -160,7 +195,9 @@ impl Reader {
                 Err(problem) => self.turn_to_node(problem).await?,
             }
         }
-        self.node()?.get(&request.path, request.query, request.patience).await
+        self.node()?
+            .get(&request.path, request.query, request.patience)
+            .await
     }
 
     /// After the directory could not be read: to the node, if one holds it by now.
@@ -184,7 +221,10 @@ async fn open(target: &Target, timeout: Duration) -> Result<Source, Problem> {
         let opened = kinds::node(&dir).inspect();
         // A node that took the directory meanwhile moves files: what was opened may lack its end.
         if holder(&dir)?.is_none() {
-            return Ok(Source::Directory { inspector: opened?, dir });
+            return Ok(Source::Directory {
+                inspector: opened?,
+                dir,
+            });
         }
     }
 }
@@ -199,8 +239,11 @@ pub(crate) fn no_node(dir: &Path) -> Problem {
 fn stopped_concerns(inspector: &Inspector) -> Result<Vec<ConcernRow>, Problem> {
     let summaries = inspector.actors(Some(steadfast_actors::concern::SPACE))?;
     let row = |summary: steadfast::ActorSummary| {
-        let state = inspector.state(&summary.actor, None).ok().map(|view| view.state);
-        ConcernRow::stored(summary, Status::Stopped, state)
+        let state = inspector
+            .state(&summary.actor, None)
+            .ok()
+            .map(|view| view.state);
+        ConcernRow::stored(summary, Some(Status::Stopped), state)
     };
     Ok(summaries.into_iter().map(row).collect())
 }

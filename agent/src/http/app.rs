@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use steadfast::{Inspector, Node, NodeError};
+use steadfast::Node;
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, watch};
 
 use super::metrics::HttpMetrics;
@@ -64,26 +64,27 @@ impl App {
     /// The node, for looking at it.
     ///
     /// # Errors
-    /// [`Code::Unavailable`] while there is none to be asked.
+    /// [`Code::Starting`] or [`Code::Unavailable`] while there is none to be asked.
     pub(super) fn node(&self) -> Result<&Node, Problem> {
         match (*self.phase.borrow(), self.node.get()) {
             (Phase::Draining, _) => Err(draining()),
             (Phase::Ready | Phase::Starting, Some(node)) => Ok(node),
-            (Phase::Ready | Phase::Starting, None) => {
-                Err(Problem::new(Code::Unavailable, "the node is starting: it opens its journal"))
-            }
+            (Phase::Ready | Phase::Starting, None) => Err(Problem::new(
+                Code::Starting,
+                "the node is starting: it opens its journal",
+            )),
         }
     }
 
     /// The node, for changing something.
     ///
     /// # Errors
-    /// [`Code::Unavailable`] also while the concerns are not configured yet.
+    /// [`Code::Starting`] also while the concerns are not configured yet.
     pub(super) fn ready_node(&self) -> Result<&Node, Problem> {
         let node = self.node()?;
         if *self.phase.borrow() == Phase::Starting {
             let detail = "the node is starting: it configures its concerns";
-            return Err(Problem::new(Code::Unavailable, detail));
+            return Err(Problem::new(Code::Starting, detail));
         }
         Ok(node)
     }
@@ -93,7 +94,10 @@ impl App {
         match self.ready_node() {
             Err(problem) => Some(problem),
             Ok(node) => node.read_only().map(|reason| {
-                Problem::new(Code::Unavailable, format!("the journal cannot be written: {reason}"))
+                Problem::new(
+                    Code::Unavailable,
+                    format!("the journal cannot be written: {reason}"),
+                )
             }),
         }
     }
@@ -105,27 +109,21 @@ impl App {
 
     /// A place among the long requests.
     pub(super) fn long_request(&self) -> Result<OwnedSemaphorePermit, Problem> {
-        Arc::clone(&self.long_requests).try_acquire_owned().map_err(|_| {
-            let detail = format!("{LONG_REQUESTS} streams and waiting requests are open already");
-            Problem::new(Code::Overloaded, detail)
-        })
+        Arc::clone(&self.long_requests)
+            .try_acquire_owned()
+            .map_err(|_| {
+                let detail =
+                    format!("{LONG_REQUESTS} streams and waiting requests are open already");
+                Problem::new(Code::Overloaded, detail)
+            })
     }
 }
 
 /// What those hear who ask a node that ends.
 pub(super) fn draining() -> Problem {
-    Problem::new(Code::Unavailable, "the node is draining: what is unfinished goes on at its next start")
-        .hint("steadfast run --config FILE")
-}
-
-/// Runs something that blocks on the disk, off the server's threads.
-pub(super) async fn blocking<T: Send + 'static>(
-    node: &Node,
-    read: impl FnOnce(&Inspector) -> Result<T, NodeError> + Send + 'static,
-) -> Result<T, Problem> {
-    let inspector = node.inspect()?;
-    match actix_web::web::block(move || read(&inspector)).await {
-        Ok(read) => Ok(read?),
-        Err(error) => Err(Problem::new(Code::Failed, error.to_string())),
-    }
+    Problem::new(
+        Code::Unavailable,
+        "the node is draining: what is unfinished goes on at its next start",
+    )
+    .hint("steadfast run --config FILE")
 }

@@ -9,12 +9,13 @@ use futures_util::future::join_all;
 use serde::Deserialize;
 use serde_json::{Value, json as object};
 use steadfast::{ActorId, ActorSummary, AskError, Node, SequenceNumber};
-use steadfast_actors::concern::{ConcernView, Run, SPACE, Triggered};
+use steadfast_actors::concern::{Run, SPACE, Triggered};
 use tokio::time::timeout;
 
 use super::App;
-use super::app::{Phase, blocking, draining};
+use super::app::{Phase, draining};
 use super::problem::json;
+use crate::ask::{blocking, describe};
 use crate::failure::asked;
 use crate::problem::{Code, Problem};
 use crate::view::{ConcernRow, Status};
@@ -25,6 +26,8 @@ const DESCRIBE_WITHIN: Duration = Duration::from_secs(1);
 const ANSWER_WITHIN: Duration = Duration::from_secs(8);
 /// Events read at once while a run is waited for.
 const PAGE: usize = 200;
+/// Shortest time between two reads, however many commits there are.
+const PACE: Duration = Duration::from_millis(10);
 /// How often somebody who waits looks whether the concern was set aside.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
@@ -51,17 +54,20 @@ async fn find(node: &Node, name: &str) -> Result<ActorSummary, Problem> {
 
 /// What a concern says of itself, or what is stored of it where it cannot speak.
 async fn row(node: &Node, summary: ActorSummary) -> ConcernRow {
-    let ask = node.ask_json(&summary.actor, &summary.kind, "describe", object!({}), None);
-    let status = match timeout(DESCRIBE_WITHIN, ask).await {
-        Ok(Ok(answer)) => match serde_json::from_value::<ConcernView>(answer) {
-            Ok(view) => return ConcernRow::described(summary, view),
-            Err(_) => Status::Idle,
-        },
-        Ok(Err(AskError::Quarantined { .. })) => Status::Quarantined,
-        Ok(Err(_)) | Err(_) => Status::Recovering,
+    let status = match timeout(DESCRIBE_WITHIN, describe(node, &summary)).await {
+        Ok(Ok(view)) => return ConcernRow::described(summary, view),
+        Ok(Err(AskError::Quarantined { .. })) => Some(Status::Quarantined),
+        // Of a kind that this program does not know.
+        Ok(Err(AskError::Failed { .. })) => Some(Status::Stopped),
+        Ok(Err(AskError::Overloaded { .. } | AskError::Expired)) | Err(_) => {
+            Some(Status::Recovering)
+        }
+        Ok(Err(_)) => None,
     };
     let id = summary.actor.clone();
-    let state = blocking(node, move |inspector| inspector.state(&id, None)).await.ok();
+    let state = blocking(node, move |inspector| inspector.state(&id, None))
+        .await
+        .ok();
     ConcernRow::stored(summary, status, state.map(|view| view.state))
 }
 
@@ -82,7 +88,11 @@ pub(super) async fn trigger(
     body: Json<TriggerBody>,
 ) -> Result<HttpResponse, Problem> {
     let node = app.ready_node()?;
-    let place = if body.wait { Some(app.long_request()?) } else { None };
+    let place = if body.wait {
+        Some(app.long_request()?)
+    } else {
+        None
+    };
     // Read before the run can end: its end has a higher number, whenever it comes.
     let summary = find(node, &path).await?;
     let from = summary.seq;
@@ -136,12 +146,7 @@ async fn ask(
 }
 
 /// Follows the concern's events from after `from` until `run` has ended.
-async fn wait(
-    app: &App,
-    summary: &ActorSummary,
-    run: &Run,
-    mut from: u64,
-) -> Result<Run, Problem> {
+async fn wait(app: &App, summary: &ActorSummary, run: &Run, mut from: u64) -> Result<Run, Problem> {
     let node = app.node()?;
     let (mut commits, mut phase) = (node.watch_commits(), app.watch_phase());
     let mut look = tokio::time::interval(LOOK_EVERY);
@@ -154,7 +159,10 @@ async fn wait(
             Ok(None) | Err(_) => {}
         }
         tokio::select! {
-            moved = commits.changed() => moved.map_err(|_| draining())?,
+            moved = commits.changed() => {
+                moved.map_err(|_| draining())?;
+                tokio::time::sleep(PACE).await;
+            }
             _ = phase.wait_for(|phase| *phase == Phase::Draining) => return Err(draining()),
             _ = look.tick() => refuse_quarantined(node, summary).await?,
         }
@@ -169,7 +177,9 @@ async fn look_for_end(
     from: &mut u64,
 ) -> Result<Option<Run>, Problem> {
     loop {
-        let Some(next) = SequenceNumber::new(from.saturating_add(1)) else { return Ok(None) };
+        let Some(next) = SequenceNumber::new(from.saturating_add(1)) else {
+            return Ok(None);
+        };
         let id = actor.clone();
         let page = blocking(node, move |inspector| inspector.events(&id, next, PAGE)).await?;
         for event in &page {
@@ -198,8 +208,7 @@ fn finished(run: &Run, event: &Value) -> Result<Run, Problem> {
 
 /// A concern that is set aside ends no run: nobody should wait for it.
 async fn refuse_quarantined(node: &Node, summary: &ActorSummary) -> Result<(), Problem> {
-    let ask = node.ask_json(&summary.actor, &summary.kind, "describe", object!({}), None);
-    match timeout(DESCRIBE_WITHIN, ask).await {
+    match timeout(DESCRIBE_WITHIN, describe(node, summary)).await {
         Ok(Err(error @ AskError::Quarantined { .. })) => Err(asked(summary.actor.as_str(), error)),
         // Anything else passes.
         Ok(_) | Err(_) => Ok(()),

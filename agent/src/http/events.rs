@@ -14,9 +14,10 @@ use steadfast::{ActorId, EventView, SequenceNumber};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use super::App;
-use super::app::{Phase, blocking, draining};
+use super::app::{Phase, draining};
 use super::problem::json;
 use super::routes::named;
+use crate::ask::blocking;
 use crate::problem::{Code, Problem};
 
 /// Events of an array where the query does not say.
@@ -27,6 +28,8 @@ const MOST: usize = 10_000;
 const PAGE: usize = 100;
 /// Silence after which a stream says that it lives.
 const HEARTBEAT: Duration = Duration::from_secs(15);
+/// Shortest time between two reads of a stream, however many commits there are.
+const PACE: Duration = Duration::from_millis(10);
 /// Wait before reading again while the journal is reopened.
 const AGAIN: Duration = Duration::from_millis(200);
 
@@ -50,8 +53,13 @@ enum Form {
 impl Form {
     /// As the client accepts it; `None` if it accepts none of ours.
     fn accepted(headers: &HeaderMap) -> Option<Self> {
-        let accepted = headers.get(ACCEPT).map_or(Ok("*/*"), |value| value.to_str()).ok()?;
-        let kinds = accepted.split(',').map(|kind| kind.split(';').next().unwrap_or_default().trim());
+        let accepted = headers
+            .get(ACCEPT)
+            .map_or(Ok("*/*"), |value| value.to_str())
+            .ok()?;
+        let kinds = accepted
+            .split(',')
+            .map(|kind| kind.split(';').next().unwrap_or_default().trim());
         kinds.into_iter().find_map(|kind| match kind {
             "application/json" | "application/*" | "*/*" => Some(Self::Array),
             "application/jsonl" | "application/x-ndjson" => Some(Self::Lines),
@@ -119,7 +127,9 @@ pub(super) async fn events(
         form,
         follow,
     };
-    Ok(HttpResponse::Ok().content_type(form.content_type()).streaming(stream.into_stream()))
+    Ok(HttpResponse::Ok()
+        .content_type(form.content_type())
+        .streaming(stream.into_stream()))
 }
 
 /// The first event that is wanted: after `Last-Event-ID`, or `from`, or all.
@@ -129,7 +139,10 @@ fn first(headers: &HeaderMap, query: &EventsQuery) -> Result<u64, Problem> {
     };
     let seen = last.to_str().ok().and_then(|text| text.parse::<u64>().ok());
     seen.map(|seen| seen.saturating_add(1)).ok_or_else(|| {
-        Problem::new(Code::BadRequest, "Last-Event-ID must be the number of an event")
+        Problem::new(
+            Code::BadRequest,
+            "Last-Event-ID must be the number of an event",
+        )
     })
 }
 
@@ -145,7 +158,10 @@ async fn array(
     }
     let limit = query.limit.unwrap_or(USUAL_LIMIT).min(MOST);
     let from = SequenceNumber::new(from).unwrap_or(SequenceNumber::FIRST);
-    let page = blocking(app.node()?, move |inspector| inspector.events(&id, from, limit)).await?;
+    let page = blocking(app.node()?, move |inspector| {
+        inspector.events(&id, from, limit)
+    })
+    .await?;
     json(&page)
 }
 
@@ -202,7 +218,10 @@ impl EventStream {
                 return Ok(None);
             }
             tokio::select! {
-                moved = self.commits.changed() => moved.map_err(|_| draining())?,
+                moved = self.commits.changed() => {
+                    moved.map_err(|_| draining())?;
+                    tokio::time::sleep(PACE).await;
+                }
                 _ = self.phase.wait_for(|phase| *phase == Phase::Draining) => return Ok(None),
                 () = tokio::time::sleep(HEARTBEAT) => {
                     return Ok(Some(Bytes::from_static(self.form.heartbeat())));
@@ -215,7 +234,10 @@ impl EventStream {
     async fn page(&self) -> Result<Vec<EventView>, Problem> {
         let from = SequenceNumber::new(self.next).unwrap_or(SequenceNumber::FIRST);
         let (id, limit) = (self.id.clone(), self.left.min(PAGE));
-        blocking(self.app.node()?, move |inspector| inspector.events(&id, from, limit)).await
+        blocking(self.app.node()?, move |inspector| {
+            inspector.events(&id, from, limit)
+        })
+        .await
     }
 
     fn framed(&self, page: &[EventView]) -> Result<Bytes, Problem> {

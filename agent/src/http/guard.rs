@@ -43,7 +43,8 @@ fn check(transport: Transport, method: &Method, headers: &HeaderMap) -> Result<(
         let detail = format!("origin {origin:?} is foreign: only pages of this node may ask it");
         return Err(Problem::new(Code::Forbidden, detail));
     }
-    let is_json = |value: &str| value.split(';').next().unwrap_or_default().trim() == "application/json";
+    let is_json =
+        |value: &str| value.split(';').next().unwrap_or_default().trim() == "application/json";
     if *method == Method::POST && !text(headers, &CONTENT_TYPE).is_some_and(is_json) {
         let detail = "the body must be JSON: send Content-Type: application/json";
         return Err(Problem::new(Code::UnsupportedMedia, detail));
@@ -63,31 +64,52 @@ fn is_loopback(host: &str) -> bool {
     };
     let address = name.trim_start_matches('[').trim_end_matches(']');
     name.eq_ignore_ascii_case("localhost")
-        || address.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+        || address
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn verdict(transport: Transport, method: &Method, pairs: &[(HeaderName, &str)]) -> Option<Code> {
+    fn verdict(
+        transport: Transport,
+        method: &Method,
+        pairs: &[(HeaderName, &str)],
+    ) -> Option<Code> {
         let mut headers = HeaderMap::new();
         for (name, value) in pairs {
             headers.insert(name.clone(), value.parse().unwrap());
         }
-        check(transport, method, &headers).err().map(|problem| problem.code)
+        check(transport, method, &headers)
+            .err()
+            .map(|problem| problem.code)
     }
 
     #[test]
     fn only_loopback_names_are_served_over_tcp() {
-        for host in ["localhost:7600", "127.0.0.1:7600", "[::1]:7600", "LOCALHOST", "127.0.0.1"] {
-            assert_eq!(verdict(Transport::Tcp, &Method::GET, &[(HOST, host)]), None, "{host}");
+        for host in [
+            "localhost:7600",
+            "127.0.0.1:7600",
+            "[::1]:7600",
+            "LOCALHOST",
+            "127.0.0.1",
+        ] {
+            assert_eq!(
+                verdict(Transport::Tcp, &Method::GET, &[(HOST, host)]),
+                None,
+                "{host}"
+            );
         }
         for host in ["evil.example:7600", "127.0.0.1.evil.example", ""] {
             let found = verdict(Transport::Tcp, &Method::GET, &[(HOST, host)]);
             assert_eq!(found, Some(Code::Forbidden), "{host}");
         }
-        assert_eq!(verdict(Transport::Unix, &Method::GET, &[(HOST, "evil.example")]), None);
+        assert_eq!(
+            verdict(Transport::Unix, &Method::GET, &[(HOST, "evil.example")]),
+            None
+        );
     }
 
     #[test]
@@ -97,14 +119,21 @@ mod tests {
         assert_eq!(verdict(Transport::Tcp, &Method::GET, &ours), None);
         for origin in ["http://evil.example", "null", "http://127.0.0.1:9999"] {
             let foreign = [host.clone(), (ORIGIN, origin)];
-            assert_eq!(verdict(Transport::Tcp, &Method::GET, &foreign), Some(Code::Forbidden));
+            assert_eq!(
+                verdict(Transport::Tcp, &Method::GET, &foreign),
+                Some(Code::Forbidden)
+            );
         }
     }
 
     #[test]
     fn only_json_is_posted() {
         let post = |kind: &str| {
-            verdict(Transport::Unix, &Method::POST, &[(HOST, "localhost"), (CONTENT_TYPE, kind)])
+            verdict(
+                Transport::Unix,
+                &Method::POST,
+                &[(HOST, "localhost"), (CONTENT_TYPE, kind)],
+            )
         };
         assert_eq!(post("application/json; charset=utf-8"), None);
         assert_eq!(post("text/plain"), Some(Code::UnsupportedMedia));

@@ -24,7 +24,11 @@ impl HttpMetrics {
     pub(super) fn new() -> Self {
         let requests = Family::<Request, Counter>::default();
         let mut registry = Registry::with_prefix("steadfast");
-        registry.register("http_requests", "HTTP requests by how they ended", requests.clone());
+        registry.register(
+            "http_requests",
+            "HTTP requests by how they ended",
+            requests.clone(),
+        );
         Self { registry, requests }
     }
 
@@ -32,8 +36,16 @@ impl HttpMetrics {
     pub(super) fn count(&self, route: Option<String>, method: &str, code: u16) {
         let route = route.unwrap_or_else(|| "none".to_owned());
         // Anybody can invent methods.
-        let method = if matches!(method, "GET" | "POST" | "HEAD") { method } else { "other" };
-        let request = Request { route, method: method.to_owned(), code };
+        let method = if matches!(method, "GET" | "POST" | "HEAD") {
+            method
+        } else {
+            "other"
+        };
+        let request = Request {
+            route,
+            method: method.to_owned(),
+            code,
+        };
         self.requests.get_or_create_owned(&request).inc();
     }
 

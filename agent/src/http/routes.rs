@@ -9,9 +9,9 @@ use actix_web::{HttpResponse, Resource, ResponseError};
 use serde::Deserialize;
 use steadfast::ActorId;
 
-use super::app::blocking;
 use super::problem::{bad_body, bad_query, json, no_route, wrong_method};
 use super::{App, concerns, events};
+use crate::ask::blocking;
 use crate::problem::{Code, Problem};
 use crate::report::verify_json;
 
@@ -23,7 +23,11 @@ const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=
 /// The table.
 pub(super) fn configure(service: &mut ServiceConfig) {
     service
-        .app_data(web::JsonConfig::default().limit(BODY_BYTES).error_handler(bad_body))
+        .app_data(
+            web::JsonConfig::default()
+                .limit(BODY_BYTES)
+                .error_handler(bad_body),
+        )
         .app_data(web::QueryConfig::default().error_handler(bad_query))
         .service(at("/livez").get(livez))
         .service(at("/readyz").get(readyz))
@@ -70,15 +74,22 @@ async fn livez() -> &'static str {
 /// The node takes work.
 async fn readyz(app: Data<App>) -> HttpResponse {
     match app.not_ready() {
-        None => HttpResponse::Ok().insert_header(CacheControl(vec![CacheDirective::NoStore])).body("ok\n"),
+        None => HttpResponse::Ok()
+            .insert_header(CacheControl(vec![CacheDirective::NoStore]))
+            .body("ok\n"),
         Some(problem) => problem.error_response(),
     }
 }
 
 /// For Prometheus.
 async fn metrics(app: Data<App>) -> HttpResponse {
-    let node = app.any_node().map(steadfast::Node::metrics).unwrap_or_default();
-    HttpResponse::Ok().content_type(OPENMETRICS).body(app.metrics.text_after(&node))
+    let node = app
+        .any_node()
+        .map(steadfast::Node::metrics)
+        .unwrap_or_default();
+    HttpResponse::Ok()
+        .content_type(OPENMETRICS)
+        .body(app.metrics.text_after(&node))
 }
 
 /// The actor that a path names.

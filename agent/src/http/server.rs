@@ -53,8 +53,11 @@ pub(crate) fn bind_tcp(address: SocketAddr) -> Result<TcpListener, Problem> {
         let detail = format!("could not listen on {address}: {error}");
         let taken = error.kind() == std::io::ErrorKind::AddrInUse;
         if taken {
-            Problem::new(Code::Unavailable, format!("{address} is in use by another process"))
-                .hint(format!("ss -ltnp 'sport = :{}'", address.port()))
+            Problem::new(
+                Code::Unavailable,
+                format!("{address} is in use by another process"),
+            )
+            .hint(format!("ss -ltnp 'sport = :{}'", address.port()))
         } else if is_denied(error.kind()) {
             Problem::new(Code::Permission, detail)
         } else {
@@ -119,7 +122,9 @@ fn build(app: &Arc<App>, listener: Listener) -> std::io::Result<actix_web::dev::
     let server = HttpServer::new(move || {
         Application::new()
             .app_data(web::Data::from(Arc::clone(&app)))
-            .wrap(from_fn(move |request, next| guard(transport, request, next)))
+            .wrap(from_fn(move |request, next| {
+                guard(transport, request, next)
+            }))
             .wrap(from_fn(routes::count))
             .configure(routes::configure)
     })

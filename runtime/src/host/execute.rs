@@ -148,12 +148,13 @@ fn admit(core: &Core, source: &Source, now: Timestamp) -> Admission {
             Some(timer) if timer.id == *id && timer.due == *due => {
                 let (missed, next) = timer.period.map_or((0, None), |period| {
                     let (missed, into) = split_lateness(*late, period);
-                    (missed, Some(now.plus(period.saturating_sub(into))))
+                    (missed, Some(next_due(*due, period, missed, into, now)))
                 });
                 let fired = Fired {
                     timer: name.clone(),
                     due: *due,
                     missed,
+                    late: *late,
                     next,
                 };
                 let consumed = Operation::FireTimer {
@@ -169,6 +170,23 @@ fn admit(core: &Core, source: &Source, now: Timestamp) -> Admission {
             _ => Admission::Stale,
         },
     }
+}
+
+/// When a repeating timer is due again: a whole number of periods after it was due, so that it does not
+/// drift; unless the wall clock jumped meanwhile, which makes that a moment that means nothing.
+fn next_due(
+    due: Timestamp,
+    period: Duration,
+    missed: u64,
+    into: Duration,
+    now: Timestamp,
+) -> Timestamp {
+    let passed = u32::try_from(missed).unwrap_or(u32::MAX).saturating_add(1);
+    let steady = due.plus(period.saturating_mul(passed));
+    let measured = now.plus(period.saturating_sub(into));
+    let apart = steady.since(measured).max(measured.since(steady));
+    let tolerance = (period / 10).min(Duration::from_secs(5));
+    if apart <= tolerance { steady } else { measured }
 }
 
 /// Whole periods in `late`, and how far into the next one it reaches.

@@ -23,6 +23,8 @@ pub struct Fired {
     /// For a repeating timer: how many further due times had passed as well, because the node was down
     /// or busy. They are not fired again.
     pub missed: u64,
+    /// How late it fired, measured so that a jump of the wall clock does not count while the node ran.
+    pub late: Duration,
     /// For a repeating timer: when it is due again.
     pub next: Option<Timestamp>,
 }

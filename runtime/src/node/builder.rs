@@ -140,11 +140,19 @@ impl NodeBuilder {
             return Err(mistake);
         }
         self.config.validate()?;
-        let (storage, snapshots) = match self.place {
-            Place::Directory(dir) => open_directory(&dir)?,
-            Place::Storage(storage) => (storage, SnapshotStore::in_memory()),
+        let (storage, dir): (Arc<dyn Storage>, _) = match self.place {
+            Place::Directory(dir) => {
+                let storage = RocksStorage::acquire(&dir, RocksOptions::default())?;
+                (Arc::new(storage), Some(dir))
+            }
+            Place::Storage(storage) => (storage, None),
         };
+        // First, because a refusal leaves the directory as it was, and opening snapshots writes.
         let journal = storage.open()?;
+        let snapshots = match dir {
+            Some(dir) => open_snapshots(&dir)?,
+            None => SnapshotStore::in_memory(),
+        };
         let workers = self.config.workers.get();
         let (ports, inputs) = (0..workers)
             .map(|_| ports(self.config.worker_queue))
@@ -210,13 +218,12 @@ impl NodeBuilder {
     }
 }
 
-fn open_directory(dir: &std::path::Path) -> Result<(Arc<dyn Storage>, SnapshotStore), NodeError> {
-    let storage = RocksStorage::acquire(dir, RocksOptions::default())?;
+fn open_snapshots(dir: &std::path::Path) -> Result<SnapshotStore, NodeError> {
     let (snapshots, opened) = SnapshotStore::open(&dir.join("snapshots"))?;
     if let Opened::Replaced { moved_to, detail } = opened {
         tracing::warn!(to = %moved_to.display(), detail, "the snapshots were damaged and moved aside; actors replay their events");
     }
-    Ok((Arc::new(storage), snapshots))
+    Ok(snapshots)
 }
 
 /// Keeps the in-memory storage usable from tests without naming the trait.

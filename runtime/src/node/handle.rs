@@ -119,6 +119,7 @@ fn end_blocking(
     }
     shared.recovery.close();
     threads.stop();
+    shared.recovery.join();
     shared.set_journal(None);
     shared.snapshots.close();
     if let Some(runtime) = runtime {
@@ -219,9 +220,10 @@ impl Node {
     pub fn inspect(&self) -> Result<Inspector, NodeError> {
         let shared = &self.inner.shared;
         let journal = shared.journal().ok_or(NodeError::Stopped)?;
+        let snapshots = shared.snapshots.reader().ok_or(NodeError::Stopped)?;
         Ok(Inspector::new(
             journal,
-            Arc::clone(shared.snapshots.reader()),
+            snapshots,
             shared.registry.clone(),
             Arc::clone(&shared.clock),
             shared.config.key_limits(),

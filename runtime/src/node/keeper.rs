@@ -258,11 +258,21 @@ async fn reopen(shared: &Arc<Shared>, storage: &Arc<dyn Storage>, number: u64) {
             Err(error) => {
                 tracing::error!(%error, retry_ms = wait.as_millis(), "the journal cannot be reopened; the node is read-only");
                 shared.metrics.journal_error("open");
-                shared.set_read_only(Some(error.to_string()));
+                announce_read_only(shared, &error.to_string()).await;
             }
         }
         tokio::time::sleep(wait).await;
         wait = (wait * 2).min(LONGEST_WAIT);
+    }
+}
+
+/// From now on nobody waits for the journal; those who already do are told.
+async fn announce_read_only(shared: &Arc<Shared>, reason: &str) {
+    shared.set_read_only(Some(reason.to_owned()));
+    for port in &shared.ports {
+        let reason = reason.to_owned();
+        // A worker that is gone has nobody waiting.
+        drop(port.control.send(Control::ReadOnly { reason }).await);
     }
 }
 

@@ -1,7 +1,9 @@
 //! Recovery threads: they read and replay, so that workers never wait for the disk.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 
 use steadfast_journal::{ActorId, Journal};
 
@@ -27,24 +29,31 @@ type Work = Box<dyn FnOnce() + Send>;
 /// The threads' queue. Each worker bounds what it asks for, so the queue never fills.
 pub(crate) struct RecoveryPool {
     queue: Mutex<Option<SyncSender<Work>>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    /// Set when nobody waits for recoveries any more: what is still queued is dropped.
+    closed: AtomicBool,
 }
 
 impl RecoveryPool {
     pub(super) fn start(threads: usize, capacity: usize) -> std::io::Result<Self> {
         let (sender, receiver) = sync_channel::<Work>(capacity);
         let receiver = Arc::new(Mutex::new(receiver));
+        let mut running = Vec::with_capacity(threads);
         for index in 0..threads {
             let receiver = Arc::clone(&receiver);
-            std::thread::Builder::new()
+            let thread = std::thread::Builder::new()
                 .name(format!("steadfast-recovery-{index}"))
                 .spawn(move || {
                     while let Some(work) = next(&receiver) {
                         work();
                     }
                 })?;
+            running.push(thread);
         }
         Ok(Self {
             queue: Mutex::new(Some(sender)),
+            threads: Mutex::new(running),
+            closed: AtomicBool::new(false),
         })
     }
 
@@ -56,12 +65,24 @@ impl RecoveryPool {
         }
     }
 
-    /// Lets the threads end once the queue is empty.
+    /// Lets the threads end with what they are at.
     pub(super) fn close(&self) {
+        self.closed.store(true, Ordering::Release);
         self.queue
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
+    }
+
+    /// Waits for the threads, so that none of them keeps a store open. The workers must be gone: a
+    /// thread may be waiting to tell one of them.
+    pub(super) fn join(&self) {
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        for thread in threads.drain(..) {
+            if thread.join().is_err() {
+                tracing::error!("a recovery thread panicked");
+            }
+        }
     }
 }
 
@@ -74,13 +95,19 @@ fn next(receiver: &Mutex<Receiver<Work>>) -> Option<Work> {
 }
 
 fn recover(shared: &Shared, job: RecoveryJob) {
+    if shared.recovery.closed.load(Ordering::Acquire) {
+        return;
+    }
+    let Some(snapshots) = shared.snapshots.reader() else {
+        return;
+    };
     let _span = tracing::debug_span!("recover", actor = %job.actor, kind = job.kind.name).entered();
     let started = shared.clock.running();
     let outcome = {
         let cx = RecoverContext {
             id: &job.actor,
             journal: job.journal.as_ref(),
-            snapshots: shared.snapshots.reader(),
+            snapshots: &snapshots,
             limits: shared.config.key_limits(),
             now: shared.clock.now(),
             running: started,

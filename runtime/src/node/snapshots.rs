@@ -3,7 +3,7 @@
 //! A snapshot that finds the queue full is dropped: it costs replay time, no data.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -18,7 +18,8 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// The way to the thread, and the store for reading.
 pub(crate) struct SnapshotSink {
-    store: Arc<SnapshotStore>,
+    /// `None` once closed: whoever keeps an `ActorRef` does not keep the directory.
+    store: RwLock<Option<Arc<SnapshotStore>>>,
     /// `None` once closed: dropping it ends the thread.
     queue: Mutex<Option<SyncSender<Snapshot>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -33,14 +34,16 @@ impl SnapshotSink {
             .name("steadfast-snapshots".to_owned())
             .spawn(move || write(&writer, &receiver))?;
         Ok(Self {
-            store,
+            store: RwLock::new(Some(store)),
             queue: Mutex::new(Some(sender)),
             thread: Mutex::new(Some(thread)),
         })
     }
 
-    pub(crate) fn reader(&self) -> &Arc<SnapshotStore> {
-        &self.store
+    /// The store for reading; `None` once closed.
+    pub(crate) fn reader(&self) -> Option<Arc<SnapshotStore>> {
+        let store = self.store.read().unwrap_or_else(PoisonError::into_inner);
+        store.clone()
     }
 
     /// Queues a snapshot; false if it was dropped.
@@ -51,7 +54,7 @@ impl SnapshotSink {
             .is_some_and(|queue| queue.try_send(snapshot).is_ok())
     }
 
-    /// Stores what waits, flushes, and ends the thread.
+    /// Stores what waits, flushes, ends the thread, and lets go of the store.
     pub(super) fn close(&self) {
         self.queue
             .lock()
@@ -67,6 +70,10 @@ impl SnapshotSink {
         {
             tracing::error!("the snapshot thread panicked");
         }
+        self.store
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
     }
 }
 

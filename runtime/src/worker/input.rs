@@ -104,6 +104,8 @@ pub(crate) enum Control {
         generation: u64,
         journal: Arc<dyn Journal>,
     },
+    /// The journal does not open: callers are told instead of waiting for it.
+    ReadOnly { reason: String },
     /// Pending timers found in the journal.
     LoadTimers(Vec<(ActorNumber, TimerRow)>),
     /// Set an actor aside.

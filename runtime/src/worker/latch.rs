@@ -208,6 +208,26 @@ impl Worker {
         }
     }
 
+    /// The journal cannot be written for the time being: who was to wait for it is told now, as those
+    /// are who ask from now on.
+    pub(super) fn refuse_callers(&mut self, reason: &str) {
+        if self.generation.is_some() {
+            return;
+        }
+        let mut refused = Vec::new();
+        for (_, slot) in &mut self.slots {
+            let waiting = std::mem::take(&mut slot.mailbox).into_iter();
+            let (internal, callers): (Vec<_>, Vec<_>) =
+                waiting.partition(|envelope| envelope.internal.is_some());
+            slot.mailbox = internal.into();
+            refused.extend(callers);
+        }
+        for envelope in refused {
+            let reason = reason.to_owned();
+            self.refuse(envelope, Refusal::ReadOnly { reason });
+        }
+    }
+
     /// The node ends: whoever still waits is told.
     pub(super) fn refuse_everything(&mut self) {
         let next = self.open.ticket + 1;

@@ -249,6 +249,7 @@ impl StreamHandler<Control> for Worker {
                 generation,
                 journal,
             } => self.on_open(generation, journal),
+            Control::ReadOnly { reason } => self.refuse_callers(&reason),
             Control::LoadTimers(rows) => self.load_timers(rows),
             Control::Quarantine {
                 actor,

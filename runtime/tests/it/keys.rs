@@ -1,0 +1,157 @@
+//! A keyed command takes effect once, however often it is asked.
+
+use std::time::Duration;
+
+use futures_util::poll;
+use steadfast::AskError;
+use steadfast::journal::MemoryStorage;
+
+use crate::probe::{Do, Notes, Probe, note, notes, start, start_with};
+use crate::world::{Hands, eventually, send};
+
+#[tokio::test]
+async fn a_retry_gets_the_same_reply() {
+    let node = start(&MemoryStorage::new()).await;
+    let probe = node.actor::<Probe>("a");
+    assert_eq!(probe.ask(note("one")).key("k").await, Ok(1));
+    assert_eq!(probe.ask(note("two")).await, Ok(2));
+    assert_eq!(probe.ask(note("one")).key("k").await, Ok(1));
+    assert_eq!(notes(&probe).await, ["one", "two"]);
+}
+
+#[tokio::test]
+async fn a_key_stands_for_one_command() {
+    let node = start(&MemoryStorage::new()).await;
+    let probe = node.actor::<Probe>("a");
+    assert_eq!(probe.ask(note("one")).key("k").await, Ok(1));
+    assert_eq!(
+        probe.ask(note("two")).key("k").await,
+        Err(AskError::KeyReused)
+    );
+    let other = probe.ask(Do::NoteBytes(1)).key("k").await;
+    assert_eq!(other, Err(AskError::KeyReused));
+    assert_eq!(notes(&probe).await, ["one"]);
+}
+
+#[tokio::test]
+async fn keys_belong_to_one_actor() {
+    let node = start(&MemoryStorage::new()).await;
+    assert_eq!(
+        node.actor::<Probe>("a").ask(note("one")).key("k").await,
+        Ok(1)
+    );
+    assert_eq!(
+        node.actor::<Probe>("b").ask(note("two")).key("k").await,
+        Ok(1)
+    );
+}
+
+#[tokio::test]
+async fn a_rejection_is_not_remembered() {
+    let node = start(&MemoryStorage::new()).await;
+    let probe = node.actor::<Probe>("a");
+    let rejected = probe.ask(Do::Reject).key("k").await;
+    assert_eq!(rejected, Err(AskError::Rejected("no".to_owned())));
+    assert_eq!(probe.ask(note("one")).key("k").await, Ok(1));
+}
+
+#[tokio::test]
+async fn keys_outlive_a_restart() {
+    let storage = MemoryStorage::new();
+    for clean in [true, false] {
+        let node = start(&storage).await;
+        let probe = node.actor::<Probe>("a");
+        assert_eq!(probe.ask(note("one")).key("k").await, Ok(1));
+        if clean {
+            node.shutdown().await.unwrap();
+        }
+    }
+    let node = start(&storage).await;
+    let probe = node.actor::<Probe>("a");
+    assert_eq!(probe.ask(note("one")).key("k").await, Ok(1));
+    assert_eq!(
+        probe.ask(note("two")).key("k").await,
+        Err(AskError::KeyReused)
+    );
+    assert_eq!(notes(&probe).await, ["one"]);
+}
+
+#[tokio::test]
+async fn keys_outlive_passivation() {
+    for snapshot_every in [0, 1] {
+        let storage = MemoryStorage::new();
+        let node = start_with(&storage, |builder| {
+            builder.config(|config| config.snapshot_every = snapshot_every)
+        })
+        .await;
+        let probe = node.actor::<Probe>("a");
+        assert_eq!(probe.ask(note("one")).key("k").await, Ok(1));
+        probe.ask(Do::NoteAndLeave("two".to_owned())).await.unwrap();
+        eventually("the actor leaves memory", async || {
+            node.health().await.is_empty()
+        })
+        .await;
+        assert_eq!(probe.ask(note("one")).key("k").await, Ok(1));
+        assert_eq!(notes(&probe).await, ["one", "two"]);
+    }
+}
+
+#[tokio::test]
+async fn a_retry_while_the_first_is_in_flight_waits_for_it() {
+    let storage = MemoryStorage::new();
+    let node = start(&storage).await;
+    let probe = node.actor::<Probe>("a");
+    storage.pause();
+    let mut first = send(probe.ask(note("one")).key("k")).await;
+    let mut retry = send(probe.ask(note("one")).key("k")).await;
+    let mut hasty = send(probe.ask(note("one")).key("k").dirty_ok()).await;
+    // Everything before this answer was handled.
+    assert_eq!(
+        probe.ask(Notes).dirty_ok().await,
+        Ok(vec!["one".to_owned()])
+    );
+    assert!(poll!(&mut first).is_pending());
+    assert!(
+        poll!(&mut retry).is_pending(),
+        "a reply came before it was durable"
+    );
+    assert!(
+        poll!(&mut hasty).is_pending(),
+        "a reply came before it was durable"
+    );
+    storage.resume();
+    assert_eq!(
+        (first.await, retry.await, hasty.await),
+        (Ok(1), Ok(1), Ok(1))
+    );
+    assert_eq!(notes(&probe).await, ["one"]);
+}
+
+#[tokio::test]
+async fn the_window_has_a_count_and_a_time() {
+    let (storage, hands) = (MemoryStorage::new(), Hands::default());
+    let clock = hands.clone();
+    let node = start_with(&storage, |builder| {
+        builder.clock(clock).config(|config| {
+            config.keys = 2;
+            config.key_window = Duration::from_secs(60);
+        })
+    })
+    .await;
+    let probe = node.actor::<Probe>("a");
+    for key in ["1", "2", "3"] {
+        probe.ask(note(key)).key(key).await.unwrap();
+    }
+    assert_eq!(probe.ask(note("2")).key("2").await, Ok(2));
+    assert_eq!(
+        probe.ask(note("1")).key("1").await,
+        Ok(4),
+        "the oldest was forgotten"
+    );
+    hands.advance(Duration::from_secs(61));
+    assert_eq!(
+        probe.ask(note("1")).key("1").await,
+        Ok(5),
+        "all were forgotten"
+    );
+}

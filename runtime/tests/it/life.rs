@@ -1,0 +1,152 @@
+//! Into memory and out of it: passivation, the end of a node, its next start.
+
+use std::time::Duration;
+
+use futures_util::poll;
+use steadfast::journal::MemoryStorage;
+use steadfast::{AskError, Node};
+
+use crate::probe::{Do, Notes, Probe, note, notes, start, start_with, with_probe};
+use crate::world::{eventually, send};
+
+#[tokio::test]
+async fn an_idle_actor_leaves_memory_and_loses_nothing() {
+    let node = start_with(&MemoryStorage::new(), |builder| {
+        builder.config(|config| config.passivate_after = Duration::from_millis(1))
+    })
+    .await;
+    let probe = node.actor::<Probe>("a");
+    for number in 1..=3 {
+        assert_eq!(probe.ask(note(&number.to_string())).await, Ok(number));
+        eventually("the actor leaves memory", async || {
+            node.health().await.is_empty()
+        })
+        .await;
+    }
+    assert_eq!(notes(&probe).await, ["1", "2", "3"]);
+}
+
+#[tokio::test]
+async fn an_actor_that_leaves_all_the_time_keeps_the_order() {
+    let node = start(&MemoryStorage::new()).await;
+    let probe = node.actor::<Probe>("a");
+    let mut expected = Vec::new();
+    for number in 0..100 {
+        let text = number.to_string();
+        if number % 3 == 0 {
+            probe.tell(Do::NoteAndLeave(text.clone())).await.unwrap();
+        } else if number % 10 == 0 {
+            probe.ask(note(&text)).await.unwrap();
+        } else {
+            probe.tell(note(&text)).await.unwrap();
+        }
+        expected.push(text);
+    }
+    assert_eq!(notes(&probe).await, expected);
+}
+
+#[tokio::test]
+async fn an_actor_with_a_write_in_flight_does_not_leave() {
+    let storage = MemoryStorage::new();
+    let node = start(&storage).await;
+    let probe = node.actor::<Probe>("a");
+    storage.pause();
+    let leaving = send(probe.ask(Do::NoteAndLeave("one".to_owned()))).await;
+    assert_eq!(
+        probe.ask(Notes).dirty_ok().await,
+        Ok(vec!["one".to_owned()])
+    );
+    let next = send(probe.ask(note("two"))).await;
+    storage.resume();
+    assert_eq!((leaving.await, next.await), (Ok(()), Ok(2)));
+}
+
+#[tokio::test]
+async fn shutting_down_finishes_what_was_accepted() {
+    let storage = MemoryStorage::new();
+    let node = start(&storage).await;
+    let probe = node.actor::<Probe>("a");
+    storage.pause();
+    let mut accepted = Vec::new();
+    for number in 0..10 {
+        accepted.push(send(probe.ask(note(&number.to_string()))).await);
+    }
+    assert_eq!(probe.ask(Notes).dirty_ok().await.unwrap().len(), 10);
+    let mut down = Box::pin(node.shutdown());
+    assert!(poll!(&mut down).is_pending());
+    storage.resume();
+    down.await.unwrap();
+    for (number, asked) in (1..).zip(accepted) {
+        assert_eq!(asked.await, Ok(number));
+    }
+    assert_eq!(notes(&start(&storage).await.actor("a")).await.len(), 10);
+}
+
+/// Whoever asks while the node ends is told the truth.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn shutting_down_amid_commands_tells_everybody_the_truth() {
+    for clean in [true, false] {
+        let storage = MemoryStorage::new();
+        let node = start(&storage).await;
+        let asking: Vec<_> = (0..8)
+            .map(|_| {
+                let probe = node.actor::<Probe>("a");
+                tokio::spawn(async move {
+                    let (mut done, mut unknown) = (0, 0);
+                    loop {
+                        match probe.ask(note("x")).await {
+                            Ok(_) => done += 1,
+                            Err(AskError::OutcomeUnknown) => unknown += 1,
+                            Err(AskError::Stopped) => return (done, unknown),
+                            Err(error) => panic!("{error:?}"),
+                        }
+                    }
+                })
+            })
+            .collect();
+        eventually("it is busy", async || *node.watch_commits().borrow() > 20).await;
+        if clean {
+            node.shutdown().await.unwrap();
+        }
+        drop(node);
+        let (mut done, mut unknown) = (0, 0);
+        for task in asking {
+            let counts = task.await.unwrap();
+            done += counts.0;
+            unknown += counts.1;
+        }
+        assert!(!clean || unknown == 0, "accepted work was left in doubt");
+        let kept = notes(&start(&storage).await.actor("a")).await.len();
+        assert!(
+            (done..=done + unknown).contains(&kept),
+            "{done}, {unknown} in doubt, {kept} kept"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_node_that_was_just_dropped_leaves_its_directory_free() {
+    let dir = tempfile::tempdir().unwrap();
+    for number in 1..=3 {
+        let node = with_probe(Node::open(dir.path())).start().await.unwrap();
+        let probe = node.actor::<Probe>("a");
+        assert_eq!(probe.ask(note("x")).await, Ok(number));
+        drop(node);
+    }
+}
+
+#[tokio::test]
+async fn a_directory_has_one_node() {
+    let dir = tempfile::tempdir().unwrap();
+    let node = with_probe(Node::open(dir.path())).start().await.unwrap();
+    let error = with_probe(Node::open(dir.path()))
+        .start()
+        .await
+        .unwrap_err();
+    assert!(
+        error.to_string().contains(&std::process::id().to_string()),
+        "{error}"
+    );
+    node.shutdown().await.unwrap();
+    with_probe(Node::open(dir.path())).start().await.unwrap();
+}

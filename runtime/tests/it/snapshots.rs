@@ -1,0 +1,138 @@
+//! Snapshots save replaying and never change a state.
+//!
+//! Method: the program of before and the program of now differ in what `apply` makes of an event, so
+//! that a state shows which events were replayed and which came from a snapshot.
+
+use std::num::NonZeroUsize;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use steadfast::{ActorId, Command, Event, Handle, Live, Never, Node, StatefulActor};
+
+#[derive(Event)]
+enum WordEvent {
+    Said { word: String },
+}
+
+#[derive(Default, Serialize, Deserialize)]
+struct Words<const NOW: bool, const VERSION: u32> {
+    words: Vec<String>,
+}
+
+type Before = Words<false, 1>;
+type Now = Words<true, 1>;
+type NowOtherwise = Words<true, 2>;
+
+impl<const NOW: bool, const VERSION: u32> StatefulActor for Words<NOW, VERSION> {
+    const KIND: &'static str = "words";
+    const STATE_VERSION: u32 = VERSION;
+    type Event = WordEvent;
+
+    fn new(_: &ActorId) -> Self {
+        Self::default()
+    }
+
+    fn apply(&mut self, WordEvent::Said { word }: &WordEvent) {
+        let shown = if NOW {
+            word.to_uppercase()
+        } else {
+            word.clone()
+        };
+        self.words.push(shown);
+    }
+}
+
+#[derive(Serialize, Deserialize, Command)]
+#[command(reply = String)]
+struct Say(Option<String>);
+
+impl<const NOW: bool, const VERSION: u32> Handle<Say> for Words<NOW, VERSION> {
+    fn handle(words: &mut Live<'_, Self>, say: Say) -> Result<String, Never> {
+        if let Some(word) = say.0 {
+            words.emit(WordEvent::Said { word });
+        }
+        Ok(words.words.concat())
+    }
+}
+
+async fn start<A: StatefulActor>(dir: &Path, snapshot_every: u64) -> Node {
+    let config = |config: &mut steadfast::Config| {
+        config.snapshot_every = snapshot_every;
+        config.workers = NonZeroUsize::MIN;
+    };
+    let builder = Node::open(dir).config(config).register::<A>(|kind| kind);
+    builder.start().await.unwrap()
+}
+
+/// Says a to e, one by one, in a node that is then shut down or dropped.
+async fn say(dir: &Path, snapshot_every: u64) {
+    let node = start::<Before>(dir, snapshot_every).await;
+    let words = node.actor::<Before>("w");
+    for word in ["a", "b", "c", "d", "e"] {
+        words.ask(Say(Some(word.to_owned()))).await.unwrap();
+    }
+    node.shutdown().await.unwrap();
+}
+
+async fn read<A: Handle<Say>>(dir: &Path) -> String {
+    let node = start::<A>(dir, 0).await;
+    let read = node.actor::<A>("w").ask(Say(None)).await.unwrap();
+    node.shutdown().await.unwrap();
+    read
+}
+
+#[tokio::test]
+async fn a_restart_replays_what_comes_after_the_snapshot() {
+    let dir = tempfile::tempdir().unwrap();
+    // One is taken at every second entry; what is left at the end is saved as well.
+    say(dir.path(), 2).await;
+    assert_eq!(read::<Now>(dir.path()).await, "abcde");
+    let node = start::<Before>(dir.path(), 0).await;
+    node.actor::<Before>("w")
+        .ask(Say(Some("f".to_owned())))
+        .await
+        .unwrap();
+    node.shutdown().await.unwrap();
+    assert_eq!(read::<Now>(dir.path()).await, "abcdeF");
+}
+
+#[tokio::test]
+async fn a_snapshot_of_another_state_version_is_left_out() {
+    let dir = tempfile::tempdir().unwrap();
+    say(dir.path(), 2).await;
+    assert_eq!(read::<NowOtherwise>(dir.path()).await, "ABCDE");
+}
+
+#[tokio::test]
+async fn without_snapshots_everything_is_replayed() {
+    let dir = tempfile::tempdir().unwrap();
+    say(dir.path(), 0).await;
+    assert_eq!(read::<Now>(dir.path()).await, "ABCDE");
+}
+
+#[tokio::test]
+async fn deleting_all_snapshots_changes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    say(dir.path(), 2).await;
+    std::fs::remove_dir_all(dir.path().join("snapshots")).unwrap();
+    assert_eq!(
+        read::<Now>(dir.path()).await,
+        "ABCDE",
+        "they were used all the same"
+    );
+    std::fs::remove_dir_all(dir.path().join("snapshots")).unwrap();
+    assert_eq!(read::<Before>(dir.path()).await, "abcde");
+}
+
+#[tokio::test]
+async fn damaged_snapshots_change_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    say(dir.path(), 2).await;
+    for file in std::fs::read_dir(dir.path().join("snapshots")).unwrap() {
+        let path = file.unwrap().path();
+        if path.is_file() {
+            std::fs::write(path, b"damaged").unwrap();
+        }
+    }
+    assert_eq!(read::<Before>(dir.path()).await, "abcde");
+}

@@ -1,0 +1,158 @@
+//! Goal: after a failed sync nothing is acknowledged that may be gone, the file is never synced again,
+//! the journal is opened anew, and nothing that was acknowledged is lost.
+//!
+//! Method: `strace` makes `fdatasync` fail in the victim: once, at a random place, in every thread; and
+//! each one for a while, by attaching to it. Where there is no `strace`, the tests say so and pass.
+
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use steadfast_tests::{Dice, History};
+
+use crate::harness::{Place, Victim, check_all, runtime, say, scaled, seed, start, wait_settled};
+
+/// `strace` that fails syncs as `inject` says and writes what it sees to `trace`.
+fn strace(inject: &str, trace: &Path) -> Command {
+    let mut strace = Command::new("strace");
+    strace
+        .args(["-f", "-qq", "-y", "-e", "trace=fdatasync,fsync", "-e"])
+        .arg(format!("inject=fdatasync:error=EIO{inject}"))
+        .arg("-o")
+        .arg(trace);
+    strace
+}
+
+/// Whether `strace` is there and may trace.
+fn can_trace(test: &str) -> bool {
+    let tried = Command::new("strace")
+        .args(["-o", "/dev/null", "true"])
+        .stderr(Stdio::null())
+        .status();
+    let can = tried.is_ok_and(|status| status.success());
+    if !can {
+        say(&format!(
+            "{test}: SKIPPED: strace is missing or may not trace"
+        ));
+    }
+    can
+}
+
+#[test]
+fn failed_sync_is_not_repeated_and_loses_nothing() {
+    if !can_trace("failed_sync") {
+        return;
+    }
+    let seed = seed("failed_sync");
+    let mut dice = Dice::new(seed);
+    let place = Place::new();
+    let trace = place.root.path().join("trace");
+    let mut failed = 0;
+    for life in 1..=scaled(3, 60) {
+        let mut command = strace(&format!(":when={}", 2 + dice.roll(60)), &trace);
+        command.arg(env!("CARGO_BIN_EXE_victim"));
+        let mut victim = Victim::load_with(command, &place, (life, seed, 0), &[]);
+        // Where opening failed the program said so and ended, and nothing was served.
+        if victim.hears("ready").is_some() {
+            victim.wait_for("trouble");
+            victim.wait_for("reopened");
+            victim.wait_for("answers");
+            victim.kill();
+        }
+        failed += check_not_repeated(&trace);
+        let history = History::read(&place.record);
+        if !history.acknowledged.is_empty() {
+            check_all(&place.dir, &place, &history, false);
+        }
+    }
+    runtime().block_on(async {
+        let node = start(&place.dir, &place.open_record()).await;
+        wait_settled(&node).await;
+        node.shutdown().await.expect("an orderly end");
+    });
+    let figures = check_all(&place.dir, &place, &History::read(&place.record), true);
+    say(&format!("failed_sync: {failed} syncs failed, {figures:?}"));
+}
+
+/// No log is synced again once a sync of it failed. Returns how many syncs failed.
+#[track_caller]
+fn check_not_repeated(trace: &Path) -> usize {
+    let text = std::fs::read_to_string(trace).expect("a trace");
+    // A call that another thread's interrupts is told in two lines; the second has no path.
+    let mut under_way: HashMap<&str, PathBuf> = HashMap::new();
+    let mut broken: HashSet<PathBuf> = HashSet::new();
+    let mut failed = 0;
+    for line in text.lines() {
+        let (thread, call) = line.split_once(' ').expect("a thread and a call");
+        if let Some(path) = synced_path(call) {
+            assert!(
+                !broken.contains(&path),
+                "synced again after it failed: {line}"
+            );
+            under_way.insert(thread, path);
+        }
+        if call.contains("(INJECTED)") {
+            failed += 1;
+            let path = under_way.get(thread).expect("its call").clone();
+            if path.extension().is_some_and(|kind| kind == "log") {
+                broken.insert(path);
+            }
+        }
+    }
+    failed
+}
+
+/// The file of `fdatasync(12</a/b>…`.
+fn synced_path(call: &str) -> Option<PathBuf> {
+    let call = call.trim_start();
+    let rest = call
+        .strip_prefix("fdatasync(")
+        .or_else(|| call.strip_prefix("fsync("))?;
+    let (_, path) = rest.split_once('<')?;
+    Some(PathBuf::from(path.split_once('>')?.0))
+}
+
+#[test]
+fn sick_disk_is_read_only_until_it_is_well() {
+    if !can_trace("sick_disk") {
+        return;
+    }
+    let seed = seed("sick_disk");
+    let place = Place::new();
+    for life in 1..=scaled(1, 20) {
+        let mut victim = Victim::load(&place, life, seed, &[]);
+        victim.wait_for("answers");
+        let pid = victim.pid.expect("it is ready").to_string();
+        let tracing = strace("", Path::new("/dev/null"))
+            .args(["-p", &pid])
+            .spawn();
+        let tracing = tracing.expect("strace starts");
+        victim.wait_for("trouble the outcome is unknown");
+        let reason = victim.wait_for("trouble read-only");
+        let before = acknowledgements(&place);
+        victim.wait_for("refusals");
+        assert_eq!(before, acknowledgements(&place), "answered without a sync");
+        let reading = History::read(&place.record);
+        assert!(reading.wrong.is_empty(), "{:?}", reading.wrong);
+        detach(tracing);
+        victim.wait_for("reopened");
+        victim.wait_for("answers");
+        victim.kill();
+        let figures = check_all(&place.dir, &place, &History::read(&place.record), false);
+        if life == 1 {
+            say(&format!("sick_disk: {reason}; {figures:?}"));
+        }
+    }
+}
+
+fn acknowledgements(place: &Place) -> usize {
+    History::read(&place.record).acknowledged.len()
+}
+
+/// Ends `strace` so that it lets its process go on.
+fn detach(mut tracing: Child) {
+    let pid = tracing.id().to_string();
+    let asked = Command::new("kill").args(["-INT", &pid]).status();
+    assert!(asked.is_ok_and(|status| status.success()), "strace runs");
+    tracing.wait().expect("it ends");
+}
