@@ -203,6 +203,28 @@ fn giving_up_on_a_run_is_124_and_the_run_goes_on() {
     assert_eq!(site.count(".log"), 0);
 }
 
+#[test]
+fn a_journal_that_lost_acknowledged_commits_is_4() {
+    let site = Site::new();
+    site.fill(3);
+    let agent = site.start();
+    let mark = || fs::read(site.data().join("mark")).unwrap();
+    let before = mark();
+    site.json(&["trigger", "logs", "--wait"]);
+    until("the mark moves", || (mark() != before).then_some(()));
+    agent.kill();
+    for entry in fs::read_dir(site.data().join("journal")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "log") {
+            fs::write(path, "").unwrap();
+        }
+    }
+    check(&run(&site), 4, &["commit"]);
+    let done = site.cli(&["verify", "-o", "json"]);
+    check(&done, 4, &[]);
+    assert_eq!(done.problem()["code"], "integrity");
+}
+
 #[derive(Debug, serde::Serialize, serde::Deserialize)]
 struct Other {}
 

@@ -74,7 +74,7 @@ impl Plan {
         };
         Self {
             actor: dice % ACTORS,
-            keyed: (dice >> 16) % 2 == 0,
+            keyed: (dice >> 16).is_multiple_of(2),
             amount,
             extra,
         }

@@ -1,7 +1,8 @@
-//! Directories as handles: opened once, entered component by component, never through a symlink and
-//! never into another file system.
+//! Directories as handles: opened once, entered component by component, never through a symlink, never
+//! into another file system, and never into the data directory of a node.
 
 use std::io;
+use std::path::Path;
 
 use cap_fs_ext::DirExt;
 use cap_std::ambient_authority;
@@ -32,7 +33,7 @@ impl Default for Access {
 pub(super) enum Miss {
     /// It is not there.
     Absent,
-    /// There is something else: a symlink, a file, another file system, another root.
+    /// There is something else: a symlink, a file, another file system, another root, a data directory.
     Elsewhere,
     /// The system refused.
     Refused(io::Error),
@@ -60,6 +61,11 @@ pub(super) struct RootDir {
 impl RootDir {
     pub(super) fn open(path: &str) -> Result<Self, Miss> {
         let dir = Dir::open_ambient_dir(path, ambient_authority()).map_err(Miss::from)?;
+        if lies_in_data_dir(Path::new(path)) {
+            let reason =
+                "it lies in the data directory of a node, whose files are not to be removed";
+            return Err(Miss::Refused(io::Error::other(reason)));
+        }
         let metadata = dir.dir_metadata().map_err(Miss::from)?;
         let (inode, device) = (metadata.ino(), metadata.dev());
         Ok(Self {
@@ -81,7 +87,7 @@ impl RootDir {
             Err(error) => return Err(why_not(parent, name, error)),
         };
         let metadata = dir.dir_metadata().map_err(Miss::Refused)?;
-        if metadata.dev() == self.device {
+        if metadata.dev() == self.device && !is_data_dir(&dir) {
             Ok(dir)
         } else {
             Err(Miss::Elsewhere)
@@ -108,6 +114,26 @@ impl RootDir {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+/// What a node's data directory holds from its start. Its journal has files called `*.log`.
+const DATA_DIR: [&str; 3] = ["mark", "lock", "journal"];
+
+fn is_data_dir(dir: &Dir) -> bool {
+    DATA_DIR
+        .iter()
+        .all(|name| dir.symlink_metadata(name).is_ok())
+}
+
+/// Whether `path`, with symlinks followed, is a data directory or below one.
+fn lies_in_data_dir(path: &Path) -> bool {
+    let real = path.canonicalize();
+    let holds_one = |dir: &Path| {
+        DATA_DIR
+            .iter()
+            .all(|name| dir.join(name).symlink_metadata().is_ok())
+    };
+    real.as_deref().unwrap_or(path).ancestors().any(holds_one)
 }
 
 /// Whether the absolute path `path` is `root` or below it.

@@ -186,3 +186,26 @@ fn the_next_page_begins_after_the_last_file() {
     let next = scan(&request, Access::default()).unwrap();
     assert_eq!(names(&tree, &next.files), ["b", "c"]);
 }
+
+/// The journal's write-ahead log is called `NUMBER.log`: a careless glob over the node's own data
+/// directory would remove it.
+#[test]
+fn the_data_directory_of_a_node_is_never_entered() {
+    let tree = Tree::new();
+    for name in [
+        "data/mark",
+        "data/lock",
+        "data/journal/000004.log",
+        "old.log",
+    ] {
+        tree.file(name, 1, 900);
+    }
+    let page = find(tree.config(&["**/*.log"]));
+    assert_eq!(names(&tree, &page.files), ["old.log"]);
+    for glob in ["data/**/*.log", "data/journal/*.log"] {
+        let page = find(tree.config(&[glob]));
+        assert!(page.files.is_empty(), "{glob}");
+        let told = serde_json::to_string(&page.unreadable_roots).unwrap();
+        assert!(told.contains("data directory of a node"), "{glob}: {told}");
+    }
+}
