@@ -57,7 +57,7 @@ fn full_disk_refuses_and_goes_on_when_there_is_space() {
         victim.wait_for("ready");
         let why = victim.wait_for("trouble");
         say(&format!("full_disk: {why}"));
-        let reason = victim.wait_for("trouble read-only");
+        let reason = victim.wait_for("trouble read-only:");
         assert!(
             reason.contains("no space left"),
             "the reason is named: {reason}"

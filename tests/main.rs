@@ -1,9 +1,10 @@
 //! Tests that cross crates, over the real store and real processes; one module per property.
 //!
-//! `cargo test --release -p steadfast-tests` runs a bounded slice. `STEADFAST_TEST_SCALE=long` runs all
+//! `cargo test --release --workspace --test integration` runs a bounded slice. `STEADFAST_TEST_SCALE=long` runs all
 //! of it, which is what `make crash` sets. Every random test says its seed first, and
 //! `STEADFAST_TEST_SEED` repeats it.
 
+mod control;
 mod crash;
 mod damage;
 mod disk;

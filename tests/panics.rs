@@ -56,7 +56,7 @@ fn panic_loses_and_doubles_nothing_in_flight() {
 fn silence_panics_on_purpose() {
     let before = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
-        if panic.payload_as_str() != Some("on purpose") {
+        if panic.payload().downcast_ref() != Some(&"on purpose") {
             before(panic);
         }
     }));
@@ -110,8 +110,10 @@ fn next_operation(actor: u64, next: &mut u64) -> u64 {
 async fn add(node: Node, record: Arc<Record>, op: u64) {
     let actor = node.actor::<Tally>(&Plan::of(op).actor_key());
     record.tried(op);
-    let note = String::new();
-    let asking = actor.ask(Add { op, note });
+    let asking = actor.ask(Add {
+        op,
+        note: String::new(),
+    });
     let answer = if Plan::of(op).keyed {
         asking.key(Plan::key(op)).await
     } else {

@@ -48,7 +48,7 @@ fn failed_sync_is_not_repeated_and_loses_nothing() {
     let place = Place::new();
     let trace = place.root.path().join("trace");
     let mut failed = 0;
-    for life in 1..=scaled(3, 60) {
+    for life in 1..=scaled(3, 40) {
         let mut command = strace(&format!(":when={}", 2 + dice.roll(60)), &trace);
         command.arg(env!("CARGO_BIN_EXE_victim"));
         let mut victim = Victim::load_with(command, &place, (life, seed, 0), &[]);
@@ -128,7 +128,7 @@ fn sick_disk_is_read_only_until_it_is_well() {
             .spawn();
         let tracing = tracing.expect("strace starts");
         victim.wait_for("trouble the outcome is unknown");
-        let reason = victim.wait_for("trouble read-only");
+        let reason = victim.wait_for("trouble read-only:");
         let before = acknowledgements(&place);
         victim.wait_for("refusals");
         assert_eq!(before, acknowledgements(&place), "answered without a sync");

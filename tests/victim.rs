@@ -20,7 +20,7 @@ use steadfast_tests::{Extra, Load, Options, Plan, Record};
 type Failure = Box<dyn std::error::Error>;
 
 /// Asks at once while actors are created.
-const TOGETHER: u64 = 4_096;
+const TOGETHER: usize = 4_096;
 
 fn main() -> Result<(), Failure> {
     let clock = SystemClock::new();
@@ -41,13 +41,13 @@ fn main() -> Result<(), Failure> {
 }
 
 async fn load(dir: &Path, record: &Path, again: &str, numbers: &[&str]) -> Result<(), Failure> {
-    let [life, seed, note] = numbers else {
+    let [life, seed, filler] = numbers else {
         return Err("LIFE SEED NOTE".into());
     };
     let options = Options {
         life: life.parse()?,
         seed: seed.parse()?,
-        note: note.parse()?,
+        note: filler.parse()?,
     };
     let again = read_to_string(again)?
         .lines()
@@ -96,17 +96,15 @@ fn end_of_input() -> std::io::Result<tokio::sync::oneshot::Receiver<()>> {
 async fn fill(dir: &Path, count: u64) -> Result<(), Failure> {
     let record = Arc::new(Record::append_to(&dir.with_extension("record"))?);
     let node = tally::plain_node(dir, &record).start().await?;
-    let mut next = 0;
-    while next < count {
+    for first in (0..count).step_by(TOGETHER) {
         let mut asked = Vec::new();
-        for key in next..count.min(next + TOGETHER) {
+        for key in (first..count).take(TOGETHER) {
             let actor = node.actor::<Tally>(&format!("{key:06}"));
-            let note = "state".to_owned();
-            let op = plain_operation(key);
-            asked.push(tokio::spawn(
-                async move { actor.ask(Add { op, note }).await },
-            ));
-            next += 1;
+            let add = Add {
+                op: plain_operation(key),
+                note: "state".to_owned(),
+            };
+            asked.push(tokio::spawn(async move { actor.ask(add).await }));
         }
         for answer in asked {
             answer.await?.map_err(|error| error.to_string())?;
@@ -140,7 +138,7 @@ async fn first_ask(dir: &Path, key: &str, clock: SystemClock) -> Result<(), Fail
         "answered {} starting {} asking {}",
         tally.operations,
         micros(started),
-        micros(answered - started)
+        micros(answered.saturating_sub(started))
     ));
     let report = node.opened()?;
     say(format!(

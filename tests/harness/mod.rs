@@ -38,7 +38,7 @@ pub(crate) fn seed(test: &str) -> u64 {
     );
     say(&format!(
         "{test}: seed {seed}; repeat with STEADFAST_TEST_SEED={seed} \
-         cargo test --release -p steadfast-tests {test}"
+         cargo test --release --workspace --test integration {test}"
     ));
     seed
 }
@@ -127,16 +127,14 @@ pub(crate) async fn wait_settled(node: &Node) -> Vec<Tally> {
             commits.changed().await.expect("the node runs");
         }
     };
-    match tokio::time::timeout(PATIENCE, settled).await {
-        Ok(states) => states,
-        Err(_) => {
-            let states = peek_all(node).await;
-            let lost: Vec<u64> = states.into_iter().flat_map(|state| state.pending).collect();
-            let plans: Vec<_> = lost.iter().take(10).map(|op| (op, Plan::of(*op))).collect();
-            panic!(
-                "{} timers or effects never came back, such as {plans:?}",
-                lost.len()
-            );
-        }
+    if let Ok(states) = tokio::time::timeout(PATIENCE, settled).await {
+        return states;
     }
+    let states = peek_all(node).await;
+    let lost: Vec<u64> = states.into_iter().flat_map(|state| state.pending).collect();
+    let plans: Vec<_> = lost.iter().take(10).map(|op| (op, Plan::of(*op))).collect();
+    panic!(
+        "{} timers or effects never came back, such as {plans:?}",
+        lost.len()
+    );
 }

@@ -33,9 +33,9 @@ impl Victim {
         (life, seed, note): (u64, u64, usize),
         again: &[u64],
     ) -> Self {
-        let list: String = again.iter().map(|op| format!("{op}\n")).collect();
+        let list: Vec<String> = again.iter().map(u64::to_string).collect();
         let again = place.root.path().join("again");
-        std::fs::write(&again, list).expect("the list of operations is written");
+        std::fs::write(&again, list.join("\n")).expect("the list of operations is written");
         command
             .arg("load")
             .args([&place.dir, &place.record, &again])

@@ -60,6 +60,8 @@ pub(crate) enum Operation {
         attempt: u32,
         due: Timestamp,
         error: String,
+        /// Whether the failed attempt may have done its work all the same.
+        in_doubt: bool,
     },
     /// This entry is what the effect's outcome led to.
     AnswerEffect { key: EffectKey },

@@ -36,7 +36,7 @@ pub(crate) struct PendingEffect {
     pub(crate) after_crash: AfterCrash,
     /// The attempt that runs next or runs now, from 1.
     pub(crate) attempt: u32,
-    /// Whether that attempt was journalled as started.
+    /// Whether an attempt was journalled as started and may have done its work.
     pub(crate) started: bool,
     /// Not before.
     pub(crate) due: Timestamp,
@@ -184,10 +184,11 @@ impl Core {
                 attempt,
                 due,
                 error: _,
+                in_doubt,
             } => {
                 self.change_effect(*key, changes, |effect| {
                     effect.attempt = *attempt;
-                    effect.started = false;
+                    effect.started = *in_doubt;
                     effect.due = *due;
                 });
             }

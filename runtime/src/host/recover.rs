@@ -41,7 +41,8 @@ pub(crate) struct Unrecoverable {
     pub(crate) reason: String,
     /// The newest event that was applied.
     pub(crate) seq: u64,
-    /// Whether trying again later makes sense: the store failed rather than the data.
+    /// Whether the actor may be fine all the same: the store failed rather than the data, or it was
+    /// asked for as another kind.
     pub(crate) transient: bool,
 }
 
@@ -88,8 +89,11 @@ pub(crate) fn recover<A: StatefulActor>(
         });
     };
     if row.kind != A::KIND {
-        let reason = format!("it is of kind {:?}, not {:?}", row.kind, A::KIND);
-        return Err(Unrecoverable::data(reason, 0));
+        return Err(Unrecoverable {
+            reason: format!("{} is of kind {:?}, not {:?}", cx.id, row.kind, A::KIND),
+            seq: 0,
+            transient: true,
+        });
     }
     let mut rejected = Vec::new();
     let mut host = match load_snapshot::<A>(cx, &row, &mut rejected) {

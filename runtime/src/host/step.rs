@@ -21,6 +21,7 @@ pub(crate) enum Step {
         attempt: u32,
         wait: Duration,
         error: String,
+        in_doubt: bool,
     },
 }
 
@@ -58,11 +59,13 @@ impl Invoke for EffectStep {
                 attempt,
                 wait,
                 error,
+                in_doubt,
             } => Operation::RetryEffect {
                 key: self.key,
                 attempt: *attempt,
                 due: exec.now.plus(*wait),
                 error: error.clone(),
+                in_doubt: *in_doubt,
             },
         };
         match write(

@@ -40,10 +40,12 @@ pub trait Effect: Serialize + DeserializeOwned + Send + Sync + 'static {
         cx: &EffectContext,
     ) -> impl Future<Output = Result<Self::Output, EffectError>> + Send;
 
-    /// For [`AfterCrash::Reconcile`]: asks the world what became of an attempt that was cut off.
+    /// For [`AfterCrash::Reconcile`]: asks the world what became of an attempt that was cut off by a crash
+    /// or a panic.
     ///
     /// # Errors
-    /// An error is retried like one of [`run`](Self::run).
+    /// An error is retried like one of [`run`](Self::run), as a question. When it is given up, the actor
+    /// is told [`Outcome::Unknown`].
     fn reconcile(
         &self,
         cx: &EffectContext,
@@ -53,7 +55,7 @@ pub trait Effect: Serialize + DeserializeOwned + Send + Sync + 'static {
     }
 }
 
-/// What is done with an effect that may have been running when the process died.
+/// What is done with an effect that may have been running when the process died, or that panicked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AfterCrash {
     /// Run it again: it is idempotent, or its [`EffectId`] makes it so.
@@ -185,7 +187,7 @@ pub enum Outcome<T> {
         /// How many attempts were made.
         attempts: u32,
     },
-    /// A crash cut it off and it must not be repeated: somebody has to look.
+    /// It may have been done or not, and must not be repeated: somebody has to look.
     Unknown,
 }
 

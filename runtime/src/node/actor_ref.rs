@@ -221,7 +221,8 @@ impl<A: Handle<C>, C: Command> Ask<'_, A, C> {
         self
     }
 
-    /// Lets a command that emits nothing be answered from a state that is not durable yet.
+    /// Lets a command that emits nothing be answered from a state that is not durable yet. Means nothing
+    /// with a key, whose answer may be the one of a command that did emit.
     pub const fn dirty_ok(mut self) -> Self {
         self.dirty = true;
         self
@@ -236,10 +237,11 @@ impl<A: Handle<C>, C: Command> Ask<'_, A, C> {
     async fn send(self) -> Answer<C> {
         let shared = Arc::clone(&self.actor.shared);
         let (reply, answer) = oneshot::channel();
+        let keyed = self.key.is_some();
         let source = Source::Caller { key: self.key };
         let invoke = Typed::<A, C>::boxed(self.command, source, ReplyTo::Caller(reply));
         let mut envelope = self.actor.envelope(invoke)?;
-        envelope.dirty = self.dirty;
+        envelope.dirty = self.dirty && !keyed;
         envelope.patient = self.patient;
         envelope.traceparent = self.traceparent;
         let Some(deadline) = self.deadline else {

@@ -9,7 +9,6 @@ use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use futures_util::FutureExt;
-use serde_bytes::ByteBuf;
 use steadfast_journal::{ActorId, ActorNumber};
 use tokio::sync::{Semaphore, oneshot};
 use tracing::Instrument;
@@ -61,6 +60,8 @@ enum Attempt {
     Over(RawOutcome),
     Again {
         error: String,
+        /// Whether it may have done its work all the same, so that the world has to be asked first.
+        in_doubt: bool,
     },
     /// The node stops, or the journal failed: the effect stays pending.
     Abandoned,
@@ -177,7 +178,9 @@ impl EffectRunner {
             let handed = match attempt {
                 Attempt::Over(outcome) => return hand_over(&shared, job, outcome).await,
                 Attempt::Abandoned => return false,
-                Attempt::Again { error } => schedule_again(&shared, &mut job, error).await,
+                Attempt::Again { error, in_doubt } => {
+                    schedule_again(&shared, &mut job, error, in_doubt).await
+                }
             };
             drop(permit);
             match handed {
@@ -215,7 +218,7 @@ async fn attempt(shared: &Arc<Shared>, job: &mut EffectJob) -> Attempt {
     let Some(entry) = job.kind.effects.get(job.effect.name.as_str()).copied() else {
         return Attempt::Abandoned;
     };
-    let cut_off = job.resumed && job.effect.started;
+    let in_doubt = job.effect.started;
     let cx = EffectContext {
         id: shared.effect_id(&job.actor, job.effect.key),
         attempt: job.effect.attempt,
@@ -224,8 +227,8 @@ async fn attempt(shared: &Arc<Shared>, job: &mut EffectJob) -> Attempt {
     };
     match job.effect.after_crash {
         AfterCrash::Retry => execute(entry, job, cx).await,
-        AfterCrash::Hold if cut_off => Attempt::Over(RawOutcome::Unknown),
-        AfterCrash::Reconcile if cut_off => reconcile(entry, job, cx).await,
+        AfterCrash::Hold if in_doubt => Attempt::Over(RawOutcome::Unknown),
+        AfterCrash::Reconcile if in_doubt => reconcile(entry, job, cx).await,
         AfterCrash::Hold | AfterCrash::Reconcile => {
             // Journalled first, so that an intent without a start simply runs.
             let step = Step::Start {
@@ -242,23 +245,27 @@ async fn attempt(shared: &Arc<Shared>, job: &mut EffectJob) -> Attempt {
 
 async fn execute(entry: EffectEntry, job: &EffectJob, cx: EffectContext) -> Attempt {
     let running = (entry.run)(job.effect.body.clone(), cx);
-    let result = AssertUnwindSafe(running).catch_unwind().await;
-    over_or_again(
-        job,
-        result.unwrap_or_else(|_| Err(EffectError::retryable("it panicked"))),
-    )
-}
-
-fn over_or_again(job: &EffectJob, result: Result<ByteBuf, EffectError>) -> Attempt {
+    let Ok(result) = AssertUnwindSafe(running).catch_unwind().await else {
+        return panicked(job);
+    };
     match result {
         Ok(output) => Attempt::Over(RawOutcome::Succeeded(output)),
         Err(error) if error.is_retryable() => Attempt::Again {
             error: error.to_string(),
+            in_doubt: false,
         },
-        Err(error) => Attempt::Over(RawOutcome::Failed {
-            error: error.to_string(),
-            attempts: job.effect.attempt,
-        }),
+        Err(error) => Attempt::Over(given_up(job, error.to_string(), false)),
+    }
+}
+
+/// A panic says as little as a crash about what was done before it.
+fn panicked(job: &EffectJob) -> Attempt {
+    match job.effect.after_crash {
+        AfterCrash::Hold => Attempt::Over(given_up(job, "it panicked".to_owned(), true)),
+        policy @ (AfterCrash::Retry | AfterCrash::Reconcile) => Attempt::Again {
+            error: "it panicked".to_owned(),
+            in_doubt: policy == AfterCrash::Reconcile,
+        },
     }
 }
 
@@ -270,7 +277,26 @@ async fn reconcile(entry: EffectEntry, job: &mut EffectJob, cx: EffectContext) -
         Ok(RawReconciled::Unknown) => Attempt::Over(RawOutcome::Unknown),
         // The start is journalled already; running now is what it stands for.
         Ok(RawReconciled::NotDone) => execute(entry, job, cx).await,
-        Err(error) => over_or_again(job, Err(error)),
+        Err(error) if error.is_retryable() => Attempt::Again {
+            error: error.to_string(),
+            in_doubt: true,
+        },
+        Err(error) => Attempt::Over(given_up(job, error.to_string(), true)),
+    }
+}
+
+/// What the actor is told when there is no further attempt.
+fn given_up(job: &EffectJob, error: String, in_doubt: bool) -> RawOutcome {
+    if in_doubt {
+        tracing::error!(
+            actor = %job.actor, effect = job.effect.name, error,
+            "what became of an effect cannot be found out; it is not repeated"
+        );
+        return RawOutcome::Unknown;
+    }
+    RawOutcome::Failed {
+        error,
+        attempts: job.effect.attempt,
     }
 }
 
@@ -282,13 +308,15 @@ enum Scheduled {
 }
 
 /// Journals the next attempt, or gives up.
-async fn schedule_again(shared: &Arc<Shared>, job: &mut EffectJob, error: String) -> Scheduled {
+async fn schedule_again(
+    shared: &Arc<Shared>,
+    job: &mut EffectJob,
+    error: String,
+    in_doubt: bool,
+) -> Scheduled {
     let attempt = job.effect.attempt;
     let Some(wait) = job.effect.retry.wait_after(attempt, shared.next_seed()) else {
-        return Scheduled::Over(RawOutcome::Failed {
-            error,
-            attempts: attempt,
-        });
+        return Scheduled::Over(given_up(job, error, in_doubt));
     };
     shared.metrics.effect(job.kind.name, "retried");
     tracing::info!(
@@ -303,6 +331,7 @@ async fn schedule_again(shared: &Arc<Shared>, job: &mut EffectJob, error: String
             attempt: next,
             wait,
             error,
+            in_doubt,
         },
     )
     .await
@@ -310,7 +339,7 @@ async fn schedule_again(shared: &Arc<Shared>, job: &mut EffectJob, error: String
         return Scheduled::No;
     }
     job.effect.attempt = next;
-    job.effect.started = false;
+    job.effect.started = in_doubt;
     job.effect.due = shared.clock.now().plus(wait);
     Scheduled::Yes
 }

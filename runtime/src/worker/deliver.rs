@@ -115,19 +115,18 @@ impl Worker {
         self.recovering = self.recovering.saturating_sub(1);
         let current = self.generation.as_ref().map(|generation| generation.number);
         let now = self.shared.clock.running();
-        if let Some(slot) = self.slots.get_mut(key) {
+        if let Some(slot) = self.slots.get_mut(key)
+            // It may have been set aside meanwhile.
+            && matches!(slot.state, State::Recovering)
+        {
             slot.state = State::Cold;
             slot.last_used = now;
-        }
-        if current == Some(generation) {
-            self.take_recovered(key, outcome);
-        } else if current.is_some()
-            && self
-                .slots
-                .get(key)
-                .is_some_and(|slot| !slot.mailbox.is_empty())
-        {
-            self.ask_recovery(key);
+            let waiting = !slot.mailbox.is_empty();
+            if current == Some(generation) {
+                self.take_recovered(key, outcome);
+            } else if current.is_some() && waiting {
+                self.ask_recovery(key);
+            }
         }
         while self.recovering < PER_WORKER && self.generation.is_some() {
             let Some(next) = self.to_recover.pop_front() else {
@@ -169,6 +168,8 @@ impl Worker {
                         },
                     );
                 }
+                // Its name may be asked for as another kind now.
+                self.remove(key);
             }
         }
     }

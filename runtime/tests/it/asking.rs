@@ -9,7 +9,7 @@ use steadfast::{
 };
 
 use crate::probe::{Do, Note, Notes, Probe, note, notes, start, start_with, with_probe};
-use crate::world::{Gate, send};
+use crate::world::{Gate, pause, send};
 
 #[tokio::test]
 async fn commands_of_one_caller_keep_their_order() {
@@ -87,7 +87,7 @@ async fn a_deadline_during_the_turn_leaves_the_outcome_open() {
     let node = start(&storage).await;
     let probe = node.actor::<Probe>("a");
     notes(&probe).await;
-    storage.pause();
+    let paused = pause(&storage);
     // On a busy machine the deadline may also pass before the turn: then it had no effect.
     while probe
         .ask(note("x"))
@@ -95,7 +95,7 @@ async fn a_deadline_during_the_turn_leaves_the_outcome_open() {
         .await
         != Err(AskError::OutcomeUnknown)
     {}
-    storage.resume();
+    paused.resume();
     assert_eq!(notes(&probe).await, ["x"]);
 }
 

@@ -5,7 +5,7 @@ use steadfast::AskError;
 use steadfast::journal::MemoryStorage;
 
 use crate::probe::{Do, Notes, Probe, note, notes, start};
-use crate::world::send;
+use crate::world::{pause, send};
 
 #[tokio::test]
 async fn answers_wait_for_the_commit() {
@@ -13,7 +13,7 @@ async fn answers_wait_for_the_commit() {
     let node = start(&storage).await;
     let (probe, other) = (node.actor::<Probe>("a"), node.actor::<Probe>("b"));
     notes(&other).await;
-    storage.pause();
+    let paused = pause(&storage);
     let mut reply = send(probe.ask(note("one"))).await;
     let mut query = send(probe.ask(Notes)).await;
     let mut rejection = send(probe.ask(Do::Reject)).await;
@@ -36,7 +36,7 @@ async fn answers_wait_for_the_commit() {
         Vec::<String>::new(),
         "another actor's state is durable"
     );
-    storage.resume();
+    paused.resume();
     assert_eq!(reply.await, Ok(1));
     assert_eq!(query.await, Ok(vec!["one".to_owned()]));
     assert_eq!(rejection.await, Err(AskError::Rejected("no".to_owned())));
@@ -47,13 +47,13 @@ async fn an_actor_does_not_wait_for_the_disk_between_commands() {
     let storage = MemoryStorage::new();
     let node = start(&storage).await;
     let probe = node.actor::<Probe>("a");
-    storage.pause();
+    let paused = pause(&storage);
     let mut asked = Vec::new();
     for number in 1..=100 {
         asked.push(send(probe.ask(note(&number.to_string()))).await);
     }
     assert_eq!(probe.ask(Notes).dirty_ok().await.unwrap().len(), 100);
-    storage.resume();
+    paused.resume();
     for (number, asked) in (1..).zip(asked) {
         assert_eq!(asked.await, Ok(number));
     }
@@ -65,7 +65,7 @@ async fn what_was_never_answered_may_be_gone_after_a_crash() {
     let node = start(&storage).await;
     let probe = node.actor::<Probe>("a");
     assert_eq!(probe.ask(note("kept")).await, Ok(1));
-    storage.pause();
+    let _paused = pause(&storage);
     let mut lost = send(probe.ask(note("lost"))).await;
     assert_eq!(probe.ask(Notes).dirty_ok().await.unwrap().len(), 2);
     assert!(poll!(&mut lost).is_pending());

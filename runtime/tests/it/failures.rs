@@ -10,7 +10,7 @@ use steadfast::{
 };
 
 use crate::probe::{Do, Notes, Probe, note, notes, start, start_with, with_probe};
-use crate::world::{Gate, Hands, REPEATED, eventually, send, world};
+use crate::world::{Gate, Hands, REPEATED, eventually, pause, send, world};
 
 fn reason<T: std::fmt::Debug, R: std::fmt::Debug>(answer: Result<T, AskError<R>>) -> String {
     match answer {
@@ -94,7 +94,7 @@ async fn a_panic_amid_commands_in_flight_loses_and_doubles_nothing() {
     let probe = node.actor::<Probe>("a");
     for what in [Do::Panic, Do::NoteThenPanic, Do::PanicInApply] {
         let had = notes(&probe).await.len();
-        storage.pause();
+        let paused = pause(&storage);
         let mut before = Vec::new();
         for number in 0..10 {
             before.push(send(probe.ask(note(&number.to_string()))).await);
@@ -106,7 +106,7 @@ async fn a_panic_amid_commands_in_flight_loses_and_doubles_nothing() {
             after.push(send(probe.ask(note(&number.to_string()))).await);
         }
         reason(bad.await);
-        storage.resume();
+        paused.resume();
         for (number, asked) in before.into_iter().chain(after).enumerate() {
             assert_eq!(asked.await, Ok(had + number + 1));
         }

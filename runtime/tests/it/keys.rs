@@ -7,7 +7,7 @@ use steadfast::AskError;
 use steadfast::journal::MemoryStorage;
 
 use crate::probe::{Do, Notes, Probe, note, notes, start, start_with};
-use crate::world::{Hands, eventually, send};
+use crate::world::{Hands, eventually, pause, send};
 
 #[tokio::test]
 async fn a_retry_gets_the_same_reply() {
@@ -101,7 +101,7 @@ async fn a_retry_while_the_first_is_in_flight_waits_for_it() {
     let storage = MemoryStorage::new();
     let node = start(&storage).await;
     let probe = node.actor::<Probe>("a");
-    storage.pause();
+    let paused = pause(&storage);
     let mut first = send(probe.ask(note("one")).key("k")).await;
     let mut retry = send(probe.ask(note("one")).key("k")).await;
     let mut hasty = send(probe.ask(note("one")).key("k").dirty_ok()).await;
@@ -119,7 +119,7 @@ async fn a_retry_while_the_first_is_in_flight_waits_for_it() {
         poll!(&mut hasty).is_pending(),
         "a reply came before it was durable"
     );
-    storage.resume();
+    paused.resume();
     assert_eq!(
         (first.await, retry.await, hasty.await),
         (Ok(1), Ok(1), Ok(1))

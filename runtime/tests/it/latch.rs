@@ -8,7 +8,7 @@ use steadfast::journal::{CommitFault, MemoryStorage};
 use steadfast::{ActorRef, AskError};
 
 use crate::probe::{Do, Notes, Probe, note, notes, start, start_with};
-use crate::world::{Gate, REPEATED, Verdict, eventually, next, send, world};
+use crate::world::{Gate, REPEATED, Verdict, eventually, next, pause, send, world};
 
 #[tokio::test]
 async fn those_in_flight_are_told_and_their_retry_takes_effect_once() {
@@ -17,7 +17,7 @@ async fn those_in_flight_are_told_and_their_retry_takes_effect_once() {
         let node = start(&storage).await;
         let probe = node.actor::<Probe>("a");
         assert_eq!(probe.ask(note("before")).await, Ok(1));
-        storage.pause();
+        let paused = pause(&storage);
         storage.fail_next_commit(fault);
         let (one, two) = (
             probe.ask(note("one")).key("1"),
@@ -26,7 +26,7 @@ async fn those_in_flight_are_told_and_their_retry_takes_effect_once() {
         let (one, two) = (send(one).await, send(two).await);
         let query = send(probe.ask(Notes)).await;
         assert_eq!(probe.ask(Notes).dirty_ok().await.unwrap().len(), 3);
-        storage.resume();
+        paused.resume();
         assert_eq!(one.await, Err(AskError::OutcomeUnknown));
         assert_eq!(two.await, Err(AskError::OutcomeUnknown));
         assert_eq!(query.await, Err(AskError::OutcomeUnknown));
@@ -50,7 +50,7 @@ async fn commands_that_were_not_handled_yet_go_on() {
         (0, 0)
     );
     let gate = Gate::open_one();
-    storage.pause();
+    let paused = pause(&storage);
     storage.fail_next_commit(CommitFault::Lost);
     let lost = send(probe.ask(Do::NoteAndPass("lost".to_owned(), gate.number()))).await;
     gate.reached();
@@ -58,7 +58,7 @@ async fn commands_that_were_not_handled_yet_go_on() {
         send(probe.ask(note("same"))).await,
         send(other.ask(note("other"))).await,
     );
-    storage.resume();
+    paused.resume();
     assert_eq!(lost.await, Err(AskError::OutcomeUnknown));
     assert_eq!((same.await, another.await), (Ok(1), Ok(1)));
     assert_eq!(notes(&probe).await, ["same"]);

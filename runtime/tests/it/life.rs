@@ -7,7 +7,7 @@ use steadfast::journal::MemoryStorage;
 use steadfast::{AskError, Node};
 
 use crate::probe::{Do, Notes, Probe, note, notes, start, start_with, with_probe};
-use crate::world::{eventually, send};
+use crate::world::{eventually, pause, send};
 
 #[tokio::test]
 async fn an_idle_actor_leaves_memory_and_loses_nothing() {
@@ -50,14 +50,14 @@ async fn an_actor_with_a_write_in_flight_does_not_leave() {
     let storage = MemoryStorage::new();
     let node = start(&storage).await;
     let probe = node.actor::<Probe>("a");
-    storage.pause();
+    let paused = pause(&storage);
     let leaving = send(probe.ask(Do::NoteAndLeave("one".to_owned()))).await;
     assert_eq!(
         probe.ask(Notes).dirty_ok().await,
         Ok(vec!["one".to_owned()])
     );
     let next = send(probe.ask(note("two"))).await;
-    storage.resume();
+    paused.resume();
     assert_eq!((leaving.await, next.await), (Ok(()), Ok(2)));
 }
 
@@ -66,7 +66,7 @@ async fn shutting_down_finishes_what_was_accepted() {
     let storage = MemoryStorage::new();
     let node = start(&storage).await;
     let probe = node.actor::<Probe>("a");
-    storage.pause();
+    let paused = pause(&storage);
     let mut accepted = Vec::new();
     for number in 0..10 {
         accepted.push(send(probe.ask(note(&number.to_string()))).await);
@@ -74,7 +74,7 @@ async fn shutting_down_finishes_what_was_accepted() {
     assert_eq!(probe.ask(Notes).dirty_ok().await.unwrap().len(), 10);
     let mut down = Box::pin(node.shutdown());
     assert!(poll!(&mut down).is_pending());
-    storage.resume();
+    paused.resume();
     down.await.unwrap();
     for (number, asked) in (1..).zip(accepted) {
         assert_eq!(asked.await, Ok(number));

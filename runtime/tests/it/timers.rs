@@ -6,7 +6,7 @@ use steadfast::journal::MemoryStorage;
 use steadfast::{ActorRef, Node};
 
 use crate::probe::{Do, Notes, Probe, notes, start, start_with};
-use crate::world::{Hands, eventually, send};
+use crate::world::{Hands, eventually, pause, send};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -121,14 +121,14 @@ async fn cancel_wins_where_it_came_first() {
     let (storage, hands) = (MemoryStorage::new(), Hands::default());
     let (node, probe) = start_at(&storage, &hands).await;
     probe.ask(after("t", SECOND, "tick")).await.unwrap();
-    storage.pause();
+    let paused = pause(&storage);
     let cancelled = send(probe.ask(Do::Cancel {
         timer: "t".to_owned(),
     }))
     .await;
     assert_eq!(probe.ask(Notes).dirty_ok().await, Ok(Vec::new()));
     hands.pass(SECOND, &node).await;
-    storage.resume();
+    paused.resume();
     assert_eq!(cancelled.await, Ok(()));
     hands.pass(SECOND, &node).await;
     assert_eq!(notes(&probe).await, Vec::<String>::new());

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use futures_util::poll;
 use serde::{Deserialize, Serialize};
+use steadfast::journal::MemoryStorage;
 use steadfast::{
     AfterCrash, Ask, AskError, Clock, Command, Effect, EffectContext, EffectError, Handle,
     Reconciled, RetryPolicy, Timestamp,
@@ -245,6 +246,26 @@ impl Clock for Hands {
 
     fn running(&self) -> Duration {
         Duration::from_micros(self.0.load(Ordering::SeqCst).unsigned_abs())
+    }
+}
+
+/// Commits are held back; dropping this lets them go on, so that a failed test ends.
+pub(crate) struct Paused(MemoryStorage);
+
+pub(crate) fn pause(storage: &MemoryStorage) -> Paused {
+    storage.pause();
+    Paused(storage.clone())
+}
+
+impl Paused {
+    pub(crate) fn resume(self) {
+        drop(self);
+    }
+}
+
+impl Drop for Paused {
+    fn drop(&mut self) {
+        self.0.resume();
     }
 }
 
