@@ -35,6 +35,19 @@ fn a_dry_run_removes_nothing() {
         site.json(&["trigger", "logs", "--wait", "--dry-run"])["outcome"],
         "succeeded"
     );
+    let done = site.cli(&["trigger", "logs", "--wait", "--dry-run"]);
+    assert_eq!(done.code, Some(0), "{}", done.stderr);
+    assert_eq!(
+        done.stdout.matches("would remove /").count(),
+        3,
+        "{}",
+        done.stdout
+    );
+    assert!(
+        done.stdout.contains("would remove 3 files"),
+        "{}",
+        done.stdout
+    );
     assert_eq!(site.count(".log"), 3);
     assert_eq!(site.json(&["state", "logs"])["state"]["totals"]["files"], 0);
 }

@@ -8,6 +8,7 @@ use steadfast_actors::concern::{Run, RunOutcome};
 
 use super::args::Form;
 use super::output::Output;
+use super::preview;
 use super::show::{moment, outcome};
 use super::target::Target;
 use crate::client::{Access, Client, Patience, concern_path, connect, no_node};
@@ -53,12 +54,21 @@ pub(super) async fn trigger(
         (true, None) => Patience::Endless,
         (true, Some(time)) => Patience::For(time),
     };
+    let shows = asked.dry_run && asked.wait && output.form == Form::Table;
+    let before = if shows {
+        preview::newest(&client, concern).await?
+    } else {
+        0
+    };
     let answer: Result<Run, Problem> = client.post(&path, &body, patience).await;
     let run = answer.map_err(|problem| while_waiting(problem, concern, asked.wait))?;
     if output.form == Form::Table {
         output.line(&for_people(&run))?;
     } else {
         output.document(&run)?;
+    }
+    if shows {
+        preview::print(&client, concern, &run, before, output).await?;
     }
     if asked.wait {
         judge(&run, concern)

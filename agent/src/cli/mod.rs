@@ -5,6 +5,7 @@ mod check;
 mod control;
 mod events;
 mod output;
+mod preview;
 mod show;
 pub(crate) mod target;
 

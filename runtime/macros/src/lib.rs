@@ -16,7 +16,7 @@ mod event;
 
 /// Derives `Event` for an enum: a stable name, a version and the stored form of each variant.
 ///
-/// ```ignore
+/// ```text
 /// #[derive(Event)]
 /// #[event(prefix = "account.")]
 /// enum AccountEvent {
@@ -46,7 +46,7 @@ pub fn derive_event(input: TokenStream) -> TokenStream {
 
 /// Derives `Command` for a struct or an enum: a stable name, and the types of its answers.
 ///
-/// ```ignore
+/// ```text
 /// #[derive(Serialize, Deserialize, Command)]
 /// #[command(name = "withdraw", reply = Cents, rejection = Overdrawn)]
 /// struct Withdraw { amount: Cents }

@@ -1,0 +1,84 @@
+//! What a dry run selected, for people: read back from the events of that run.
+
+use serde_json::Value;
+use steadfast::ActorId;
+use steadfast_actors::concern::Run;
+
+use super::output::Output;
+use crate::client::{Client, Patience, actor_path, concern_path};
+use crate::problem::Problem;
+use crate::view::ConcernRow;
+
+/// Events read at once.
+const PAGE: usize = 200;
+/// Files that are named; the others are counted.
+const NAMED: u64 = 50;
+
+/// The newest event of a concern: what comes after it belongs to what is asked next.
+pub(super) async fn newest(client: &Client, concern: &ActorId) -> Result<u64, Problem> {
+    let row: ConcernRow = client
+        .get(&concern_path(concern), &[], Patience::Usual)
+        .await?;
+    Ok(row.seq)
+}
+
+/// Prints the files that `run` selected, which began after event `before`.
+pub(super) async fn print(
+    client: &Client,
+    concern: &ActorId,
+    run: &Run,
+    before: u64,
+    output: Output,
+) -> Result<(), Problem> {
+    let path = format!("{}/events", actor_path(concern));
+    let (mut files, mut bytes, mut next) = (0_u64, 0_u64, before.saturating_add(1));
+    loop {
+        let query = [("from", next.to_string()), ("limit", PAGE.to_string())];
+        let page: Vec<Value> = client.get(&path, &query, Patience::Usual).await?;
+        for file in page.iter().flat_map(|event| previewed(event, run)) {
+            let size = file.get("bytes").and_then(Value::as_u64).unwrap_or(0);
+            if files < NAMED {
+                let name = file.get("path").and_then(Value::as_str).unwrap_or("?");
+                output.line(&format!("would remove {name} ({size} bytes)"))?;
+            }
+            files = files.saturating_add(1);
+            bytes = bytes.saturating_add(size);
+        }
+        next = next.saturating_add(page.len() as u64);
+        if page.len() < PAGE {
+            break;
+        }
+    }
+    let all = if files > NAMED {
+        format!(
+            "; all of them: steadfast events {} --from {}",
+            concern.key(),
+            before.saturating_add(1)
+        )
+    } else {
+        String::new()
+    };
+    output.line(&format!(
+        "would remove {files} files, {bytes} bytes in all{all}"
+    ))
+}
+
+/// The files that an event of `run` names as selected.
+fn previewed<'a>(event: &'a Value, run: &Run) -> impl Iterator<Item = &'a Value> {
+    let name = event
+        .get("name")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    let data = event.get("data");
+    let of_run = data
+        .and_then(|data| data.get("run"))
+        .and_then(Value::as_str)
+        == Some(run.id.as_str());
+    let files = data
+        .and_then(|data| data.get("files"))
+        .and_then(Value::as_array);
+    files
+        .filter(|_| of_run && name.ends_with(".previewed"))
+        .into_iter()
+        .flatten()
+}
