@@ -204,16 +204,18 @@ impl MarkFile {
     /// Creates the mark of a directory that has no commit yet, durable before it returns.
     pub(crate) fn create(dir: &Path, history: HistoryId) -> Result<Self, Error> {
         let path = path_in(dir);
+        // Under another name until it is whole: a crash in between must not look like a damaged mark.
+        let unfinished = path.with_extension("new");
         let file = OpenOptions::new()
             .write(true)
             .create(true)
             .truncate(true)
             .mode(0o600)
-            .open(&path)
-            .map_err(|source| Error::file(dir, "create", &path, source))?;
+            .open(&unfinished)
+            .map_err(|source| Error::file(dir, "create", &unfinished, source))?;
         let mut mark = Self {
             file,
-            path,
+            path: path.clone(),
             next: Slot::First,
             dirty: false,
         };
@@ -226,6 +228,8 @@ impl MarkFile {
             reached: None,
         })?;
         mark.sync()?;
+        std::fs::rename(&unfinished, &path)
+            .map_err(|source| Error::file(dir, "rename", &unfinished, source))?;
         sync_dir(dir)?;
         Ok(mark)
     }

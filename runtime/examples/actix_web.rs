@@ -57,15 +57,12 @@ async fn add(node: web::Data<Node>, name: web::Path<String>, new: web::Json<Add>
 
 #[actix_web::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let node = Node::in_memory()
-        .register::<Cart>(|kind| kind)
-        .start()
-        .await?;
+    let node = Node::in_memory().register::<Cart>(|cart| cart);
+    let node = node.start().await?;
     let shared = web::Data::new(node.clone());
     let server = HttpServer::new(move || App::new().app_data(shared.clone()).service(add))
         .bind(("127.0.0.1", 0))?;
-    let address = server.addrs();
-    let server = server.workers(1).run();
+    let (address, server) = (server.addrs(), server.workers(1).run());
     let handle = server.handle();
     actix_web::rt::spawn(server);
 

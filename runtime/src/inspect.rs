@@ -18,7 +18,7 @@ use steadfast_snapshots::SnapshotStore;
 use crate::core::KeyLimits;
 use crate::error::NodeError;
 use crate::host::{RecoverContext, Registry};
-use crate::model::{Clock, Timestamp};
+use crate::model::{Clock, Start, Timestamp};
 
 /// Actors read at once when all are listed.
 const PAGE: usize = 1_024;
@@ -176,13 +176,18 @@ impl Inspector {
                 id: id.to_string(),
                 kind: row.kind.clone(),
             })?;
+        let now = self.clock.now();
         let cx = RecoverContext {
             id,
             journal: self.journal.as_ref(),
             snapshots: &self.snapshots,
             limits: self.limits,
-            now: self.clock.now(),
+            now,
             running: Duration::ZERO,
+            start: Start {
+                wall: now,
+                running: Duration::ZERO,
+            },
             until: at,
         };
         let recovered = (kind.recover)(&cx).map_err(|error| NodeError::Unrecoverable {

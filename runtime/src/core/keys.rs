@@ -10,9 +10,6 @@ use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 use steadfast_journal::KeyStamp;
 
-/// The most by which a restart can age a key.
-const LONGEST_AGEING: Duration = Duration::from_secs(3600);
-
 /// Bounds of a window.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct KeyLimits {
@@ -54,12 +51,12 @@ impl KeyWindow {
     }
 
     pub(crate) fn remember(&mut self, stamp: &KeyStamp, running: Duration, age: Duration) {
-        let remaining = self.limits.time.saturating_sub(age.min(LONGEST_AGEING));
+        let remaining = self.limits.time.saturating_sub(age);
         self.insert(
             stamp.key.clone(),
             stamp.fingerprint,
             stamp.reply.clone(),
-            running + remaining,
+            running.saturating_add(remaining),
         );
         self.forget(running);
     }
@@ -101,13 +98,12 @@ impl KeyWindow {
     }
 
     pub(crate) fn restore(&mut self, saved: SavedKeys, running: Duration, age: Duration) {
-        let age = age.min(LONGEST_AGEING);
         for (key, fingerprint, reply, remaining) in saved.0 {
             self.insert(
                 key,
                 fingerprint,
                 reply,
-                running + remaining.saturating_sub(age),
+                running.saturating_add(remaining.saturating_sub(age)),
             );
         }
         self.forget(running);

@@ -13,5 +13,5 @@ pub use kind::KindBuilder;
 pub(crate) use kind::{EffectEntry, KindEntry, KindNames, RawOutcome, RawReconciled, Registry};
 pub(crate) use recover::{RecoverContext, Recovered, Unrecoverable, decode_operations};
 pub(crate) use resident::{Host, Resident};
-pub(crate) use step::{EffectStep, Step};
+pub(crate) use step::{EffectStep, Step, Stepped};
 pub(crate) use typed::{Invoke, ReplyTo, Typed, give};

@@ -11,7 +11,7 @@ use steadfast_snapshots::{Snapshot, SnapshotStore};
 use super::execute::panic_text;
 use super::{Host, Resident};
 use crate::core::{KeyLimits, Operation};
-use crate::model::{Event, StatefulActor, Timestamp};
+use crate::model::{Event, Start, StatefulActor, Timestamp};
 
 /// Where an actor is recovered from, and up to where.
 pub(crate) struct RecoverContext<'a> {
@@ -21,6 +21,7 @@ pub(crate) struct RecoverContext<'a> {
     pub(crate) limits: KeyLimits,
     pub(crate) now: Timestamp,
     pub(crate) running: Duration,
+    pub(crate) start: Start,
     /// Stop after this event, for a look into the past; snapshots beyond it are left out.
     pub(crate) until: Option<u64>,
 }
@@ -153,7 +154,8 @@ fn decode_snapshot<A: StatefulActor>(
     cx: &RecoverContext<'_>,
     snapshot: &Snapshot,
 ) -> Result<Host<A>, String> {
-    let load = || Host::<A>::load(&snapshot.state, cx.limits, cx.now, cx.running);
+    let age = |then| cx.start.age(then, cx.now, cx.running);
+    let load = || Host::<A>::load(&snapshot.state, cx.limits, cx.running, age);
     let mut host = catch_unwind(AssertUnwindSafe(load))
         .map_err(|panic| format!("decoding it panicked: {}", panic_text(panic.as_ref())))?
         .map_err(|error| format!("its state does not decode: {error}"))?;
@@ -213,7 +215,8 @@ fn take_entry<A: StatefulActor>(
             entry.events_before,
         )
     })?;
-    let age = cx.now.since(Timestamp::from_micros(entry.time_us));
+    let written = Timestamp::from_micros(entry.time_us);
+    let age = cx.start.age(written, cx.now, cx.running);
     host.core.take(entry, &operations, cx.running, age);
     Ok(())
 }

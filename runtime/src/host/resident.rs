@@ -46,17 +46,18 @@ impl<A: StatefulActor> Host<A> {
         }
     }
 
-    /// Brings back what [`Resident::save`] wrote. The caller sets the numbers.
+    /// Brings back what [`Resident::save`] wrote; `age` says how long ago that was. The caller sets the
+    /// numbers.
     pub(crate) fn load(
         bytes: &[u8],
         limits: KeyLimits,
-        now: Timestamp,
         running: Duration,
+        age: impl FnOnce(Timestamp) -> Duration,
     ) -> Result<Self, rmp_serde::decode::Error> {
         let saved: Saved = rmp_serde::from_slice(bytes)?;
         let state = rmp_serde::from_slice(&saved.state)?;
         let mut core = Core::new(limits);
-        core.restore(saved.core, running, now.since(saved.taken_at));
+        core.restore(saved.core, running, age(saved.taken_at));
         Ok(Self { state, core })
     }
 }

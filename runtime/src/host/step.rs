@@ -25,18 +25,29 @@ pub(crate) enum Step {
     },
 }
 
-/// A step in a mailbox. Whoever waits for it is told `true` once it is durable.
+/// What became of a step. A step that is dropped without a word is [`Stepped::Dropped`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stepped {
+    /// It is durable.
+    Durable,
+    /// The actor could not be asked just now.
+    Refused,
+    /// The effect is not pending any more, will be loaded anew, or has nobody to run for.
+    Dropped,
+}
+
+/// A step in a mailbox. Whoever waits for it is told what became of it.
 pub(crate) struct EffectStep {
     pub(crate) key: EffectKey,
     pub(crate) step: Step,
-    pub(crate) done: Option<oneshot::Sender<bool>>,
+    pub(crate) done: Option<oneshot::Sender<Stepped>>,
 }
 
 impl EffectStep {
-    fn tell(self, durable: bool) {
+    fn tell(self, stepped: Stepped) {
         if let Some(done) = self.done {
             // The effect's task is gone only when the node is: then nobody needs to know.
-            give(done, durable);
+            give(done, stepped);
         }
     }
 }
@@ -83,10 +94,19 @@ impl Invoke for EffectStep {
     }
 
     fn finish(self: Box<Self>) {
-        self.tell(true);
+        self.tell(Stepped::Durable);
     }
 
-    fn refuse(self: Box<Self>, _: Refusal) {
-        self.tell(false);
+    fn refuse(self: Box<Self>, refusal: Refusal) {
+        self.tell(match refusal {
+            Refusal::Failed { .. } | Refusal::ReadOnly { .. } | Refusal::Overloaded { .. } => {
+                Stepped::Refused
+            }
+            Refusal::OutcomeUnknown
+            | Refusal::Stopped
+            | Refusal::Quarantined { .. }
+            | Refusal::Expired
+            | Refusal::TooLarge { .. } => Stepped::Dropped,
+        });
     }
 }

@@ -1,6 +1,7 @@
 //! A command on its way, with its type hidden: carried through mailboxes, run once, answered once.
 
 use std::marker::PhantomData;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use tokio::sync::oneshot;
 
@@ -48,7 +49,17 @@ impl<C: Command> ReplyTo<C> {
         match self {
             Self::Nobody => {}
             Self::Caller(sender) => give(sender, reply),
-            Self::Edge(sender) => give(sender, to_json::<C>(reply)),
+            Self::Edge(sender) => {
+                // The answer's own `Serialize` must not take the worker down with it.
+                let json = catch_unwind(AssertUnwindSafe(|| to_json::<C>(reply)));
+                give(
+                    sender,
+                    json.unwrap_or_else(|_| {
+                        let reason = "writing the answer as JSON panicked".to_owned();
+                        Err(AskError::Failed { reason })
+                    }),
+                );
+            }
         }
     }
 }
@@ -115,7 +126,9 @@ impl<A: Handle<C>, C: Command> Typed<A, C> {
         };
         let kept = host.core.keys.get(key, exec.running)?;
         if kept.fingerprint != fingerprint {
-            return Some(Ran::Refused(Refusal::KeyReused));
+            // Gated like a read: the command that took the key may not be durable yet.
+            self.reply = Some(Err(AskError::KeyReused));
+            return Some(Ran::Read { stop: false });
         }
         match rmp_serde::from_slice(&kept.reply) {
             Ok(reply) => {

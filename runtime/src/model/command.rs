@@ -7,10 +7,17 @@ use serde::{Deserialize, Serialize};
 
 /// A request to an actor, with its typed reply and rejection. Derive it:
 ///
-/// ```ignore
+/// ```
+/// # use serde::{Deserialize, Serialize};
+/// # use steadfast::Command;
+/// # type Cents = u64;
+/// # #[derive(Serialize, Deserialize)]
+/// # struct Overdrawn;
 /// #[derive(Serialize, Deserialize, Command)]
 /// #[command(name = "withdraw", reply = Cents, rejection = Overdrawn)]
 /// struct Withdraw { amount: Cents }
+///
+/// assert_eq!(Withdraw::NAME, "withdraw");
 /// ```
 pub trait Command: Serialize + DeserializeOwned + Send + 'static {
     /// Stable name, as it is journalled.

@@ -2,7 +2,17 @@
 
 /// Something that happened to an actor. Derive it on an enum:
 ///
-/// ```ignore
+/// ```
+/// # use serde::{Deserialize, Serialize};
+/// # use steadfast::Event;
+/// # #[derive(Debug, PartialEq, Serialize, Deserialize)]
+/// # struct Withdrawn { cents: u64 }
+/// # #[derive(Serialize, Deserialize)]
+/// # struct WithdrawnV1 { euros: u64 }
+/// # impl From<WithdrawnV1> for Withdrawn {
+/// #     fn from(old: WithdrawnV1) -> Self { Self { cents: old.euros * 100 } }
+/// # }
+/// # #[derive(Debug, PartialEq)]
 /// #[derive(Event)]
 /// #[event(prefix = "account.")]
 /// enum AccountEvent {
@@ -11,6 +21,10 @@
 ///     #[event(name = "account.withdrawn", version = 2, from(1 = WithdrawnV1))]
 ///     Withdrawn(Withdrawn),                              // `WithdrawnV1: Into<Withdrawn>`
 /// }
+///
+/// assert_eq!(AccountEvent::Opened.name(), "account.opened");
+/// let old = AccountEvent::decode("account.withdrawn", 1, b"\x81\xa5euros\x03");
+/// assert_eq!(old.unwrap(), AccountEvent::Withdrawn(Withdrawn { cents: 300 }));
 /// ```
 ///
 /// An event is found again by name and version. One that is not known is never skipped: its actor is

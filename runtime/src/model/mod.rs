@@ -17,4 +17,5 @@ pub use event::{Event, EventError};
 pub(crate) use live::Turn;
 pub use live::{Fired, Live};
 pub use retry::RetryPolicy;
+pub(crate) use time::Start;
 pub use time::{Clock, SystemClock, Timestamp};

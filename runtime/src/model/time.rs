@@ -79,6 +79,29 @@ pub trait Clock: Send + Sync + 'static {
     fn running(&self) -> Duration;
 }
 
+/// When a node started, by both clocks: what is older was written by an earlier one.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Start {
+    pub(crate) wall: Timestamp,
+    pub(crate) running: Duration,
+}
+
+/// The most by which a restart ages what was written before it: the wall clock may have jumped.
+const LONGEST_AGEING: Duration = Duration::from_secs(3600);
+
+impl Start {
+    /// How old something of the time `then` is, by the running clock for the life of this node and by the
+    /// wall clock, with a limit, for the time before.
+    pub(crate) fn age(self, then: Timestamp, now: Timestamp, running: Duration) -> Duration {
+        let life = running.saturating_sub(self.running);
+        if then >= self.wall {
+            now.since(then).min(life)
+        } else {
+            life.saturating_add(self.wall.since(then).min(LONGEST_AGEING))
+        }
+    }
+}
+
 /// The system's clocks.
 #[derive(Debug, Clone, Copy)]
 pub struct SystemClock {

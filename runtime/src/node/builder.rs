@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use steadfast_journal::{MemoryStorage, RocksOptions, RocksReader, RocksStorage, Storage};
 use steadfast_snapshots::{Opened, SnapshotStore};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{oneshot, watch};
 
 use super::effects::EffectRunner;
 use super::handle::{Inner, Node};
@@ -163,7 +163,7 @@ impl NodeBuilder {
             .enable_all()
             .build()
             .map_err(NodeError::Thread)?;
-        let (failures, failed) = mpsc::channel(16);
+        let (failures, failed) = watch::channel(keeper::Failure::default());
         let capacity = workers.saturating_mul(recovery::PER_WORKER);
         let shared = Arc::new(Shared::new(Parts {
             config: self.config,

@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use steadfast_journal::{ActorId, ActorNumber};
@@ -15,7 +16,7 @@ use tracing::Instrument;
 
 use super::Shared;
 use crate::core::{EffectKey, PendingEffect};
-use crate::host::{EffectEntry, EffectStep, KindEntry, RawOutcome, RawReconciled, Step};
+use crate::host::{EffectEntry, EffectStep, KindEntry, RawOutcome, RawReconciled, Step, Stepped};
 use crate::model::{AfterCrash, EffectContext, EffectError};
 use crate::worker::{Answer, Control, Internal};
 
@@ -93,8 +94,9 @@ impl EffectRunner {
         let runner = Arc::clone(self);
         let span = tracing::debug_span!("effect", actor = %job.actor, effect = job.effect.name);
         let task = async move {
-            let handed_over = runner.live(job).await;
-            runner.ended(name, handed_over);
+            // A panic of ours must not leave the effect behind as running for ever.
+            let life = AssertUnwindSafe(runner.live(job)).catch_unwind().await;
+            runner.ended(name, life.unwrap_or(false));
         };
         shared.runtime.spawn(task.instrument(span));
     }
@@ -120,12 +122,23 @@ impl EffectRunner {
         true
     }
 
+    /// The effect's outcome is about to be handed over in the current generation: whoever reloaded the
+    /// effect so far need not start it again.
+    fn handing_over(&self, name: Name, current: u64) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(Known::Running { generation, then }) = known.get_mut(&name) {
+            *generation = current;
+            *then = None;
+        }
+    }
+
     /// The effect's task is over.
     fn ended(self: &Arc<Self>, name: Name, handed_over: bool) {
         let next = {
             let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
             match known.remove(&name) {
-                // Reloaded meanwhile: if its outcome arrives all the same, the second one is stale.
+                // Reloaded since: the task ended without outcome, or the outcome went down with the
+                // journal's old generation.
                 Some(Known::Running {
                     then: Some(job), ..
                 }) => Some(job),
@@ -159,6 +172,11 @@ impl EffectRunner {
         }
     }
 
+    async fn hand_over(&self, shared: &Arc<Shared>, job: EffectJob, outcome: RawOutcome) -> bool {
+        self.handing_over((job.number, job.effect.key), shared.generation());
+        hand_over(shared, job, outcome).await
+    }
+
     /// An effect's whole life. True if its outcome was handed to the actor.
     async fn live(&self, mut job: EffectJob) -> bool {
         loop {
@@ -176,7 +194,7 @@ impl EffectRunner {
             }
             let attempt = attempt(&shared, &mut job).await;
             let handed = match attempt {
-                Attempt::Over(outcome) => return hand_over(&shared, job, outcome).await,
+                Attempt::Over(outcome) => return self.hand_over(&shared, job, outcome).await,
                 Attempt::Abandoned => return false,
                 Attempt::Again { error, in_doubt } => {
                     schedule_again(&shared, &mut job, error, in_doubt).await
@@ -186,7 +204,7 @@ impl EffectRunner {
             match handed {
                 Scheduled::Yes => {}
                 Scheduled::No => return false,
-                Scheduled::Over(outcome) => return hand_over(&shared, job, outcome).await,
+                Scheduled::Over(outcome) => return self.hand_over(&shared, job, outcome).await,
             }
         }
     }
@@ -201,7 +219,7 @@ impl EffectRunner {
                 .effect
                 .due
                 .since(shared.clock.now())
-                .min(job.effect.retry.max * 2);
+                .min(job.effect.retry.max.saturating_mul(2));
             (wait, shared.stopping.subscribe())
         };
         if wait.is_zero() {
@@ -344,8 +362,27 @@ async fn schedule_again(
     Scheduled::Yes
 }
 
-/// Has the actor journal a step. True once it is durable.
+/// How long after a refused step the actor is asked again.
+const STEP_AGAIN: Duration = Duration::from_secs(1);
+
+/// Has the actor journal a step. True once it is durable; false if the effect is not pending any more, or
+/// will be loaded anew, or the node ends.
 async fn journal_step(shared: &Arc<Shared>, job: &EffectJob, step: Step) -> bool {
+    let mut stopping = shared.stopping.subscribe();
+    loop {
+        match offer_step(shared, job, step.clone()).await {
+            Stepped::Durable => return true,
+            Stepped::Dropped => return false,
+            Stepped::Refused => {}
+        }
+        tokio::select! {
+            () = tokio::time::sleep(STEP_AGAIN) => {}
+            _ = stopping.wait_for(|stopping| *stopping) => return false,
+        }
+    }
+}
+
+async fn offer_step(shared: &Arc<Shared>, job: &EffectJob, step: Step) -> Stepped {
     let (done, is_done) = oneshot::channel();
     let invoke = Box::new(EffectStep {
         key: job.effect.key,
@@ -359,12 +396,12 @@ async fn journal_step(shared: &Arc<Shared>, job: &EffectJob, step: Step) -> bool
         Internal::Step,
     );
     let Some(port) = shared.worker_of(&job.actor) else {
-        return false;
+        return Stepped::Dropped;
     };
     if port.control.send(Control::Deliver(envelope)).await.is_err() {
-        return false;
+        return Stepped::Dropped;
     }
-    is_done.await.unwrap_or(false)
+    is_done.await.unwrap_or(Stepped::Dropped)
 }
 
 async fn hand_over(shared: &Arc<Shared>, job: EffectJob, outcome: RawOutcome) -> bool {

@@ -239,7 +239,11 @@ impl Node {
         let shared = &self.inner.shared;
         if shared.release_pending_work() {
             let journal = shared.journal().ok_or(NodeError::Stopped)?;
-            super::keeper::load_pending_work(shared, journal.as_ref()).await?;
+            let loaded = super::keeper::load_pending_work(shared, journal.as_ref()).await;
+            if loaded.is_err() {
+                shared.hold_pending_work();
+            }
+            return loaded;
         }
         Ok(())
     }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use steadfast_journal::{ActorNumber, Journal, Storage, Table};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{oneshot, watch};
 
 use super::Shared;
 use super::effects::EffectJob;
@@ -16,8 +16,8 @@ use crate::core::{EffectRow, TimerRow, decode_row};
 use crate::error::NodeError;
 use crate::worker::Control;
 
-/// A generation that failed.
-#[derive(Debug)]
+/// The newest generation that failed; 0 before the first.
+#[derive(Debug, Clone, Default)]
 pub(super) struct Failure {
     pub(super) generation: u64,
     pub(super) reason: String,
@@ -29,8 +29,6 @@ const PAGE: usize = 1_024;
 const FIRST_WAIT: Duration = Duration::from_millis(200);
 /// Longest such wait.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
-/// How long a reopening waits in silence for readers of the old generation.
-const READERS_WARNING: Duration = Duration::from_secs(10);
 
 /// Makes `journal` the node's generation `number` and starts all pending work.
 pub(super) async fn install(
@@ -179,9 +177,10 @@ fn actor_number(bytes: &[u8]) -> Option<ActorNumber> {
 pub(super) async fn keep(
     shared: Weak<Shared>,
     storage: Arc<dyn Storage>,
-    mut failures: mpsc::Receiver<Failure>,
+    mut failures: watch::Receiver<Failure>,
 ) {
-    while let Some(failure) = failures.recv().await {
+    while failures.changed().await.is_ok() {
+        let failure = failures.borrow_and_update().clone();
         let Some(shared) = shared.upgrade() else {
             return;
         };
@@ -199,7 +198,7 @@ pub(super) async fn keep(
         );
         shared.metrics.journal_error("commit");
         retire(&shared, failure.generation).await;
-        reopen(&shared, &storage, failure.generation + 1).await;
+        reopen(&shared, &storage, failure.generation).await;
     }
 }
 
@@ -220,7 +219,6 @@ async fn retire(shared: &Arc<Shared>, generation: u64) {
         }
     }
     let Some(old) = old else { return };
-    let gone = Arc::downgrade(&old);
     let closing = tokio::task::spawn_blocking(move || {
         if let Err(error) = old.close() {
             tracing::warn!(%error, "the failed journal did not close cleanly");
@@ -229,21 +227,15 @@ async fn retire(shared: &Arc<Shared>, generation: u64) {
     if closing.await.is_err() {
         tracing::error!("closing the failed journal panicked");
     }
-    let mut waited = Duration::ZERO;
-    while gone.strong_count() > 0 {
-        let step = Duration::from_millis(5);
-        tokio::time::sleep(step).await;
-        waited += step;
-        if waited == READERS_WARNING {
-            tracing::error!("readers still hold the failed journal; reopening waits for them");
-        }
-    }
 }
 
 /// Opens the next generation; tries again for as long as it takes.
-async fn reopen(shared: &Arc<Shared>, storage: &Arc<dyn Storage>, number: u64) {
+async fn reopen(shared: &Arc<Shared>, storage: &Arc<dyn Storage>, failed: u64) {
+    let mut number = failed;
     let mut wait = FIRST_WAIT;
     while !shared.is_stopping() {
+        // Each opening has a number of its own: what is left of one must not be taken for the next.
+        number += 1;
         match open(storage).await {
             Ok(journal) => match install(shared, number, journal).await {
                 Ok(()) => {

@@ -111,6 +111,7 @@ fn recover(shared: &Shared, job: RecoveryJob) {
             limits: shared.config.key_limits(),
             now: shared.clock.now(),
             running: started,
+            start: shared.start,
             until: None,
         };
         let recover = job.kind.recover;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use steadfast_journal::{ActorId, ActorNumber, CommitError, CommitIndex, HistoryId, Journal};
 use steadfast_snapshots::Snapshot;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 
 use super::effects::{EffectJob, EffectRunner};
 use super::keeper::Failure;
@@ -16,7 +16,7 @@ use crate::config::Config;
 use crate::core::{EffectKey, random};
 use crate::host::{Invoke, KindEntry, Registry};
 use crate::metrics::Metrics;
-use crate::model::{Clock, EffectId};
+use crate::model::{Clock, EffectId, Start};
 use crate::resources::Resources;
 use crate::worker::{Envelope, Internal, WorkerPort};
 
@@ -26,6 +26,7 @@ pub(crate) struct Shared {
     pub(crate) registry: Registry,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) metrics: Metrics,
+    pub(crate) start: Start,
     pub(crate) resources: Arc<Resources>,
     /// The node's own tokio runtime: effects, keeper, waits.
     pub(crate) runtime: tokio::runtime::Handle,
@@ -47,7 +48,8 @@ pub(crate) struct Shared {
     pub(super) stopping: watch::Sender<bool>,
     /// Whether timers and effects found in the journal wait to be started.
     held: AtomicBool,
-    failures: mpsc::Sender<Failure>,
+    /// The newest generation that a worker has seen fail, for the keeper.
+    failures: watch::Sender<Failure>,
     random_base: u128,
     drawn: AtomicU64,
 }
@@ -62,18 +64,23 @@ pub(super) struct Parts {
     pub(super) snapshots: SnapshotSink,
     pub(super) recovery: RecoveryPool,
     pub(super) ports: Vec<WorkerPort>,
-    pub(super) failures: mpsc::Sender<Failure>,
+    pub(super) failures: watch::Sender<Failure>,
     pub(super) hold_pending_work: bool,
 }
 
 impl Shared {
     pub(super) fn new(parts: Parts) -> Self {
-        let metrics = Metrics::new(parts.clock.now().as_micros());
+        let start = Start {
+            wall: parts.clock.now(),
+            running: parts.clock.running(),
+        };
+        let metrics = Metrics::new(start.wall.as_micros());
         Self {
             config: parts.config,
             registry: parts.registry,
             clock: parts.clock,
             metrics,
+            start,
             resources: Arc::new(parts.resources),
             runtime: parts.runtime,
             snapshots: parts.snapshots,
@@ -184,6 +191,10 @@ impl Shared {
         self.held.load(Ordering::Acquire)
     }
 
+    pub(super) fn hold_pending_work(&self) {
+        self.held.store(true, Ordering::Release);
+    }
+
     /// True for the first caller only, if pending work was held.
     pub(super) fn release_pending_work(&self) -> bool {
         self.held.swap(false, Ordering::AcqRel)
@@ -206,13 +217,23 @@ impl Shared {
         });
     }
 
-    /// A worker learnt that the journal failed. The first report of a generation counts.
+    /// A worker learnt that the journal failed.
     pub(crate) fn journal_failed(&self, generation: u64, error: &CommitError) {
         let reason = match error {
             CommitError::Unknown(cause) | CommitError::NotWritten(cause) => cause.to_string(),
         };
-        // A full queue holds the same news already; a closed one means that the node ends.
-        drop(self.failures.try_send(Failure { generation, reason }));
+        self.generation_failed(generation, reason);
+    }
+
+    /// A generation must not be used any more. The first report of it counts.
+    pub(crate) fn generation_failed(&self, generation: u64, reason: String) {
+        self.failures.send_if_modified(|newest| {
+            let news = generation > newest.generation;
+            if news {
+                *newest = Failure { generation, reason };
+            }
+            news
+        });
     }
 
     pub(crate) fn store_snapshot(&self, taken: crate::worker::Taken, commit: CommitIndex) {

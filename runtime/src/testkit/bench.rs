@@ -21,7 +21,7 @@ use crate::host::{
     Answer, Exec, Host, KindBuilder, KindEntry, KindNames, Ran, RecoverContext, Resident, Source,
     Written, decode_operations, execute, write,
 };
-use crate::model::{Command, Handle, Live, StatefulActor, Timestamp, Turn};
+use crate::model::{Command, Handle, Live, Start, StatefulActor, Timestamp, Turn};
 
 /// What one command decided.
 pub(super) struct Turned<C: Command> {
@@ -193,7 +193,7 @@ impl<A: StatefulActor> Bench<A> {
     fn restored(&self) -> Host<A> {
         let (now, running) = (self.now, self.running());
         let bytes = unwrap(self.host.save(now, running), "a snapshot");
-        let loaded = Host::<A>::load(&bytes, self.limits, now, running);
+        let loaded = Host::<A>::load(&bytes, self.limits, running, |then| now.since(then));
         let mut host = unwrap(loaded, "a snapshot");
         host.core.number = self.host.core.number;
         host.core.entry = self.host.core.entry;
@@ -246,6 +246,10 @@ fn recovered<A: StatefulActor>(bench: &Bench<A>, snapshots: &SnapshotStore) -> H
         limits: bench.limits,
         now: bench.now,
         running: bench.running(),
+        start: Start {
+            wall: bench.now,
+            running: bench.running(),
+        },
         until: None,
     });
     let mut recovered = match recovered {

@@ -1,6 +1,7 @@
 //! Into mailboxes and out of memory: admission, recovery on first use, timers and effect outcomes,
 //! passivation.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,11 +10,16 @@ use steadfast_journal::{ActorId, ActorNumber};
 use super::input::{Answer, Envelope, Internal};
 use super::run::Worker;
 use super::slot::{Quarantine, Slot, State};
-use super::timers::DueTimer;
+use super::timers::{DueTimer, TimerKey};
 use crate::core::TimerRow;
 use crate::error::Refusal;
 use crate::host::{KindEntry, Recovered, Source, Unrecoverable};
 use crate::node::{PER_WORKER, RecoveryJob};
+
+/// Runs code that decodes what an embedder defined: its panic must not take the worker down.
+fn guarded<T>(make: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(make)).unwrap_or_else(|_| Err("decoding it panicked".to_owned()))
+}
 
 /// How soon a full mailbox may have room again.
 const RETRY_AFTER: Duration = Duration::from_millis(20);
@@ -28,18 +34,24 @@ impl Worker {
         if !internal && let Some(reason) = self.shared.read_only() {
             return self.refuse(envelope, Refusal::ReadOnly { reason });
         }
+        self.let_go_of_other_kind(&envelope.actor, &envelope.kind);
         let key = self.slot_for(&envelope.actor, &envelope.kind);
-        let room = self.shared.config.mailbox_capacity
-            + if envelope.patient {
-                self.shared.config.waiting_capacity
-            } else {
-                0
-            };
+        let config = &self.shared.config;
+        let waiting = if envelope.patient {
+            config.waiting_capacity
+        } else {
+            0
+        };
+        let room = config.mailbox_capacity.saturating_add(waiting);
         let Some(slot) = self.slots.get_mut(key) else {
             return;
         };
         if slot.kind.name != envelope.kind.name {
             let reason = format!("{} is of kind {:?}", slot.id, slot.kind.name);
+            if let Some(internal) = envelope.internal.clone() {
+                // Somebody asked for this actor as another kind; that slot is gone in a moment.
+                self.bring_again(internal, Duration::from_secs(1));
+            }
             return self.refuse(envelope, Refusal::Failed { reason });
         }
         if let State::Quarantined(Quarantine { reason, seq }) = &slot.state {
@@ -63,6 +75,21 @@ impl Worker {
             State::Live(_) => self.make_ready(key),
             State::Cold => self.ask_recovery(key),
             State::Recovering | State::Broken | State::Quarantined(_) => {}
+        }
+    }
+
+    /// Whoever asks for a name first does not decide its kind: only an entry does.
+    fn let_go_of_other_kind(&mut self, actor: &ActorId, kind: &Arc<KindEntry>) {
+        let Some((key, slot)) = self
+            .by_id
+            .get(actor)
+            .and_then(|key| Some((*key, self.slots.get(*key)?)))
+        else {
+            return;
+        };
+        let unwritten = matches!(&slot.state, State::Live(resident) if resident.core().entry == 0);
+        if unwritten && slot.mailbox.is_empty() && slot.kind.name != kind.name {
+            self.remove(key);
         }
     }
 
@@ -227,7 +254,7 @@ impl Worker {
         let command = entry
             .as_ref()
             .and_then(|entry| entry.commands.get(timer.command.as_str()));
-        let made = command.map(|command| (command.from_bytes)(&timer.body, source));
+        let made = command.map(|command| guarded(|| (command.from_bytes)(&timer.body, source)));
         match (entry, made) {
             (Some(kind), Some(Ok(invoke))) => {
                 let envelope =
@@ -267,7 +294,8 @@ impl Worker {
         };
         let id = self.shared.effect_id(&answer.actor, answer.key);
         let source = Source::Effect { key: answer.key };
-        match (effect.answer)(id, &answer.body, answer.outcome.clone(), source) {
+        let make = effect.answer;
+        match guarded(|| make(id, &answer.body, answer.outcome.clone(), source)) {
             Ok(invoke) => {
                 let envelope = self.shared.internal_envelope(
                     answer.actor.clone(),
@@ -290,7 +318,35 @@ impl Worker {
     pub(super) fn load_timers(&mut self, rows: Vec<(ActorNumber, TimerRow)>) {
         let (now, running) = (self.shared.clock.now(), self.shared.clock.running());
         for (actor, row) in rows {
-            self.timers.set(actor, row, now, running);
+            // One that is known is newer than the row that was read for it.
+            if !self.timers.knows(actor, row.timer.id) {
+                self.timers.set(actor, row, now, running);
+            }
+        }
+    }
+
+    /// A timer's command found that it is not pending as it was fired: what the actor says counts.
+    pub(super) fn heal_timer(&mut self, key: usize, timer: TimerKey) {
+        let Some(slot) = self.slots.get(key) else {
+            return;
+        };
+        let State::Live(resident) = &slot.state else {
+            return;
+        };
+        let mut pending = resident.core().timers.values();
+        let row = pending
+            .find(|pending| pending.id == timer.id)
+            .map(|pending| TimerRow {
+                actor: slot.id.clone(),
+                kind: slot.kind.name.to_owned(),
+                timer: pending.clone(),
+            });
+        match row {
+            Some(row) => {
+                let (now, running) = (self.shared.clock.now(), self.shared.clock.running());
+                self.timers.set(timer.actor, row, now, running);
+            }
+            None => self.timers.remove(timer, None),
         }
     }
 

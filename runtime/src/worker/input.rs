@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use steadfast_journal::{ActorId, ActorNumber, Journal};
@@ -131,10 +132,40 @@ pub(crate) struct WorkerPort {
 
 /// The receiving ends, and the sender that goes into completions.
 pub(crate) struct Inputs {
-    pub(crate) commands: mpsc::Receiver<Envelope>,
+    pub(crate) commands: CommandQueue,
     pub(crate) control: mpsc::Receiver<Control>,
     pub(crate) durable: mpsc::Receiver<Durable>,
     pub(crate) durable_sender: mpsc::Sender<Durable>,
+}
+
+/// Commands on their way to a worker. When the worker ends, whoever is still here was never handled and
+/// is told so.
+pub(crate) struct CommandQueue(mpsc::Receiver<Envelope>);
+
+impl CommandQueue {
+    pub(crate) fn poll_chunk(
+        &mut self,
+        cx: &mut Context<'_>,
+        limit: usize,
+    ) -> Poll<Option<Vec<Envelope>>> {
+        let mut chunk = Vec::new();
+        match self.0.poll_recv_many(cx, &mut chunk, limit) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(0) => Poll::Ready(None),
+            Poll::Ready(_) => Poll::Ready(Some(chunk)),
+        }
+    }
+}
+
+impl Drop for CommandQueue {
+    fn drop(&mut self) {
+        self.0.close();
+        // Whoever has a place and has not taken it yet may never run again: its thread may be the one that
+        // waits for us. It is told `OutcomeUnknown` when its command is dropped.
+        while let Ok(envelope) = self.0.try_recv() {
+            envelope.refuse(Refusal::Stopped);
+        }
+    }
 }
 
 /// The channels of one worker. Control waits when full; outcomes never find theirs full, because a
@@ -150,7 +181,7 @@ pub(crate) fn ports(worker_queue: usize) -> (WorkerPort, Inputs) {
     (
         port,
         Inputs {
-            commands,
+            commands: CommandQueue(commands),
             control,
             durable,
             durable_sender,

@@ -58,10 +58,12 @@ impl Worker {
     }
 
     fn let_out(&mut self, ticket: u64, commit: CommitIndex) {
+        if self.in_flight.front().map(|batch| batch.ticket) != Some(ticket) {
+            return self.out_of_order(ticket);
+        }
         let Some(batch) = self.in_flight.pop_front() else {
             return;
         };
-        debug_assert_eq!(batch.ticket, ticket, "batches become durable in order");
         self.durable = ticket;
         self.undurable_bytes = self.undurable_bytes.saturating_sub(batch.bytes);
         let took = self
@@ -85,6 +87,16 @@ impl Worker {
         for key in batch.slots {
             self.settle(key, commit);
         }
+    }
+
+    /// An outcome that is not that of the oldest batch: a bug, and nothing may be let out on its word.
+    fn out_of_order(&mut self, ticket: u64) {
+        let Some(generation) = self.generation.as_ref().map(|open| open.number) else {
+            return;
+        };
+        let reason = format!("the journal answered for batch {ticket} out of order");
+        self.shared.generation_failed(generation, reason);
+        self.on_latch(generation);
     }
 
     /// Looks after a slot whose batch became durable.
@@ -164,6 +176,8 @@ impl Worker {
             let settled = slot.last_ticket <= self.durable;
             if !settled || matches!(slot.state, State::Broken) {
                 slot.state = State::Cold;
+                // What is rebuilt may hold later commits than this.
+                slot.last_commit = None;
             }
             slot.last_ticket = 0;
             // Work of the runtime's own is found again in the journal.

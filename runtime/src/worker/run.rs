@@ -2,7 +2,6 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
 use actix::{
@@ -164,6 +163,13 @@ impl Worker {
     }
 }
 
+/// However the worker ends, its callers are told what is known.
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.refuse_everything();
+    }
+}
+
 impl Actor for Worker {
     type Context = Context<Self>;
 
@@ -179,14 +185,7 @@ impl Actor for Worker {
         } = inputs;
         ctx.add_stream(stream::poll_fn(move |cx| durable.poll_recv(cx)));
         ctx.add_stream(stream::poll_fn(move |cx| control.poll_recv(cx)));
-        ctx.add_stream(stream::poll_fn(move |cx| {
-            let mut chunk = Vec::new();
-            match commands.poll_recv_many(cx, &mut chunk, CHUNK) {
-                Poll::Pending => Poll::Pending,
-                Poll::Ready(0) => Poll::Ready(None),
-                Poll::Ready(_) => Poll::Ready(Some(chunk)),
-            }
-        }));
+        ctx.add_stream(stream::poll_fn(move |cx| commands.poll_chunk(cx, CHUNK)));
         ctx.run_interval(SWEEP, |worker, ctx| {
             worker.passivate_idle();
             worker.pump(ctx);

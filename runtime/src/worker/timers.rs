@@ -84,6 +84,10 @@ impl Timers {
         place
     }
 
+    pub(crate) fn knows(&self, actor: ActorNumber, id: TimerId) -> bool {
+        self.jobs.contains_key(&TimerKey { actor, id })
+    }
+
     /// Forgets a timer; with `due`, only the setting that was due then.
     pub(crate) fn remove(&mut self, key: TimerKey, due: Option<Timestamp>) {
         let stands = self

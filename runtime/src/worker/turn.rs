@@ -66,12 +66,17 @@ impl Worker {
         match ran {
             Ran::Read { stop } => {
                 if let Some(slot) = self.slots.get_mut(key) {
-                    slot.stop = stop;
+                    slot.stop |= stop;
                 }
                 self.answer_read(key, envelope);
             }
             Ran::Wrote(written) => self.append(key, envelope, *written),
-            Ran::Stale => self.shared.metrics.command(envelope.kind.name, "stale"),
+            Ran::Stale => {
+                self.shared.metrics.command(envelope.kind.name, "stale");
+                if let Some(Internal::Timer(timer)) = envelope.internal {
+                    self.heal_timer(key, timer);
+                }
+            }
             Ran::Refused(refusal) => self.refuse(envelope, refusal),
             Ran::Broken { reason } => self.broken(key, envelope, Refusal::Failed { reason }),
         }
@@ -209,7 +214,7 @@ impl Worker {
         if let Some(slot) = self.slots.get_mut(key) {
             slot.last_ticket = ticket;
             slot.unsaved_entries += 1;
-            slot.stop = stop;
+            slot.stop |= stop;
             if internal {
                 slot.failures = 0;
             }

@@ -10,7 +10,7 @@ use steadfast::{
 };
 
 use crate::probe::{Do, Notes, Probe, note, notes, start, start_with, with_probe};
-use crate::world::{Gate, Hands, REPEATED, eventually, pause, send, world};
+use crate::world::{Gate, Hands, REPEATED, eventually, pause, send, send_off, world};
 
 fn reason<T: std::fmt::Debug, R: std::fmt::Debug>(answer: Result<T, AskError<R>>) -> String {
     match answer {
@@ -100,7 +100,7 @@ async fn a_panic_amid_commands_in_flight_loses_and_doubles_nothing() {
             before.push(send(probe.ask(note(&number.to_string()))).await);
         }
         assert_eq!(probe.ask(Notes).dirty_ok().await.unwrap().len(), had + 10);
-        let bad = send(probe.ask(what)).await;
+        let bad = send_off(probe.ask(what)).await;
         let mut after = Vec::new();
         for number in 10..20 {
             after.push(send(probe.ask(note(&number.to_string()))).await);
@@ -123,7 +123,7 @@ async fn a_panic_concerns_one_actor() {
     let gate = Gate::closed();
     let standing = send(other.ask(Do::Stand(gate.number()))).await;
     gate.reached();
-    let bad = send(probe.ask(Do::Panic)).await;
+    let bad = send_off(probe.ask(Do::Panic)).await;
     let good = send(other.ask(note("good"))).await;
     gate.open();
     assert_eq!((standing.await, good.await), (Ok(()), Ok(1)));

@@ -2,6 +2,7 @@
 //! exactly one execution.
 
 use std::collections::HashSet;
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use steadfast::journal::{CommitFault, MemoryStorage};
@@ -68,7 +69,11 @@ async fn commands_that_were_not_handled_yet_go_on() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn keyed_commands_take_effect_once_through_many_failures() {
     let storage = MemoryStorage::new();
-    let node = start(&storage).await;
+    let workers = NonZeroUsize::MIN.saturating_add(2);
+    let node = start_with(&storage, |builder| {
+        builder.config(|config| config.workers = workers)
+    })
+    .await;
     let faults = async {
         for round in 0..20 {
             let fault = [CommitFault::Lost, CommitFault::Kept][round % 2];

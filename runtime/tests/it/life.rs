@@ -57,8 +57,14 @@ async fn an_actor_with_a_write_in_flight_does_not_leave() {
         Ok(vec!["one".to_owned()])
     );
     let next = send(probe.ask(note("two"))).await;
+    assert_eq!(probe.ask(Notes).dirty_ok().await.unwrap().len(), 2);
     paused.resume();
     assert_eq!((leaving.await, next.await), (Ok(()), Ok(2)));
+    eventually("it leaves after all", async || {
+        node.health().await.is_empty()
+    })
+    .await;
+    assert_eq!(notes(&probe).await, ["one", "two"]);
 }
 
 #[tokio::test]

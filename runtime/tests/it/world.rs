@@ -273,6 +273,15 @@ type Answer<C> = Result<<C as Command>::Reply, AskError<<C as Command>::Rejectio
 /// A command under way.
 pub(crate) type Asked<'a, C> = Pin<Box<dyn Future<Output = Answer<C>> + Send + 'a>>;
 
+/// Sends a command without waiting for its answer, which may be there at once.
+pub(crate) async fn send_off<A: Handle<C>, C: Command>(ask: Ask<'_, A, C>) -> Asked<'_, C> {
+    let mut asked = ask.into_future();
+    match poll!(&mut asked) {
+        std::task::Poll::Ready(answer) => Box::pin(std::future::ready(answer)),
+        std::task::Poll::Pending => asked,
+    }
+}
+
 /// Sends a command without waiting for its answer, which cannot be there yet.
 pub(crate) async fn send<A: Handle<C>, C: Command>(ask: Ask<'_, A, C>) -> Asked<'_, C> {
     let mut asked = ask.into_future();
