@@ -17,10 +17,8 @@ impl Effect for Mail {
     async fn run(&self, cx: &EffectContext) -> Result<u32, EffectError> {
         let attempt = cx.attempt();
         println!("attempt {attempt}: mail to {} (id {})", self.0, cx.id());
-        match attempt {
-            1 | 2 => Err(EffectError::retryable("the server is busy")),
-            _ => Ok(attempt),
-        }
+        let busy = || EffectError::retryable("the server is busy");
+        (attempt >= 3).then_some(attempt).ok_or_else(busy)
     }
 }
 
