@@ -7,14 +7,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::committer::{Committer, HeadCell};
 use crate::error::Error;
-use crate::ids::{ActorId, ActorNumber, CommitIndex, EntryNumber, HistoryId, SequenceNumber};
-use crate::journal::{
-    ActorRow, Commits, Entries, Head, Journal, JournalReader, OpenReport, Row, Submission, Table,
-    VerifyReport,
-};
+use crate::ids::ActorNumber;
+use crate::journal::{Head, Journal, OpenReport, Submission};
 use crate::layout::Past;
 use crate::mark::MarkFile;
-use crate::reads::{Reads, load_last_actor};
+use crate::reads::{Reads, delegate_reads, load_last_actor};
 use crate::store::Store;
 use crate::verify::MarkSource;
 use crate::writer::{Limits, Writer};
@@ -119,44 +116,4 @@ impl Journal for Generation {
     }
 }
 
-impl JournalReader for Generation {
-    fn head(&self) -> Option<Head> {
-        self.reads.head()
-    }
-
-    fn contains(&self, history: HistoryId, commit: CommitIndex) -> bool {
-        self.reads.contains(history, commit)
-    }
-
-    fn actor(&self, id: &ActorId) -> Result<Option<ActorRow>, Error> {
-        self.reads.actor(id)
-    }
-
-    fn actors(&self, after: Option<&ActorId>, limit: usize) -> Result<Vec<ActorRow>, Error> {
-        self.reads.actors(after, limit)
-    }
-
-    fn last_entry(&self, actor: ActorNumber) -> Result<Option<crate::StoredEntry>, Error> {
-        self.reads.last_entry(actor)
-    }
-
-    fn entries(&self, actor: ActorNumber, from: EntryNumber) -> Entries<'_> {
-        self.reads.entries(actor, from)
-    }
-
-    fn entries_from_event(&self, actor: ActorNumber, seq: SequenceNumber) -> Entries<'_> {
-        self.reads.entries_from_event(actor, seq)
-    }
-
-    fn commits(&self, from: CommitIndex) -> Commits<'_> {
-        self.reads.commits(from)
-    }
-
-    fn rows(&self, table: Table, after: Option<&[u8]>, limit: usize) -> Result<Vec<Row>, Error> {
-        self.reads.rows(table, after, limit)
-    }
-
-    fn verify(&self) -> Result<VerifyReport, Error> {
-        self.reads.verify()
-    }
-}
+delegate_reads!(Generation);

@@ -13,10 +13,9 @@ use super::open::{check_format, newer};
 use super::protect::Paths;
 use crate::committer::HeadCell;
 use crate::error::Error;
-use crate::ids::{ActorId, ActorNumber, CommitIndex, EntryNumber, HistoryId, SequenceNumber};
-use crate::journal::{ActorRow, Commits, Entries, Head, JournalReader, Row, Table, VerifyReport};
+use crate::journal::JournalReader;
 use crate::mark::{self, Found};
-use crate::reads::{Reads, load_head, load_past};
+use crate::reads::{Reads, delegate_reads, load_head, load_past};
 use crate::verify::MarkSource;
 
 /// A journal at rest. It shows the state as of its opening.
@@ -60,44 +59,4 @@ impl fmt::Debug for RocksReader {
     }
 }
 
-impl JournalReader for RocksReader {
-    fn head(&self) -> Option<Head> {
-        self.reads.head()
-    }
-
-    fn contains(&self, history: HistoryId, commit: CommitIndex) -> bool {
-        self.reads.contains(history, commit)
-    }
-
-    fn actor(&self, id: &ActorId) -> Result<Option<ActorRow>, Error> {
-        self.reads.actor(id)
-    }
-
-    fn actors(&self, after: Option<&ActorId>, limit: usize) -> Result<Vec<ActorRow>, Error> {
-        self.reads.actors(after, limit)
-    }
-
-    fn last_entry(&self, actor: ActorNumber) -> Result<Option<crate::StoredEntry>, Error> {
-        self.reads.last_entry(actor)
-    }
-
-    fn entries(&self, actor: ActorNumber, from: EntryNumber) -> Entries<'_> {
-        self.reads.entries(actor, from)
-    }
-
-    fn entries_from_event(&self, actor: ActorNumber, seq: SequenceNumber) -> Entries<'_> {
-        self.reads.entries_from_event(actor, seq)
-    }
-
-    fn commits(&self, from: CommitIndex) -> Commits<'_> {
-        self.reads.commits(from)
-    }
-
-    fn rows(&self, table: Table, after: Option<&[u8]>, limit: usize) -> Result<Vec<Row>, Error> {
-        self.reads.rows(table, after, limit)
-    }
-
-    fn verify(&self) -> Result<VerifyReport, Error> {
-        self.reads.verify()
-    }
-}
+delegate_reads!(RocksReader);
