@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::committer::{Committer, HeadCell};
+use crate::delegate::delegate_reads;
 use crate::error::Error;
 use crate::ids::ActorNumber;
 use crate::journal::{Head, Journal, OpenReport, Submission};

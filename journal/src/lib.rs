@@ -9,6 +9,7 @@
 //!
 //! This crate never decodes an event, and no type of the database below it is visible outside.
 
+mod delegate;
 mod entry;
 mod error;
 mod hash;

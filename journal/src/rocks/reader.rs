@@ -12,6 +12,7 @@ use super::database::Database;
 use super::open::{check_format, newer};
 use super::protect::Paths;
 use crate::committer::HeadCell;
+use crate::delegate::delegate_reads;
 use crate::error::Error;
 use crate::journal::JournalReader;
 use crate::mark::{self, Found};

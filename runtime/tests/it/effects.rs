@@ -3,11 +3,11 @@
 
 use std::sync::Arc;
 
-use steadfast::journal::MemoryStorage;
-use steadfast::{ActorRef, Node};
+use steadfast::journal::{CommitFault, MemoryStorage};
+use steadfast::{ActorRef, AskError, Node};
 use tokio::sync::mpsc::Receiver;
 
-use crate::probe::{Do, Notes, Probe, notes, start_with};
+use crate::probe::{Do, Notes, Probe, note, notes, start_with};
 use crate::world::{
     Call, HELD, RECONCILED, REPEATED, Verdict, World, eventually, next, pause, send, world,
 };
@@ -294,4 +294,24 @@ async fn shutting_down_waits_for_what_runs() {
     down.await.unwrap().unwrap();
     bench.start().await;
     bench.check_done("Succeeded(1)").await;
+}
+
+/// Regression: reloading pending effects after the journal was reopened started an effect again that was
+/// still running, because only its end was looked at and not that its outcome was on its way.
+#[tokio::test]
+async fn an_effect_that_runs_while_the_journal_is_reopened_runs_once() {
+    for after_crash in [REPEATED, RECONCILED, HELD] {
+        let mut bench = Bench::new().await;
+        bench.run(after_crash, 3).await;
+        let call = bench.next().await;
+        let other: ActorRef<Probe> = bench.node.as_ref().unwrap().actor("other");
+        bench.storage.fail_next_commit(CommitFault::Lost);
+        let lost = other.ask(note("lost")).await;
+        assert_eq!(lost, Err(AskError::OutcomeUnknown));
+        // Answered only once the journal is open again; its pending work is loaded by then or soon.
+        assert_eq!(other.ask(note("open again")).await, Ok(1));
+        bench.node.as_ref().unwrap().health().await;
+        call.answer(Verdict::Succeed);
+        bench.check_done("Succeeded(1)").await;
+    }
 }

@@ -96,6 +96,45 @@ async fn keys_outlive_passivation() {
     }
 }
 
+/// Regression: the limit on how much a restart ages a key was applied to every recovery, so that a key
+/// came back with most of its time whenever its actor had left memory.
+#[tokio::test]
+async fn a_key_expires_though_its_actor_left_memory() {
+    let hands = Hands::default();
+    let storage = MemoryStorage::new();
+    let node = start_with(&storage, |builder| builder.clock(hands.clone())).await;
+    let probe = node.actor::<Probe>("a");
+    assert_eq!(probe.ask(note("daily")).key("k").await, Ok(1));
+    probe.ask(Do::NoteAndLeave("two".to_owned())).await.unwrap();
+    eventually("the actor leaves memory", async || {
+        node.health().await.is_empty()
+    })
+    .await;
+    hands.pass(Duration::from_secs(24 * 3600 + 60), &node).await;
+    assert_eq!(probe.ask(note("daily")).key("k").await, Ok(3));
+}
+
+/// Regression: a key that was taken by a command that is not durable yet was refused at once, on the
+/// word of something that a crash could take back.
+#[tokio::test]
+async fn a_reused_key_is_refused_only_once_its_first_use_is_durable() {
+    let storage = MemoryStorage::new();
+    let node = start(&storage).await;
+    let probe = node.actor::<Probe>("a");
+    notes(&probe).await;
+    let paused = pause(&storage);
+    let first = send(probe.ask(note("one")).key("k")).await;
+    let mut other = send(probe.ask(note("other")).key("k")).await;
+    // Everything before this answer was handled.
+    assert_eq!(probe.ask(Notes).dirty_ok().await.unwrap().len(), 1);
+    assert!(poll!(&mut other).is_pending());
+    paused.resume();
+    assert_eq!(
+        (first.await, other.await),
+        (Ok(1), Err(AskError::KeyReused))
+    );
+}
+
 #[tokio::test]
 async fn a_retry_while_the_first_is_in_flight_waits_for_it() {
     let storage = MemoryStorage::new();
