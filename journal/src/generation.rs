@@ -12,7 +12,7 @@ use crate::ids::ActorNumber;
 use crate::journal::{Head, Journal, OpenReport, Submission};
 use crate::layout::Past;
 use crate::mark::MarkFile;
-use crate::reads::{Reads, delegate_reads, load_last_actor};
+use crate::reads::{Reads, load_last_actor};
 use crate::store::Store;
 use crate::verify::MarkSource;
 use crate::writer::{Limits, Writer};

@@ -16,7 +16,7 @@ use crate::delegate::delegate_reads;
 use crate::error::Error;
 use crate::journal::JournalReader;
 use crate::mark::{self, Found};
-use crate::reads::{Reads, delegate_reads, load_head, load_past};
+use crate::reads::{Reads, load_head, load_past};
 use crate::verify::MarkSource;
 
 /// A journal at rest. It shows the state as of its opening.
