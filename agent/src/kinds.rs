@@ -2,24 +2,14 @@
 
 use serde_json::Value;
 use steadfast::{Node, NodeBuilder};
-use steadfast_actors::cleanup::{Cleanup, CleanupConfig, Scan, Sweep};
-use steadfast_actors::concern::{Configure, Describe, Pause, Resume, Tick, Trigger};
+use steadfast_actors::cleanup;
 
 use crate::config::Kind;
 use crate::problem::{Code, Problem};
 
 /// A node over `dir` that knows all kinds.
 pub(crate) fn node(dir: &std::path::Path) -> NodeBuilder {
-    Node::open(dir).register::<Cleanup>(|kind| {
-        kind.command::<Configure<CleanupConfig>>()
-            .command::<Trigger>()
-            .command::<Pause>()
-            .command::<Resume>()
-            .command::<Tick>()
-            .command::<Describe>()
-            .effect::<Scan>()
-            .effect::<Sweep>()
-    })
+    cleanup::register(Node::open(dir))
 }
 
 /// The stable name of a configured kind, and its configuration as the `configure` command takes it.

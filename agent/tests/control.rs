@@ -1,7 +1,6 @@
 //! Steering a node: pause, resume, dry run, follow, and how it is reached.
 
 use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
 use std::process::Stdio;
 
 use serde_json::{Value, json};
@@ -109,11 +108,7 @@ fn a_reader_that_goes_away_is_no_failure() {
 #[test]
 fn a_node_is_reached_by_socket_and_by_port() {
     let site = Site::new();
-    let free = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
-    site.configure(&format!("[http]\nlisten = [\"{free}\"]\n{}", site.logs("")));
+    let free = site.listen();
     let _agent = site.start();
     let direct = site.json(&["ps"]);
     for address in [

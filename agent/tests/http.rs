@@ -1,7 +1,7 @@
 //! The HTTP side: probes, metrics, streams, and who is refused.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 
@@ -9,11 +9,7 @@ use crate::support::{Agent, Site, ask, get, until};
 
 fn with_port() -> (Site, Agent, SocketAddr) {
     let site = Site::new();
-    let free = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
-    site.configure(&format!("[http]\nlisten = [\"{free}\"]\n{}", site.logs("")));
+    let free = site.listen();
     let agent = site.start();
     (site, agent, free)
 }

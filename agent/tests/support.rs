@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
@@ -42,6 +43,16 @@ impl Site {
     /// A config file with these concerns.
     pub(crate) fn configure(&self, rest: &str) {
         fs::write(self.config(), format!("version = 1\n{rest}")).unwrap();
+    }
+
+    /// Has the node listen on a free port of this machine as well.
+    pub(crate) fn listen(&self) -> SocketAddr {
+        let free = TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap();
+        self.configure(&format!("[http]\nlisten = [\"{free}\"]\n{}", self.logs("")));
+        free
     }
 
     /// The concern `logs`, with more keys.

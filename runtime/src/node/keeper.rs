@@ -39,11 +39,7 @@ pub(super) async fn install(
     if let Some(head) = journal.head() {
         // The history of a directory does not change while it is held.
         shared.history.get_or_init(|| head.history);
-        shared.durable.send_if_modified(|newest| {
-            let moved = head.index.get() > *newest;
-            *newest = (*newest).max(head.index.get());
-            moved
-        });
+        shared.note_durable(head.index);
     }
     shared.generation.store(number, Ordering::Release);
     shared.set_journal(Some((number, Arc::clone(&journal))));
