@@ -23,6 +23,9 @@ pub struct Config {
     pub undurable_bytes: usize,
     /// Most bytes that one command may write. Default 4 MiB.
     pub entry_bytes: usize,
+    /// Messages of one actor that may wait for their receivers before its callers are told `Overloaded`.
+    /// Default 10,000.
+    pub outbox_capacity: u64,
     /// Idle time before an actor leaves memory. Default 5 minutes.
     pub passivate_after: Duration,
     /// Entries between two snapshots of an actor; 0 takes none. Default 200.
@@ -48,6 +51,7 @@ impl Default for Config {
             worker_queue: 8_192,
             undurable_bytes: 32 << 20,
             entry_bytes: 4 << 20,
+            outbox_capacity: 10_000,
             passivate_after: Duration::from_secs(300),
             snapshot_every: 200,
             keys: 1_024,

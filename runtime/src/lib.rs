@@ -26,11 +26,11 @@ pub use error::{AskError, NodeError};
 pub use host::KindBuilder;
 pub use inspect::{ActorSummary, CommandView, EventView, Inspector, StateView};
 pub use model::{
-    AfterCrash, Clock, Command, Done, Effect, EffectContext, EffectError, EffectId, Event,
-    EventError, Fired, Handle, Live, Never, Outcome, Reconciled, RetryPolicy, StatefulActor,
-    SystemClock, Timestamp,
+    Address, AfterCrash, Clock, Command, Done, Effect, EffectContext, EffectError, EffectId, Event,
+    EventError, Fired, Handle, Live, Never, Outcome, Reconciled, RetryPolicy, Returned,
+    StatefulActor, SystemClock, Timestamp,
 };
-pub use node::{ActorHealth, ActorRef, Address, Ask, Node, NodeBuilder};
+pub use node::{ActorHealth, ActorRef, Ask, Node, NodeBuilder};
 pub use steadfast_journal as journal;
 pub use steadfast_journal::{ActorId, InvalidActorId, SequenceNumber};
 pub use steadfast_macros::{Command, Event};

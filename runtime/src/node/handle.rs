@@ -12,10 +12,10 @@ use tokio::sync::{oneshot, watch};
 
 use super::shared::Shared;
 use super::threads::WorkerThreads;
-use super::{ActorRef, Address, NodeBuilder};
+use super::{ActorRef, NodeBuilder};
 use crate::error::{AskError, NodeError};
 use crate::inspect::Inspector;
-use crate::model::StatefulActor;
+use crate::model::{Address, StatefulActor};
 use crate::worker::{ActorStatus, Control, Envelope};
 
 /// A running node. Cheap to clone; the last clone that is dropped ends the node at once, which loses
@@ -278,7 +278,9 @@ impl Node {
     /// The metrics as text, for Prometheus.
     #[must_use]
     pub fn metrics(&self) -> String {
-        self.inner.shared.metrics.text()
+        let shared = &self.inner.shared;
+        shared.metrics.outbox(shared.mail.backlog.total());
+        shared.metrics.text()
     }
 
     /// How the actors that are in memory fare.

@@ -12,6 +12,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::Shared;
 use super::effects::EffectJob;
+use super::mail::load_outbox;
 use crate::core::{EffectRow, TimerRow, decode_row};
 use crate::error::NodeError;
 use crate::worker::Control;
@@ -41,6 +42,7 @@ pub(super) async fn install(
         shared.history.get_or_init(|| head.history);
         shared.note_durable(head.index);
     }
+    shared.mail.backlog.begin();
     shared.generation.store(number, Ordering::Release);
     shared.set_journal(Some((number, Arc::clone(&journal))));
     for port in &shared.ports {
@@ -60,13 +62,14 @@ pub(super) async fn install(
     load_pending_work(shared, journal.as_ref()).await
 }
 
-/// Starts the timers and effects found in the journal. What is known already is left alone.
+/// Starts the timers, effects and messages found in the journal. What is known already is left alone.
 pub(super) async fn load_pending_work(
     shared: &Arc<Shared>,
     journal: &dyn Journal,
 ) -> Result<(), NodeError> {
     load_timers(shared, journal).await?;
-    load_effects(shared, journal).await
+    load_effects(shared, journal).await?;
+    load_outbox(shared, journal).await
 }
 
 async fn load_timers(shared: &Arc<Shared>, journal: &dyn Journal) -> Result<(), NodeError> {

@@ -5,14 +5,16 @@ mod builder;
 mod effects;
 mod handle;
 mod keeper;
+mod mail;
 mod recovery;
 mod shared;
 mod snapshots;
 mod threads;
 
-pub use actor_ref::{ActorRef, Address, Ask};
+pub use actor_ref::{ActorRef, Ask};
 pub use builder::NodeBuilder;
 pub(crate) use effects::EffectJob;
 pub use handle::{ActorHealth, Node};
+pub(crate) use mail::{Letters, MailPage};
 pub(crate) use recovery::{PER_WORKER, RecoveryJob};
 pub(crate) use shared::Shared;

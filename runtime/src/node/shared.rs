@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 use super::effects::{EffectJob, EffectRunner};
 use super::keeper::Failure;
+use super::mail::Mail;
 use super::recovery::{RecoveryJob, RecoveryPool};
 use super::snapshots::SnapshotSink;
 use crate::config::Config;
@@ -34,6 +35,7 @@ pub(crate) struct Shared {
     pub(super) recovery: RecoveryPool,
     pub(super) effects: OnceLock<Arc<EffectRunner>>,
     pub(super) ports: Vec<WorkerPort>,
+    pub(crate) mail: Mail,
     /// The open journal and its generation, for readers; `None` while it is reopened.
     pub(super) journal: RwLock<Option<(u64, Arc<dyn Journal>)>>,
     /// The newest generation, also while it is not open any more.
@@ -86,6 +88,7 @@ impl Shared {
             snapshots: parts.snapshots,
             recovery: parts.recovery,
             effects: OnceLock::new(),
+            mail: Mail::new(parts.ports.len()),
             ports: parts.ports,
             journal: RwLock::new(None),
             generation: AtomicU64::new(0),

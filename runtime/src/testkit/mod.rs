@@ -60,6 +60,7 @@
 mod bench;
 mod canonical;
 mod laws;
+mod messages;
 mod then;
 
 #[cfg(test)]

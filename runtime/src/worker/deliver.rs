@@ -17,7 +17,7 @@ use crate::host::{KindEntry, Recovered, Source, Unrecoverable};
 use crate::node::{PER_WORKER, RecoveryJob};
 
 /// Runs code that decodes what an embedder defined: its panic must not take the worker down.
-fn guarded<T>(make: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+pub(super) fn guarded<T>(make: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(make)).unwrap_or_else(|_| Err("decoding it panicked".to_owned()))
 }
 
@@ -233,6 +233,7 @@ impl Worker {
         for (_, answer) in now_due {
             self.deliver_answer(&answer);
         }
+        self.resume_held_mail(running);
     }
 
     fn fire(&mut self, due: DueTimer, running: Duration) {

@@ -1,5 +1,6 @@
 //! What a worker is sent.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -12,9 +13,10 @@ use tokio::sync::{mpsc, oneshot};
 use super::batch::{Durable, MAX_IN_FLIGHT};
 use super::slot::ActorStatus;
 use super::timers::TimerKey;
-use crate::core::{EffectKey, TimerRow};
+use crate::core::{EffectKey, MessageId, TimerRow};
 use crate::error::Refusal;
 use crate::host::{Invoke, KindEntry, RawOutcome, Recovered, Unrecoverable};
+use crate::node::MailPage;
 
 /// A command addressed to an actor.
 pub(crate) struct Envelope {
@@ -49,6 +51,7 @@ impl fmt::Debug for Envelope {
 pub(crate) enum Internal {
     Timer(TimerKey),
     Answer(Arc<Answer>),
+    Message { to: ActorId, id: MessageId },
     Step,
 }
 
@@ -109,6 +112,18 @@ pub(crate) enum Control {
     ReadOnly { reason: String },
     /// Pending timers found in the journal.
     LoadTimers(Vec<(ActorNumber, TimerRow)>),
+    /// Other workers have messages for this one.
+    Mail,
+    /// These actors, of these kinds, have messages in the outbox.
+    MailFound(HashMap<ActorId, String>),
+    /// The outbox was searched.
+    OpenMail,
+    /// A read of one actor's messages ended.
+    MailRead {
+        to: ActorId,
+        generation: u64,
+        page: Result<MailPage, String>,
+    },
     /// Set an actor aside.
     Quarantine {
         actor: ActorId,

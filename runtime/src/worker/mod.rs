@@ -5,6 +5,7 @@
 
 mod batch;
 mod deliver;
+mod inbox;
 mod input;
 mod latch;
 mod run;

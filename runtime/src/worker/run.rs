@@ -13,6 +13,7 @@ use steadfast_journal::{ActorId, Journal};
 use tokio::sync::{mpsc, oneshot};
 
 use super::batch::{Batch, Durable, MAX_IN_FLIGHT};
+use super::inbox::Inboxes;
 use super::input::{Answer, Control, Envelope, Inputs};
 use super::slot::Slot;
 use super::timers::Timers;
@@ -58,6 +59,7 @@ pub(crate) struct Worker {
     pub(super) timers: Timers,
     /// Outcomes of effects whose handler broke, with the moment to try again.
     pub(super) deferred: Vec<(Duration, Arc<Answer>)>,
+    pub(super) inboxes: Inboxes,
     pub(super) draining: Option<oneshot::Sender<()>>,
     pub(super) stopping: bool,
     /// When the worker wakes for a timer by itself, and how to take that back.
@@ -83,6 +85,7 @@ impl Worker {
             undurable_bytes: 0,
             timers: Timers::default(),
             deferred: Vec::new(),
+            inboxes: Inboxes::default(),
             draining: None,
             stopping: false,
             wake: None,
@@ -97,6 +100,7 @@ impl Worker {
 
     /// Handles what is ready, within bounds, and hands the result to the journal.
     pub(super) fn pump(&mut self, ctx: &mut Context<Self>) {
+        self.collect_mail();
         let mut turns = 0;
         while turns < TURNS && self.can_run() {
             let Some(slot) = self.ready.pop_front() else {
@@ -124,7 +128,11 @@ impl Worker {
         } else {
             None
         };
-        let Some(wait) = deferred.into_iter().chain(timer).min() else {
+        let mail = self
+            .inboxes
+            .next_again()
+            .map(|at| at.saturating_sub(running));
+        let Some(wait) = deferred.into_iter().chain(timer).chain(mail).min() else {
             return;
         };
         // A timer may be years away; the runtime's own timer is asked for at most an hour.
@@ -188,6 +196,7 @@ impl Actor for Worker {
         ctx.add_stream(stream::poll_fn(move |cx| commands.poll_chunk(cx, CHUNK)));
         ctx.run_interval(SWEEP, |worker, ctx| {
             worker.passivate_idle();
+            worker.prune_inboxes();
             worker.pump(ctx);
         });
     }
@@ -250,6 +259,14 @@ impl StreamHandler<Control> for Worker {
             } => self.on_open(generation, journal),
             Control::ReadOnly { reason } => self.refuse_callers(&reason),
             Control::LoadTimers(rows) => self.load_timers(rows),
+            Control::Mail => self.collect_mail(),
+            Control::MailFound(receivers) => self.mail_found(receivers),
+            Control::OpenMail => self.open_mail(),
+            Control::MailRead {
+                to,
+                generation,
+                page,
+            } => self.on_mail_read(&to, generation, page),
             Control::Quarantine {
                 actor,
                 kind,

@@ -4,18 +4,20 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use steadfast_journal::{Append, CommitIndex, EntryNumber};
+use steadfast_journal::{ActorNumber, Append, CommitIndex, EntryNumber};
 
 use super::batch::{Consequence, Taken};
 use super::input::{Envelope, Internal};
 use super::run::{QUANTUM, Worker};
 use super::slot::{Quarantine, Slot, State};
-use crate::core::row_changes;
+use crate::core::{Change, MessageId, row_changes};
 use crate::error::Refusal;
 use crate::host::{Exec, Ran, Resident, Written};
 
 /// Failures of the runtime's own work in a row after which an actor is set aside.
 const FAILURES: u32 = 5;
+/// How soon a sender with too many messages waiting may be asked again.
+const BACKLOG_WAIT: Duration = Duration::from_millis(100);
 
 impl Worker {
     /// Gives the actor in `slot` its turns; returns how many.
@@ -50,12 +52,15 @@ impl Worker {
         }
     }
 
-    fn turn(&mut self, key: usize, mut envelope: Envelope) {
+    fn turn(&mut self, key: usize, envelope: Envelope) {
         let running = self.shared.clock.running();
         let late = envelope.expires.is_some_and(|expires| expires <= running);
         if late || envelope.claim.as_ref().is_some_and(|claim| !claim.begin()) {
             return self.refuse(envelope, Refusal::Expired);
         }
+        let Some(mut envelope) = self.admit_sender(key, envelope) else {
+            return;
+        };
         let Some(ran) = self.run_guarded(key, &mut envelope, running) else {
             return;
         };
@@ -77,8 +82,50 @@ impl Worker {
                     self.heal_timer(key, timer);
                 }
             }
-            Ran::Refused(refusal) => self.refuse(envelope, refusal),
+            Ran::Refused(refusal) => {
+                if let Some(internal) = envelope.internal.clone() {
+                    self.bring_again(internal, Duration::from_secs(1));
+                }
+                self.refuse(envelope, refusal);
+            }
             Ran::Broken { reason } => self.broken(key, envelope, Refusal::Failed { reason }),
+        }
+    }
+
+    /// Holds back who has too many messages waiting: callers are told, timers come again. Messages and the
+    /// outcomes of effects go on, so that two actors that wait for each other do not wait for ever.
+    fn admit_sender(&mut self, key: usize, envelope: Envelope) -> Option<Envelope> {
+        let limit = self.shared.config.outbox_capacity;
+        let number = match self.slots.get(key).map(|slot| &slot.state) {
+            Some(State::Live(resident)) => resident.core().number,
+            _ => None,
+        };
+        let full = number.is_some_and(|number| self.shared.mail.backlog.is_full(number, limit));
+        if !full {
+            return Some(envelope);
+        }
+        match envelope.internal {
+            None => {
+                let retry_after = BACKLOG_WAIT;
+                self.refuse(envelope, Refusal::Overloaded { retry_after });
+                None
+            }
+            Some(internal @ Internal::Timer(_)) => {
+                self.bring_again(internal, BACKLOG_WAIT);
+                None
+            }
+            Some(Internal::Answer(_) | Internal::Message { .. } | Internal::Step) => Some(envelope),
+        }
+    }
+
+    /// A message counts from when it is written, so that the bound holds for what is not durable yet.
+    fn count_message(&self, from: ActorNumber, change: &Change) {
+        if let Change::MessageSent(out) = change {
+            self.shared.mail.backlog.sent(MessageId {
+                from,
+                entry: out.place.entry,
+                index: out.place.index,
+            });
         }
     }
 
@@ -96,6 +143,7 @@ impl Worker {
         let exec = Exec {
             id: &slot.id,
             kind: &slot.kind,
+            registry: Some(&self.shared.registry),
             journal: generation.journal.as_ref(),
             history: self.shared.history(),
             now: self.shared.clock.now(),
@@ -201,6 +249,7 @@ impl Worker {
         self.open.appends.push(append);
         self.open.slots.push(key);
         for change in changes {
+            self.count_message(entry.actor, &change);
             self.open.consequences.push(Consequence {
                 actor: envelope.actor.clone(),
                 kind: Arc::clone(&envelope.kind),
@@ -208,16 +257,19 @@ impl Worker {
                 change,
             });
         }
-        let internal = envelope.internal.is_some();
+        let internal = envelope.internal;
         self.open.answers.push(envelope.invoke);
         let ticket = self.open.ticket;
         if let Some(slot) = self.slots.get_mut(key) {
             slot.last_ticket = ticket;
             slot.unsaved_entries += 1;
             slot.stop |= stop;
-            if internal {
+            if internal.is_some() {
                 slot.failures = 0;
             }
+        }
+        if let Some(Internal::Message { to, id }) = internal {
+            self.message_taken(&to, id);
         }
         self.snapshot_if_due(key);
     }
@@ -251,6 +303,7 @@ impl Worker {
         match internal {
             Internal::Timer(timer) => self.timers.again(timer, running, wait),
             Internal::Answer(answer) => self.deferred.push((running + wait, answer)),
+            Internal::Message { to, .. } => self.hold_mail(&to, Some(wait)),
             Internal::Step => {}
         }
     }
@@ -264,6 +317,8 @@ impl Worker {
         self.shared.metrics.quarantined(slot.kind.name);
         slot.state = State::Quarantined(quarantine.clone());
         let waiting = std::mem::take(&mut slot.mailbox);
+        let actor = slot.id.clone();
+        self.hold_mail(&actor, None);
         for envelope in waiting {
             let Quarantine { reason, seq } = quarantine.clone();
             self.refuse(envelope, Refusal::Quarantined { reason, seq });

@@ -7,6 +7,8 @@
 #[cfg(test)]
 mod asking;
 #[cfg(test)]
+mod bank;
+#[cfg(test)]
 mod durability;
 #[cfg(test)]
 mod effects;
@@ -18,6 +20,8 @@ mod keys;
 mod latch;
 #[cfg(test)]
 mod life;
+#[cfg(test)]
+mod messages;
 #[cfg(test)]
 mod probe;
 #[cfg(test)]
