@@ -311,11 +311,9 @@ async fn a_receiver_of_an_unregistered_message_is_set_aside() {
         .unwrap();
     eventually("the receiver is set aside", async || {
         node.health().await.iter().any(|(id, health)| {
-            let reason = match health {
-                ActorHealth::Quarantined { reason, .. } => reason.as_str(),
-                _ => "",
-            };
-            id.key() == "later" && reason.contains("add .command::<..>()")
+            id.key() == "later"
+                && matches!(health, ActorHealth::Quarantined { reason, .. }
+                    if reason.contains("add .command::<..>()"))
         })
     })
     .await;
@@ -325,6 +323,18 @@ async fn a_receiver_of_an_unregistered_message_is_set_aside() {
     delivered(&node).await;
     let later = balance(&node.actor("later")).await;
     assert_eq!(received_from(&later, "from"), [7]);
+}
+
+/// Gives until it is known to be done or refused.
+async fn give_surely(from: &ActorRef<Account>, to: &[String], key: &str) {
+    loop {
+        let to = to.to_vec();
+        match from.ask(Give { to, number: 0 }).key(key).await {
+            Ok(()) | Err(AskError::Rejected(_)) => return,
+            Err(AskError::OutcomeUnknown) => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
 }
 
 /// Money moves between accounts while the journal fails again and again: none is made, none is lost.
@@ -359,18 +369,7 @@ async fn the_sum_is_constant_through_many_failures() {
         async move {
             for round in 0..200_usize {
                 let to = [1, 3, 7].map(|step| keys[(place + round * step + step) % 10].clone());
-                let request = format!("{key}-{round}");
-                loop {
-                    let given = Give {
-                        to: to.to_vec(),
-                        number: 0,
-                    };
-                    match from.ask(given).key(request.as_str()).await {
-                        Ok(()) | Err(AskError::Rejected(_)) => break,
-                        Err(AskError::OutcomeUnknown) => {}
-                        Err(error) => panic!("{error}"),
-                    }
-                }
+                give_surely(&from, &to, &format!("{key}-{round}")).await;
                 if round % 20 == 0 {
                     node.health().await;
                 }
