@@ -269,6 +269,13 @@ impl Node {
         self.inner.shared.stopping.subscribe()
     }
 
+    /// Messages between actors that were sent and not taken yet; `None` while the node starts or its
+    /// journal is reopened, and they are not counted yet.
+    #[must_use]
+    pub fn pending_messages(&self) -> Option<u64> {
+        self.inner.shared.mail.backlog.settled_total()
+    }
+
     /// Why the node cannot write at the moment; `None` while it can.
     #[must_use]
     pub fn read_only(&self) -> Option<String> {

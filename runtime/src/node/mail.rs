@@ -203,6 +203,12 @@ impl Backlog {
     pub(crate) fn total(&self) -> u64 {
         self.total.load(Ordering::Acquire)
     }
+
+    /// The same, once all that was found in the outbox is counted.
+    pub(crate) fn settled_total(&self) -> Option<u64> {
+        let counts = locked(&self.counts);
+        counts.written_meanwhile.is_none().then(|| self.total())
+    }
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -19,7 +19,7 @@ async fn balance(account: &ActorRef<Account>) -> Statement {
 /// Waits until no message is under way.
 async fn delivered(node: &Node) {
     eventually("all messages are taken", async || {
-        node.metrics().contains("steadfast_outbox 0\n")
+        node.pending_messages() == Some(0)
     })
     .await;
 }
