@@ -389,6 +389,7 @@ async fn offer_step(shared: &Arc<Shared>, job: &EffectJob, step: Step) -> Steppe
     let invoke = Box::new(EffectStep {
         key: job.effect.key,
         step,
+        lent: shared.lend(),
         done: Some(done),
     });
     let envelope = shared.internal_envelope(

@@ -113,7 +113,25 @@ impl Drop for Busy {
     }
 }
 
+/// Somebody busy waits for whoever holds this, and is busy again when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Lent(Arc<Activity>);
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        self.0.wake();
+    }
+}
+
 impl Shared {
+    /// Ends being busy until what is returned is dropped: whoever is handed it goes on with the work.
+    pub(crate) fn lend(&self) -> Option<Lent> {
+        self.hooks.as_ref().map(|hooks| {
+            hooks.activity.rest();
+            Lent(Arc::clone(&hooks.activity))
+        })
+    }
+
     /// Notes that something is under way until the guard is dropped.
     pub(crate) fn busy(&self) -> Option<Busy> {
         self.hooks.as_ref().map(|hooks| hooks.activity.begin())

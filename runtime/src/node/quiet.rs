@@ -93,13 +93,16 @@ async fn look(shared: &Shared, hooks: &Hooks) -> Result<Quiet, &'static str> {
         in_flight |= report.in_flight;
         next = next.into_iter().chain(report.next).min();
     }
-    if in_flight && !hooks.storage.is_holding() {
+    let disk_waits = hooks.storage.is_holding();
+    if in_flight && !disk_waits {
         busy = Some("a commit is under way");
     }
-    if hooks.activity.busy() > 0 {
+    // Opening the journal writes as well.
+    let keeper_waits = disk_waits && !shared.is_open();
+    if hooks.activity.busy() > usize::from(keeper_waits) {
         busy = Some("an effect runs, or the journal is being reopened");
     }
-    if !shared.is_open() && !hooks.activity.keeper_is_resting() {
+    if !shared.is_open() && !hooks.activity.keeper_is_resting() && !keeper_waits {
         busy = Some("the journal is being reopened");
     }
     busy.map_or(Ok(Quiet { next }), Err)
