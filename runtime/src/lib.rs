@@ -27,7 +27,7 @@ pub use host::KindBuilder;
 pub use inspect::{ActorSummary, CommandView, EventView, Inspector, StateView};
 pub use model::{
     Address, AfterCrash, Clock, Command, Done, Effect, EffectContext, EffectError, EffectId, Event,
-    EventError, Fired, Handle, Live, Never, Outcome, Reconciled, RetryPolicy, Returned,
+    EventError, Fired, Handle, Live, Never, Outcome, Reconciled, RetryPolicy, Returned, Sleep,
     StatefulActor, SystemClock, Timestamp,
 };
 pub use node::{ActorHealth, ActorRef, Ask, Node, NodeBuilder};

@@ -22,4 +22,4 @@ pub use live::{Fired, Live};
 pub use message::Returned;
 pub use retry::RetryPolicy;
 pub(crate) use time::Start;
-pub use time::{Clock, SystemClock, Timestamp};
+pub use time::{Clock, Sleep, SystemClock, Timestamp};

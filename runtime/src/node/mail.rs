@@ -113,6 +113,12 @@ impl Mail {
         !lane.filled.swap(true, Ordering::AcqRel)
     }
 
+    /// Whether anything is in a worker's lane.
+    pub(crate) fn has(&self, worker: usize) -> bool {
+        let lane = self.lanes.get(worker);
+        lane.is_some_and(|lane| lane.filled.load(Ordering::Acquire))
+    }
+
     /// Takes all that is in a worker's lane; `None` if it is empty.
     pub(crate) fn collect(&self, worker: usize) -> Option<Letters> {
         let lane = self.lanes.get(worker)?;

@@ -364,6 +364,12 @@ impl Worker {
         }
     }
 
+    /// Whether messages are being brought or read, rather than held or waiting for room.
+    pub(super) fn mail_is_moving(&self) -> bool {
+        let open = self.generation.is_some() && self.draining.is_none();
+        open && (self.inboxes.reads > 0 || self.shared.mail.has(self.index))
+    }
+
     /// Takes the messages of an actor out of its mailbox. They come again after `wait`, or where it is
     /// `None`, when the actor is let go on or the node starts again.
     pub(super) fn hold_mail(&mut self, to: &ActorId, wait: Option<Duration>) {

@@ -8,6 +8,7 @@ mod deliver;
 mod inbox;
 mod input;
 mod latch;
+mod look;
 mod run;
 mod slot;
 mod timers;
@@ -15,5 +16,6 @@ mod turn;
 
 pub(crate) use batch::Taken;
 pub(crate) use input::{Answer, Claim, Control, Envelope, Inputs, Internal, WorkerPort, ports};
+pub(crate) use look::{Report, Seen};
 pub(crate) use run::Worker;
 pub(crate) use slot::ActorStatus;
