@@ -30,7 +30,9 @@ pub use model::{
     EventError, Fired, Handle, Live, Never, Outcome, Reconciled, RetryPolicy, StatefulActor,
     SystemClock, Timestamp,
 };
-pub use node::{ActorHealth, ActorRef, Address, Ask, Node, NodeBuilder};
+pub use node::{
+    ActorHealth, ActorRef, Address, Ask, Node, NodeBuilder, QuarantineControl, Quarantined,
+};
 pub use steadfast_journal as journal;
 pub use steadfast_journal::{ActorId, InvalidActorId, SequenceNumber};
 pub use steadfast_macros::{Command, Event};

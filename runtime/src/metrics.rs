@@ -233,8 +233,9 @@ impl Metrics {
             .observe(took.as_secs_f64());
     }
 
-    pub(crate) fn quarantined(&self, kind: &str) {
-        self.quarantined.get_or_create(&label(kind)).inc();
+    /// An actor was set aside, or is no longer.
+    pub(crate) fn quarantined(&self, kind: &str, change: i64) {
+        self.quarantined.get_or_create(&label(kind)).inc_by(change);
     }
 }
 

@@ -197,6 +197,8 @@ impl Core {
                     changes.push(Change::EffectGone { key: *key });
                 }
             }
+            // Notes: recovery reads the second one before it gets here.
+            Operation::Skip { .. } | Operation::SkipEvent { .. } => {}
         }
     }
 

@@ -14,6 +14,7 @@ use super::Shared;
 use super::effects::EffectJob;
 use crate::core::{EffectRow, TimerRow, decode_row};
 use crate::error::NodeError;
+use crate::host::Source;
 use crate::worker::Control;
 
 /// The newest generation that failed; 0 before the first.
@@ -151,6 +152,7 @@ async fn resume_effect(
         "effect {:?} waits and is not registered: add .effect::<..>() to kind {:?}",
         effect.name, kind.name
     );
+    let source = Some(Source::Effect { key: effect.key });
     match shared.worker_of(&actor) {
         Some(port) => port
             .control
@@ -158,6 +160,7 @@ async fn resume_effect(
                 actor,
                 kind,
                 reason,
+                source,
             })
             .await
             .map_err(|_| NodeError::Stopped),

@@ -169,7 +169,9 @@ fn without_body(operation: &Operation) -> (Operation, Result<Canonical, String>)
         | Operation::FireTimer { .. }
         | Operation::StartEffect { .. }
         | Operation::RetryEffect { .. }
-        | Operation::AnswerEffect { .. } => return (plain, Ok(Canonical::Nil)),
+        | Operation::AnswerEffect { .. }
+        | Operation::Skip { .. }
+        | Operation::SkipEvent { .. } => return (plain, Ok(Canonical::Nil)),
     };
     (plain, Canonical::of_bytes(&body))
 }

@@ -10,11 +10,12 @@ use steadfast_journal::{ActorId, ActorNumber, Journal};
 use tokio::sync::{mpsc, oneshot};
 
 use super::batch::{Durable, MAX_IN_FLIGHT};
+use super::quarantine::Supervise;
 use super::slot::ActorStatus;
 use super::timers::TimerKey;
 use crate::core::{EffectKey, TimerRow};
 use crate::error::Refusal;
-use crate::host::{Invoke, KindEntry, RawOutcome, Recovered, Unrecoverable};
+use crate::host::{Invoke, KindEntry, RawOutcome, Recovered, Source, Unrecoverable};
 
 /// A command addressed to an actor.
 pub(crate) struct Envelope {
@@ -57,6 +58,7 @@ pub(crate) enum Internal {
 pub(crate) struct Answer {
     pub(crate) actor: ActorId,
     pub(crate) kind: Arc<KindEntry>,
+    pub(crate) number: ActorNumber,
     pub(crate) name: String,
     pub(crate) key: EffectKey,
     pub(crate) body: serde_bytes::ByteBuf,
@@ -114,7 +116,11 @@ pub(crate) enum Control {
         actor: ActorId,
         kind: Arc<KindEntry>,
         reason: String,
+        /// What cannot be handled, where that is why.
+        source: Option<Source>,
     },
+    /// Look after actors that are set aside.
+    Supervise(Supervise),
     /// What is known about actors in memory.
     Status(oneshot::Sender<Vec<(ActorId, ActorStatus)>>),
     /// Accept nothing more, finish what was accepted, then say so.

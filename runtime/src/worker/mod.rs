@@ -7,12 +7,16 @@ mod batch;
 mod deliver;
 mod input;
 mod latch;
+mod quarantine;
 mod run;
 mod slot;
+mod supervise;
 mod timers;
+mod trouble;
 mod turn;
 
 pub(crate) use batch::Taken;
 pub(crate) use input::{Answer, Claim, Control, Envelope, Inputs, Internal, WorkerPort, ports};
+pub(crate) use quarantine::{SkipBegun, SkipEvent, Supervise};
 pub(crate) use run::Worker;
 pub(crate) use slot::ActorStatus;

@@ -1,6 +1,6 @@
 //! A worker's life: streams in, mailboxes, turns, batches out.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -58,6 +58,8 @@ pub(crate) struct Worker {
     pub(super) timers: Timers,
     /// Outcomes of effects whose handler broke, with the moment to try again.
     pub(super) deferred: Vec<(Duration, Arc<Answer>)>,
+    /// Slots whose mailbox is held after failures, with the moment when it is let go.
+    pub(super) holds: BTreeSet<(Duration, usize)>,
     pub(super) draining: Option<oneshot::Sender<()>>,
     pub(super) stopping: bool,
     /// When the worker wakes for a timer by itself, and how to take that back.
@@ -83,6 +85,7 @@ impl Worker {
             undurable_bytes: 0,
             timers: Timers::default(),
             deferred: Vec::new(),
+            holds: BTreeSet::new(),
             draining: None,
             stopping: false,
             wake: None,
@@ -97,6 +100,7 @@ impl Worker {
 
     /// Handles what is ready, within bounds, and hands the result to the journal.
     pub(super) fn pump(&mut self, ctx: &mut Context<Self>) {
+        self.lift_holds(false);
         let mut turns = 0;
         while turns < TURNS && self.can_run() {
             let Some(slot) = self.ready.pop_front() else {
@@ -124,7 +128,8 @@ impl Worker {
         } else {
             None
         };
-        let Some(wait) = deferred.into_iter().chain(timer).min() else {
+        let held = self.holds.first().map(|(at, _)| at.saturating_sub(running));
+        let Some(wait) = deferred.into_iter().chain(timer).chain(held).min() else {
             return;
         };
         // A timer may be years away; the runtime's own timer is asked for at most an hour.
@@ -254,7 +259,9 @@ impl StreamHandler<Control> for Worker {
                 actor,
                 kind,
                 reason,
-            } => self.quarantine(&actor, &kind, reason),
+                source,
+            } => self.quarantine(&actor, &kind, reason, source),
+            Control::Supervise(request) => self.supervise(request),
             Control::Status(reply) => {
                 let all = self
                     .slots
@@ -262,7 +269,10 @@ impl StreamHandler<Control> for Worker {
                     .map(|(_, slot)| (slot.id.clone(), slot.status()));
                 give(reply, all.collect());
             }
-            Control::Drain(ack) => self.draining = Some(ack),
+            Control::Drain(ack) => {
+                self.draining = Some(ack);
+                self.lift_holds(true);
+            }
             Control::Stop => return self.end(ctx),
         }
         self.fire_due();
