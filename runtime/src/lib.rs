@@ -30,7 +30,7 @@ pub use model::{
     EventError, Fired, Handle, Live, Never, Outcome, Reconciled, RetryPolicy, Returned, Sleep,
     StatefulActor, SystemClock, Timestamp,
 };
-pub use node::{ActorHealth, ActorRef, Ask, Node, NodeBuilder};
+pub use node::{ActorHealth, ActorRef, Ask, Node, NodeBuilder, QuarantineControl, Quarantined};
 pub use steadfast_journal as journal;
 pub use steadfast_journal::{ActorId, InvalidActorId, SequenceNumber};
 pub use steadfast_macros::{Command, Event};

@@ -261,8 +261,9 @@ impl Metrics {
         self.outbox.set(i64::try_from(waiting).unwrap_or(i64::MAX));
     }
 
-    pub(crate) fn quarantined(&self, kind: &str) {
-        self.quarantined.get_or_create(&label(kind)).inc();
+    /// An actor was set aside, or is no longer.
+    pub(crate) fn quarantined(&self, kind: &str, change: i64) {
+        self.quarantined.get_or_create(&label(kind)).inc_by(change);
     }
 }
 

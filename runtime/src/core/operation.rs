@@ -78,6 +78,14 @@ pub(crate) enum Operation {
     },
     /// This entry is what a message led to.
     TakeMessage { id: MessageId },
+    /// What this entry consumes was skipped by hand instead of being handled: what it was, and why.
+    Skip { what: String, reason: String },
+    /// Event `seq` is never applied again: it kept its actor in quarantine and was skipped by hand.
+    SkipEvent {
+        seq: u64,
+        event: String,
+        reason: String,
+    },
 }
 
 /// What one command decided so far.

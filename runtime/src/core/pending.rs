@@ -217,6 +217,8 @@ impl Core {
             Operation::SendMessage { .. } | Operation::TakeMessage { .. } => {
                 changes.extend(message_change(operation, place, cause));
             }
+            // Notes: recovery reads the second one before it gets here.
+            Operation::Skip { .. } | Operation::SkipEvent { .. } => {}
         }
     }
 
@@ -309,6 +311,8 @@ fn message_change(operation: &Operation, place: EffectKey, cause: Option<u64>) -
         | Operation::RequestEffect { .. }
         | Operation::StartEffect { .. }
         | Operation::RetryEffect { .. }
-        | Operation::AnswerEffect { .. } => None,
+        | Operation::AnswerEffect { .. }
+        | Operation::Skip { .. }
+        | Operation::SkipEvent { .. } => None,
     }
 }

@@ -57,6 +57,19 @@ impl Source {
             Self::Caller { .. } | Self::Timer { .. } | Self::Effect { .. } => None,
         }
     }
+
+    /// Work of the runtime's own in words that are unique within its actor; `None` for a caller's command.
+    pub(crate) fn describe(&self) -> Option<String> {
+        match self {
+            Self::Caller { .. } => None,
+            Self::Timer { name, .. } => Some(format!("timer {name:?}")),
+            Self::Effect { key } => Some(format!("outcome of effect {}.{}", key.entry, key.index)),
+            Self::Message(message) => Some(format!(
+                "message {:?} from {} ({}.{})",
+                message.command, message.from, message.id.entry, message.id.index
+            )),
+        }
+    }
 }
 
 /// How a turn ended.
@@ -84,7 +97,7 @@ pub(crate) struct Written {
 pub(crate) type Answer<C> = Result<<C as Command>::Reply, <C as Command>::Rejection>;
 
 /// What precedes the handler: is the source still valid, what does it consume?
-enum Admission {
+pub(crate) enum Admission {
     Go {
         consumed: Option<Operation>,
         fired: Option<Fired>,
@@ -151,7 +164,7 @@ where
     }
 }
 
-fn admit(core: &Core, source: &Source, now: Timestamp) -> Admission {
+pub(crate) fn admit(core: &Core, source: &Source, now: Timestamp) -> Admission {
     match source {
         Source::Caller { .. } => Admission::Go {
             consumed: None,

@@ -5,6 +5,7 @@ mod execute;
 mod kind;
 mod recover;
 mod resident;
+mod skip;
 mod step;
 mod typed;
 
@@ -13,5 +14,6 @@ pub use kind::KindBuilder;
 pub(crate) use kind::{EffectEntry, KindEntry, KindNames, RawOutcome, RawReconciled, Registry};
 pub(crate) use recover::{RecoverContext, Recovered, Unrecoverable, decode_operations};
 pub(crate) use resident::{Host, Resident};
+pub(crate) use skip::Skip;
 pub(crate) use step::{EffectStep, Step, Stepped};
 pub(crate) use typed::{Invoke, ReplyTo, Typed, give};

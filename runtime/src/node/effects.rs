@@ -420,6 +420,7 @@ async fn hand_over(shared: &Arc<Shared>, job: EffectJob, outcome: RawOutcome) ->
     let answer = Answer {
         actor: job.actor.clone(),
         kind: job.kind,
+        number: job.number,
         name: job.effect.name,
         key: job.effect.key,
         body: job.effect.body,

@@ -12,7 +12,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::shared::Shared;
 use super::threads::WorkerThreads;
-use super::{ActorRef, NodeBuilder};
+use super::{ActorRef, NodeBuilder, QuarantineControl};
 use crate::error::{AskError, NodeError};
 use crate::inspect::Inspector;
 use crate::model::{Address, StatefulActor};
@@ -324,6 +324,12 @@ impl Node {
             }
         }
         all
+    }
+
+    /// Looks after the actors that are set aside.
+    #[must_use]
+    pub fn quarantine(&self) -> QuarantineControl {
+        QuarantineControl::new(Arc::clone(&self.inner.shared))
     }
 
     /// Runs a future to its end on this node's runtime: for programs without one. Must not be called

@@ -15,6 +15,7 @@ use super::effects::EffectJob;
 use super::mail::load_outbox;
 use crate::core::{EffectRow, TimerRow, decode_row};
 use crate::error::NodeError;
+use crate::host::Source;
 use crate::worker::Control;
 
 /// The newest generation that failed; 0 before the first.
@@ -154,6 +155,7 @@ async fn resume_effect(
         "effect {:?} waits and is not registered: add .effect::<..>() to kind {:?}",
         effect.name, kind.name
     );
+    let source = Some(Source::Effect { key: effect.key });
     match shared.worker_of(&actor) {
         Some(port) => port
             .control
@@ -161,6 +163,7 @@ async fn resume_effect(
                 actor,
                 kind,
                 reason,
+                source,
             })
             .await
             .map_err(|_| NodeError::Stopped),

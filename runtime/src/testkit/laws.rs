@@ -170,7 +170,9 @@ fn without_body(operation: &Operation) -> (Operation, Result<Canonical, String>)
         | Operation::StartEffect { .. }
         | Operation::RetryEffect { .. }
         | Operation::AnswerEffect { .. }
-        | Operation::TakeMessage { .. } => return (plain, Ok(Canonical::Nil)),
+        | Operation::TakeMessage { .. }
+        | Operation::Skip { .. }
+        | Operation::SkipEvent { .. } => return (plain, Ok(Canonical::Nil)),
     };
     (plain, Canonical::of_bytes(&body))
 }

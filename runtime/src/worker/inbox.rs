@@ -195,7 +195,8 @@ impl Worker {
                     return self.hold_mail(to, None);
                 }
                 Err(Undeliverable::Actor(kind, reason)) => {
-                    return self.quarantine(to, &kind, reason);
+                    let source = Source::Message(Arc::clone(&message));
+                    return self.quarantine(to, &kind, reason, Some(source));
                 }
             }
         }
@@ -258,19 +259,24 @@ impl Worker {
     ) -> Envelope {
         let internal = Internal::Message {
             to: message.to.clone(),
-            id: message.id,
         };
         self.shared
             .internal_envelope(message.to.clone(), kind, invoke, internal)
     }
 
-    /// The entry of a message's turn stands in the open batch.
-    pub(super) fn message_taken(&mut self, to: &ActorId, id: MessageId) {
+    /// The entry of a message's turn stands in the open batch; or, where it was skipped by hand, the entry
+    /// that says so.
+    pub(super) fn message_taken(&mut self, to: &ActorId, id: MessageId, skipped: bool) {
+        if skipped {
+            // It may stand in the mailbox again.
+            self.hold_mail(to, None);
+        }
         let ticket = self.open.ticket;
         let Some(inbox) = self.inboxes.by_actor.get_mut(to) else {
             return;
         };
         inbox.taken = ticket;
+        inbox.held &= !skipped;
         match inbox.window.front() {
             Some(first) if first.id == id => {
                 self.inboxes.bytes = self.inboxes.bytes.saturating_sub(first.bytes());

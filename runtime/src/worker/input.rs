@@ -12,11 +12,12 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::batch::{Durable, MAX_IN_FLIGHT};
 use super::look::{Report, Seen};
+use super::quarantine::Supervise;
 use super::slot::ActorStatus;
 use super::timers::TimerKey;
-use crate::core::{EffectKey, MessageId, TimerRow};
+use crate::core::{EffectKey, TimerRow};
 use crate::error::Refusal;
-use crate::host::{Invoke, KindEntry, RawOutcome, Recovered, Unrecoverable};
+use crate::host::{Invoke, KindEntry, RawOutcome, Recovered, Source, Unrecoverable};
 use crate::node::MailPage;
 
 /// A command addressed to an actor.
@@ -52,7 +53,7 @@ impl fmt::Debug for Envelope {
 pub(crate) enum Internal {
     Timer(TimerKey),
     Answer(Arc<Answer>),
-    Message { to: ActorId, id: MessageId },
+    Message { to: ActorId },
     Step,
 }
 
@@ -61,6 +62,7 @@ pub(crate) enum Internal {
 pub(crate) struct Answer {
     pub(crate) actor: ActorId,
     pub(crate) kind: Arc<KindEntry>,
+    pub(crate) number: ActorNumber,
     pub(crate) name: String,
     pub(crate) key: EffectKey,
     pub(crate) body: serde_bytes::ByteBuf,
@@ -130,7 +132,11 @@ pub(crate) enum Control {
         actor: ActorId,
         kind: Arc<KindEntry>,
         reason: String,
+        /// What cannot be handled, where that is why.
+        source: Option<Source>,
     },
+    /// Look after actors that are set aside.
+    Supervise(Supervise),
     /// What is known about actors in memory.
     Status(oneshot::Sender<Vec<(ActorId, ActorStatus)>>),
     /// Do what is due and say what is left to do: for the test kit.

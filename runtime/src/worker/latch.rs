@@ -185,7 +185,12 @@ impl Worker {
         }
         for (_, slot) in &mut self.slots {
             let settled = slot.last_ticket <= self.durable;
-            if !settled || matches!(slot.state, State::Broken) {
+            if let State::Quarantined(_) = slot.state {
+                // What it holds is found again in the journal.
+                if let Some(trouble) = &mut slot.trouble {
+                    trouble.kept.clear();
+                }
+            } else if !settled || matches!(slot.state, State::Broken) {
                 slot.state = State::Cold;
                 // What is rebuilt may hold later commits than this.
                 slot.last_commit = None;
@@ -220,7 +225,7 @@ impl Worker {
         let waiting: Vec<usize> = self
             .slots
             .iter()
-            .filter(|(_, slot)| !slot.mailbox.is_empty())
+            .filter(|(_, slot)| !slot.mailbox.is_empty() || slot.wanted())
             .map(|(key, _)| key)
             .collect();
         for (_, slot) in &mut self.slots {

@@ -1,6 +1,6 @@
 //! A worker's life: streams in, mailboxes, turns, batches out.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -61,6 +61,8 @@ pub(crate) struct Worker {
     /// Outcomes of effects whose handler broke, with the moment to try again.
     pub(super) deferred: Vec<(Duration, Arc<Answer>)>,
     pub(super) inboxes: Inboxes,
+    /// Slots whose mailbox is held after failures, with the moment when it is let go.
+    pub(super) holds: BTreeSet<(Duration, usize)>,
     pub(super) draining: Option<oneshot::Sender<()>>,
     pub(super) stopping: bool,
     /// When the worker wakes for a timer by itself, and how to take that back.
@@ -87,6 +89,7 @@ impl Worker {
             timers: Timers::default(),
             deferred: Vec::new(),
             inboxes: Inboxes::default(),
+            holds: BTreeSet::new(),
             draining: None,
             stopping: false,
             wake: None,
@@ -108,6 +111,7 @@ impl Worker {
     /// [`pump`](Self::pump) that tells nobody; returns how many turns there were.
     pub(super) fn work(&mut self, ctx: &mut Context<Self>) -> usize {
         self.collect_mail();
+        self.lift_holds(false);
         let mut turns = 0;
         while turns < TURNS && self.can_run() {
             let Some(slot) = self.ready.pop_front() else {
@@ -140,7 +144,9 @@ impl Worker {
             .inboxes
             .next_again()
             .map(|at| at.saturating_sub(running));
-        let Some(wait) = deferred.into_iter().chain(timer).chain(mail).min() else {
+        let held = self.holds.first().map(|(at, _)| at.saturating_sub(running));
+        let waits = [deferred, timer, mail, held];
+        let Some(wait) = waits.into_iter().flatten().min() else {
             return;
         };
         // A timer may be years away; the runtime's own timer is asked for at most an hour.
@@ -280,7 +286,9 @@ impl StreamHandler<Control> for Worker {
                 actor,
                 kind,
                 reason,
-            } => self.quarantine(&actor, &kind, reason),
+                source,
+            } => self.quarantine(&actor, &kind, reason, source),
+            Control::Supervise(request) => self.supervise(request),
             Control::Status(reply) => {
                 let all = self
                     .slots
@@ -290,7 +298,10 @@ impl StreamHandler<Control> for Worker {
             }
             Control::Look(reply) => return self.look(reply, ctx),
             Control::States(reply) => give(reply, self.seen()),
-            Control::Drain(ack) => self.draining = Some(ack),
+            Control::Drain(ack) => {
+                self.draining = Some(ack);
+                self.lift_holds(true);
+            }
             Control::Stop => return self.end(ctx),
         }
         self.fire_due();

@@ -9,13 +9,12 @@ use steadfast_journal::{ActorNumber, Append, CommitIndex, EntryNumber};
 use super::batch::{Consequence, Taken};
 use super::input::{Envelope, Internal};
 use super::run::{QUANTUM, Worker};
-use super::slot::{Quarantine, Slot, State};
+use super::slot::{Slot, State};
+use super::trouble::Failing;
 use crate::core::{Change, MessageId, row_changes};
 use crate::error::Refusal;
 use crate::host::{Exec, Ran, Resident, Written};
 
-/// Failures of the runtime's own work in a row after which an actor is set aside.
-const FAILURES: u32 = 5;
 /// How soon a sender with too many messages waiting may be asked again.
 const BACKLOG_WAIT: Duration = Duration::from_millis(100);
 
@@ -28,7 +27,7 @@ impl Worker {
                 return turns;
             };
             entry.queued = false;
-            if !matches!(entry.state, State::Live(_)) {
+            if !matches!(entry.state, State::Live(_)) || entry.held() {
                 return turns;
             }
             let Some(envelope) = entry.mailbox.pop_front() else {
@@ -46,7 +45,8 @@ impl Worker {
         let Some(slot) = self.slots.get_mut(key) else {
             return;
         };
-        if !slot.queued && !slot.mailbox.is_empty() && matches!(slot.state, State::Live(_)) {
+        let free = matches!(slot.state, State::Live(_)) && !slot.held();
+        if free && !slot.queued && !slot.mailbox.is_empty() {
             slot.queued = true;
             self.ready.push_back(key);
         }
@@ -73,11 +73,13 @@ impl Worker {
                 if let Some(slot) = self.slots.get_mut(key) {
                     slot.stop |= stop;
                 }
+                self.succeeded(key, envelope.invoke.as_ref());
                 self.answer_read(key, envelope);
             }
             Ran::Wrote(written) => self.append(key, envelope, *written),
             Ran::Stale => {
                 self.shared.metrics.command(envelope.kind.name, "stale");
+                self.work_is_over(key, envelope.invoke.as_ref());
                 if let Some(Internal::Timer(timer)) = envelope.internal {
                     self.heal_timer(key, timer);
                 }
@@ -88,7 +90,10 @@ impl Worker {
                 }
                 self.refuse(envelope, refusal);
             }
-            Ran::Broken { reason } => self.broken(key, envelope, Refusal::Failed { reason }),
+            Ran::Broken { reason } => {
+                let seq = self.newest_event(key);
+                self.broken(key, envelope, Refusal::Failed { reason }, seq);
+            }
         }
     }
 
@@ -230,9 +235,9 @@ impl Worker {
                     bytes: append.bytes(),
                     limit,
                 };
-                return self.broken(key, envelope, refusal);
+                return self.broken(key, envelope, refusal, entry.events_before);
             }
-            Err(refusal) => return self.broken(key, envelope, refusal),
+            Err(refusal) => return self.broken(key, envelope, refusal, entry.events_before),
         };
         let outcome = if envelope.invoke.rejected() {
             "rejected"
@@ -248,8 +253,12 @@ impl Worker {
         self.open.events += entry.events.len();
         self.open.appends.push(append);
         self.open.slots.push(key);
+        let mut taken = None;
         for change in changes {
             self.count_message(entry.actor, &change);
+            if let Change::MessageTaken { id } = &change {
+                taken = Some(*id);
+            }
             self.open.consequences.push(Consequence {
                 actor: envelope.actor.clone(),
                 kind: Arc::clone(&envelope.kind),
@@ -257,42 +266,36 @@ impl Worker {
                 change,
             });
         }
-        let internal = envelope.internal;
+        self.succeeded(key, envelope.invoke.as_ref());
         self.open.answers.push(envelope.invoke);
         let ticket = self.open.ticket;
         if let Some(slot) = self.slots.get_mut(key) {
             slot.last_ticket = ticket;
             slot.unsaved_entries += 1;
             slot.stop |= stop;
-            if internal.is_some() {
-                slot.failures = 0;
-            }
         }
-        if let Some(Internal::Message { to, id }) = internal {
-            self.message_taken(&to, id);
+        if let Some(id) = taken {
+            let skipped = !matches!(envelope.internal, Some(Internal::Message { .. }));
+            self.message_taken(&envelope.actor, id, skipped);
         }
         self.snapshot_if_due(key);
     }
 
     /// The state must not be used again: nothing of this command is kept, and the actor is rebuilt once
-    /// none of its commits is in flight.
-    fn broken(&mut self, key: usize, envelope: Envelope, refusal: Refusal) {
+    /// none of its commits is in flight. `seq` is its newest event before the command.
+    fn broken(&mut self, key: usize, envelope: Envelope, refusal: Refusal, seq: u64) {
         let reason = refusal.to_string();
         tracing::error!(actor = %envelope.actor, command = envelope.invoke.name(), reason, "command failed; the actor is rebuilt from the journal");
         let internal = envelope.internal.clone();
+        let failing = Failing::of(&envelope);
+        // How much a caller wants to write is no sign of a broken actor.
+        let counts = internal.is_some() || !matches!(refusal, Refusal::TooLarge { .. });
         self.refuse(envelope, refusal);
-        let Some(slot) = self.slots.get_mut(key) else {
-            return;
-        };
-        slot.state = State::Broken;
-        if let Some(internal) = internal {
-            slot.failures += 1;
-            if slot.failures >= FAILURES {
-                let reason = format!("{reason} ({FAILURES} times in a row)");
-                return self.set_aside(key, &Quarantine { reason, seq: 0 });
-            }
-            let wait = Duration::from_millis(100) * 2_u32.saturating_pow(slot.failures.min(16));
-            self.bring_again(internal, wait);
+        if let Some(slot) = self.slots.get_mut(key) {
+            slot.state = State::Broken;
+        }
+        if counts {
+            self.failed(key, internal, failing, reason, seq);
         }
         self.rebuild_if_settled(key);
     }
@@ -303,25 +306,8 @@ impl Worker {
         match internal {
             Internal::Timer(timer) => self.timers.again(timer, running, wait),
             Internal::Answer(answer) => self.deferred.push((running + wait, answer)),
-            Internal::Message { to, .. } => self.hold_mail(&to, Some(wait)),
+            Internal::Message { to } => self.hold_mail(&to, Some(wait)),
             Internal::Step => {}
-        }
-    }
-
-    /// Sets an actor aside: everything in its mailbox is told so.
-    pub(super) fn set_aside(&mut self, key: usize, quarantine: &Quarantine) {
-        let Some(slot) = self.slots.get_mut(key) else {
-            return;
-        };
-        tracing::error!(actor = %slot.id, reason = quarantine.reason, seq = quarantine.seq, "actor set aside in quarantine");
-        self.shared.metrics.quarantined(slot.kind.name);
-        slot.state = State::Quarantined(quarantine.clone());
-        let waiting = std::mem::take(&mut slot.mailbox);
-        let actor = slot.id.clone();
-        self.hold_mail(&actor, None);
-        for envelope in waiting {
-            let Quarantine { reason, seq } = quarantine.clone();
-            self.refuse(envelope, Refusal::Quarantined { reason, seq });
         }
     }
 

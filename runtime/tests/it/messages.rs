@@ -198,6 +198,60 @@ async fn a_quarantined_receiver_holds_its_own_only() {
     assert_eq!(received_from(&held, "from"), expected);
 }
 
+async fn set_aside(node: &Node, key: &str) -> steadfast::ActorId {
+    let id = steadfast::ActorId::new("account", key).unwrap();
+    eventually("the actor is set aside", async || {
+        let all = node.quarantine().list().await.unwrap();
+        all.iter().any(|quarantined| quarantined.actor == id)
+    })
+    .await;
+    id
+}
+
+/// Released while the program runs, an actor gets what waited, once and in order.
+#[tokio::test]
+async fn a_released_receiver_gets_what_waited() {
+    let node = bank(&MemoryStorage::new(), 2).await;
+    break_account("freed");
+    let from = open(&node, "from", 1_000, 1_000).await;
+    open(&node, "freed", 0, 1_000).await;
+    give(&from, &["freed"], 0).await;
+    let id = set_aside(&node, "freed").await;
+    for number in 1..150 {
+        give(&from, &["freed"], number).await;
+    }
+    mend_account("freed");
+    node.quarantine().release(&id).await.unwrap();
+    delivered(&node).await;
+    let freed = balance(&node.actor("freed")).await;
+    assert_eq!(received_from(&freed, "from"), (0..150).collect::<Vec<_>>());
+}
+
+/// A message that is skipped by hand is gone for good; those behind it go on.
+#[tokio::test]
+async fn a_skipped_message_is_not_handled_and_the_rest_is() {
+    let storage = MemoryStorage::new();
+    let node = bank(&storage, 2).await;
+    break_account("skips");
+    let from = open(&node, "from", 1_000, 1_000).await;
+    open(&node, "skips", 0, 1_000).await;
+    for number in 0..100 {
+        give(&from, &["skips"], number).await;
+    }
+    let id = set_aside(&node, "skips").await;
+    mend_account("skips");
+    node.quarantine().skip(&id).await.unwrap();
+    delivered(&node).await;
+    let expected: Vec<u64> = (1..100).collect();
+    let skips = balance(&node.actor("skips")).await;
+    assert_eq!(received_from(&skips, "from"), expected);
+    node.shutdown().await.unwrap();
+    let node = bank(&storage, 2).await;
+    delivered(&node).await;
+    let skips = balance(&node.actor("skips")).await;
+    assert_eq!(received_from(&skips, "from"), expected);
+}
+
 #[tokio::test]
 async fn a_sender_with_too_many_waiting_is_overloaded_before_it_is_handled() {
     let storage = MemoryStorage::new();
