@@ -401,7 +401,9 @@ async fn offer_step(shared: &Arc<Shared>, job: &EffectJob, step: Step) -> Steppe
     let Some(port) = shared.worker_of(&job.actor) else {
         return Stepped::Dropped;
     };
-    if port.control.send(Control::Deliver(envelope)).await.is_err() {
+    let sent = port.control.send(Control::Deliver(envelope)).await;
+    shared.lent();
+    if sent.is_err() {
         return Stepped::Dropped;
     }
     is_done.await.unwrap_or(Stepped::Dropped)

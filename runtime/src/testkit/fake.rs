@@ -307,8 +307,6 @@ impl<E: Effect> Future for Held<'_, E> {
         let waiting = (cx.waker().clone(), Arc::clone(self.activity));
         if inner.held.insert(self.run, waiting).is_none() {
             self.activity.rest();
-            drop(inner);
-            self.activity.pulse();
         }
         Poll::Pending
     }

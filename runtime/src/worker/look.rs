@@ -45,9 +45,17 @@ impl Worker {
 
     fn report(&self) -> Report {
         let open = self.generation.is_some();
-        let waiting =
-            |slot: &Slot| !slot.mailbox.is_empty() && !matches!(slot.state, State::Quarantined(_));
-        let busy = if self.recovering > 0 || (open && !self.to_recover.is_empty()) {
+        let waiting = |slot: &Slot| {
+            let held = slot
+                .trouble
+                .as_ref()
+                .is_some_and(|trouble| trouble.held_until.is_some());
+            !slot.mailbox.is_empty() && !held && !matches!(slot.state, State::Quarantined(_))
+        };
+        let told = self.durable_sender.capacity() < self.durable_sender.max_capacity();
+        let busy = if told {
+            Some("a commit became durable")
+        } else if self.recovering > 0 || (open && !self.to_recover.is_empty()) {
             Some("an actor is being recovered")
         } else if open && self.slots.iter().any(|(_, slot)| waiting(slot)) {
             Some("a mailbox is not empty")
@@ -76,7 +84,8 @@ impl Worker {
             .map(|slot| slot.last_used.saturating_add(after))
             .min();
         let mail = self.inboxes.next_again();
-        let due = [timer, deferred, mail, idle].into_iter().flatten();
+        let held = self.holds.first().map(|(at, _)| *at);
+        let due = [timer, deferred, mail, held, idle].into_iter().flatten();
         due.filter(|due| *due > running).min()
     }
 

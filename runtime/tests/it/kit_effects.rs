@@ -255,3 +255,18 @@ fn one_pair_can_be_repeated() {
         |node| assert_eq!(node.block_on(noted(node)), ["job: Succeeded(7)"]),
     );
 }
+/// A step on its way to the actor was once taken for rest: the clock moved on before the retry was waited
+/// for.
+#[tokio::test]
+async fn a_step_under_way_is_no_rest() {
+    for _ in 0..200 {
+        let node = TestNode::new(with_probe);
+        node.fake(|| {
+            FakeEffect::<Job<REPEATED>>::new()
+                .fail_times(1)
+                .then_succeed(7)
+        });
+        one_job(&node, REPEATED).await.unwrap();
+        assert_eq!(noted(&node).await, ["job: Succeeded(7)"]);
+    }
+}
