@@ -10,6 +10,7 @@ use steadfast_journal::{ActorId, ActorNumber, Journal};
 use tokio::sync::{mpsc, oneshot};
 
 use super::batch::{Durable, MAX_IN_FLIGHT};
+use super::look::{Looked, WorkerTotals};
 use super::slot::ActorStatus;
 use super::timers::TimerKey;
 use crate::core::{EffectKey, TimerRow};
@@ -115,6 +116,14 @@ pub(crate) enum Control {
         kind: Arc<KindEntry>,
         reason: String,
     },
+    /// What is known about one actor in memory; with its state, if that is wanted.
+    Look {
+        actor: ActorId,
+        with_state: bool,
+        reply: oneshot::Sender<Option<Looked>>,
+    },
+    /// How many actors there are in memory.
+    Totals(oneshot::Sender<WorkerTotals>),
     /// What is known about actors in memory.
     Status(oneshot::Sender<Vec<(ActorId, ActorStatus)>>),
     /// Accept nothing more, finish what was accepted, then say so.

@@ -255,6 +255,12 @@ impl StreamHandler<Control> for Worker {
                 kind,
                 reason,
             } => self.quarantine(&actor, &kind, reason),
+            Control::Look {
+                actor,
+                with_state,
+                reply,
+            } => give(reply, self.look(&actor, with_state)),
+            Control::Totals(reply) => give(reply, self.totals()),
             Control::Status(reply) => {
                 let all = self
                     .slots

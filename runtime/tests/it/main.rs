@@ -19,6 +19,8 @@ mod latch;
 #[cfg(test)]
 mod life;
 #[cfg(test)]
+mod look;
+#[cfg(test)]
 mod probe;
 #[cfg(test)]
 mod programs;
