@@ -13,8 +13,8 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::Value;
 use steadfast_journal::{
-    ActorId, ActorRow, CommitIndex, EventRecord, JournalReader, SequenceNumber, StoredEntry,
-    VerifyReport,
+    ActorId, ActorRow, CommitIndex, EventRecord, HistoryId, JournalReader, SequenceNumber,
+    StoredEntry, VerifyReport,
 };
 use steadfast_snapshots::SnapshotStore;
 
@@ -120,6 +120,12 @@ impl Inspector {
     #[must_use]
     pub fn head(&self) -> Option<CommitIndex> {
         self.journal.head().map(|head| head.index)
+    }
+
+    /// The timeline that the journal follows.
+    #[must_use]
+    pub fn history(&self) -> Option<HistoryId> {
+        self.journal.head().map(|head| head.history)
     }
 
     /// All actors of `space`, or of every space, by name.
