@@ -6,10 +6,11 @@ use steadfast_actors::cleanup;
 
 use crate::config::Kind;
 use crate::problem::{Code, Problem};
+use crate::reload;
 
 /// A node over `dir` that knows all kinds.
 pub(crate) fn node(dir: &std::path::Path) -> NodeBuilder {
-    cleanup::register(Node::open(dir))
+    reload::register(cleanup::register(Node::open(dir)))
 }
 
 /// The stable name of a configured kind, and its configuration as the `configure` command takes it.

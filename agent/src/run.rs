@@ -11,9 +11,10 @@ use crate::config::{Config, Listen};
 use crate::http::{App, Listener, Phase, Server, bind_tcp};
 use crate::logging::{self, Verbosity};
 use crate::problem::{Code, Exit, Problem};
+use crate::reload::{Reloader, Source};
 use crate::signals::Ending;
 use crate::socket::{self, SocketFile};
-use crate::{concerns, kinds, signals};
+use crate::{kinds, signals};
 
 /// Runs a node until it is asked to end.
 pub(crate) fn run(
@@ -30,13 +31,23 @@ pub(crate) fn run(
         .enable_all()
         .build()
         .map_err(|error| Problem::new(Code::Failed, format!("no runtime: {error}")))?;
-    runtime.block_on(serve(&config, &dir, &socket))
+    let source = Source {
+        file: file.to_owned(),
+        data_dir_named: data_dir.is_some(),
+    };
+    runtime.block_on(serve(&config, source, &dir, &socket))
 }
 
-async fn serve(config: &Config, dir: &Path, socket: &Path) -> Result<Exit, Problem> {
+async fn serve(
+    config: &Config,
+    source: Source,
+    dir: &Path,
+    socket: &Path,
+) -> Result<Exit, Problem> {
     let mut ending = signals::listen()?;
     refuse_held(dir)?;
-    let mut front = Front::new(App::new());
+    let reloader = Reloader::new(source, config);
+    let mut front = Front::new(App::new(config, dir, reloader));
     front.serve_ports(&config.http.listen)?;
     let node = open(dir).await?;
     front.app.install(node.clone());
@@ -58,7 +69,8 @@ async fn until_asked(
     ending: &mut Ending,
 ) -> Result<Exit, Problem> {
     front.serve_sockets(socket, &config.http.listen)?;
-    concerns::align(node, &config.concerns).await?;
+    let reloader = Arc::clone(front.app.reloader());
+    reloader.start(node, config).await?;
     node.start_pending_work().await?;
     front.app.enter(Phase::Ready);
     let listen: Vec<String> = config.http.listen.iter().map(ToString::to_string).collect();
@@ -71,7 +83,7 @@ async fn until_asked(
         concerns = config.concerns.len(),
         "ready"
     );
-    let signal = ending.signal().await;
+    let signal = reloader.serve(node, ending).await;
     tracing::info!(
         signal,
         "draining: runs that are going go on at the next start; SIGINT leaves at once"

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use steadfast::{ActorId, Event, KindBuilder, Live, NodeBuilder, StatefulActor, Timestamp};
 
 use super::{
-    ConcernStatus, Configure, Configured, Describe, Finished, Pause, Paused, Resume, Resumed, Run,
-    Schedule, Settings, Started, Tick, TickMissed, TickSkipped, Trigger,
+    Check, ConcernStatus, Configure, Configured, Describe, Finished, Pause, Paused, Resume,
+    Resumed, Run, Schedule, Settings, Started, Tick, TickMissed, TickSkipped, Trigger,
 };
 
 /// What one kind of concern adds to the shell.
@@ -72,6 +72,7 @@ pub fn register<K: Kind>(node: NodeBuilder) -> NodeBuilder {
     node.register::<Concern<K>>(|kind| {
         let kind = kind
             .command::<Configure<K::Config>>()
+            .command::<Check<K::Config>>()
             .command::<Trigger>()
             .command::<Pause>()
             .command::<Resume>()

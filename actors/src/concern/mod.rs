@@ -10,6 +10,7 @@
 //! * pausing is durable, lets the run under way complete, and holds the timer.
 
 mod actor;
+mod check;
 mod command;
 mod decide;
 mod event;
@@ -20,6 +21,7 @@ mod settings;
 mod tests;
 
 pub use actor::{Concern, Kind, register};
+pub use check::Check;
 pub use command::{
     ConcernStatus, ConcernView, Configure, ConfigureReply, Describe, Pause, Resume, Tick, Trigger,
     TriggerRejection, Triggered,

@@ -341,6 +341,13 @@ impl Registry {
         Ok(())
     }
 
+    /// The names of all kinds, sorted.
+    pub(crate) fn names(&self) -> Vec<&'static str> {
+        let mut names: Vec<_> = self.kinds.keys().copied().collect();
+        names.sort_unstable();
+        names
+    }
+
     pub(crate) fn get(&self, kind: &str) -> Option<&Arc<KindEntry>> {
         self.kinds.get(kind)
     }

@@ -13,10 +13,10 @@ use tokio::sync::{oneshot, watch};
 use super::shared::Shared;
 use super::threads::WorkerThreads;
 use super::{ActorRef, NodeBuilder, QuarantineControl};
-use crate::error::{AskError, NodeError};
+use crate::error::NodeError;
 use crate::inspect::Inspector;
 use crate::model::{Address, StatefulActor};
-use crate::worker::{ActorStatus, Control, Envelope};
+use crate::worker::{ActorStatus, Control};
 
 /// A running node. Cheap to clone; the last clone that is dropped ends the node at once, which loses
 /// nothing that was acknowledged. [`shutdown`](Self::shutdown) ends it in order.
@@ -47,6 +47,16 @@ pub enum ActorHealth {
         /// Its newest event that could be read; 0 where that is not known.
         seq: u64,
     },
+}
+
+impl From<ActorStatus> for ActorHealth {
+    fn from(status: ActorStatus) -> Self {
+        match status {
+            ActorStatus::Resident => Self::Resident,
+            ActorStatus::Recovering => Self::Recovering,
+            ActorStatus::Quarantined { reason, seq } => Self::Quarantined { reason, seq },
+        }
+    }
 }
 
 /// How long the end of a node waits for effects that do not notice it.
@@ -181,47 +191,6 @@ impl Node {
         ActorRef::new(Arc::clone(&self.inner.shared), Ok(address.id().clone()))
     }
 
-    /// Sends a command by name, with JSON in and out: for HTTP and command lines. Refuses instead of
-    /// waiting when the mailbox is full.
-    ///
-    /// # Errors
-    /// [`AskError`]; a rejection comes as its JSON.
-    pub async fn ask_json(
-        &self,
-        actor: &ActorId,
-        kind: &str,
-        command: &str,
-        body: serde_json::Value,
-        key: Option<String>,
-    ) -> Result<serde_json::Value, AskError<serde_json::Value>> {
-        let shared = &self.inner.shared;
-        let failed = |reason: String| AskError::Failed { reason };
-        let entry = shared
-            .registry
-            .get(kind)
-            .ok_or_else(|| failed(format!("no kind {kind:?} is registered")))?;
-        let found = entry
-            .commands
-            .get(command)
-            .ok_or_else(|| failed(format!("kind {kind:?} has no command {command:?}")))?;
-        let (reply, answer) = oneshot::channel();
-        let invoke = (found.from_json)(body, key, reply).map_err(failed)?;
-        let envelope = Envelope {
-            actor: actor.clone(),
-            kind: Arc::clone(entry),
-            invoke,
-            command_id: shared.next_command_id(),
-            traceparent: None,
-            expires: None,
-            claim: None,
-            patient: false,
-            dirty: false,
-            internal: None,
-        };
-        super::actor_ref::send_now(shared, envelope)?;
-        answer.await.unwrap_or(Err(AskError::OutcomeUnknown))
-    }
-
     /// Reads what is durable: actors, states, events.
     ///
     /// # Errors
@@ -310,16 +279,7 @@ impl Node {
                         .await
                         .unwrap_or_default()
                         .into_iter()
-                        .map(|(id, status)| {
-                            let health = match status {
-                                ActorStatus::Resident => ActorHealth::Resident,
-                                ActorStatus::Recovering => ActorHealth::Recovering,
-                                ActorStatus::Quarantined { reason, seq } => {
-                                    ActorHealth::Quarantined { reason, seq }
-                                }
-                            };
-                            (id, health)
-                        }),
+                        .map(|(id, status)| (id, status.into())),
                 );
             }
         }

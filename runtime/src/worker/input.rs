@@ -15,6 +15,7 @@ use super::look::{Report, Seen};
 use super::quarantine::Supervise;
 use super::slot::ActorStatus;
 use super::timers::TimerKey;
+use super::view::{Looked, WorkerTotals};
 use crate::core::{EffectKey, TimerRow};
 use crate::error::Refusal;
 use crate::host::{Invoke, KindEntry, RawOutcome, Recovered, Source, Unrecoverable};
@@ -137,6 +138,14 @@ pub(crate) enum Control {
     },
     /// Look after actors that are set aside.
     Supervise(Supervise),
+    /// What is known about one actor in memory; with its state, if that is wanted.
+    View {
+        actor: ActorId,
+        with_state: bool,
+        reply: oneshot::Sender<Option<Looked>>,
+    },
+    /// How many actors there are in memory.
+    Totals(oneshot::Sender<WorkerTotals>),
     /// What is known about actors in memory.
     Status(oneshot::Sender<Vec<(ActorId, ActorStatus)>>),
     /// Do what is due and say what is left to do: for the test kit.

@@ -16,6 +16,7 @@ mod supervise;
 mod timers;
 mod trouble;
 mod turn;
+mod view;
 
 pub(crate) use batch::Taken;
 pub(crate) use input::{Answer, Claim, Control, Envelope, Inputs, Internal, WorkerPort, ports};
@@ -23,3 +24,4 @@ pub(crate) use look::{Report, Seen};
 pub(crate) use quarantine::{SkipBegun, SkipEvent, Supervise};
 pub(crate) use run::Worker;
 pub(crate) use slot::ActorStatus;
+pub(crate) use view::Looked;

@@ -289,6 +289,12 @@ impl StreamHandler<Control> for Worker {
                 source,
             } => self.quarantine(&actor, &kind, reason, source),
             Control::Supervise(request) => self.supervise(request),
+            Control::View {
+                actor,
+                with_state,
+                reply,
+            } => give(reply, self.view(&actor, with_state)),
+            Control::Totals(reply) => give(reply, self.totals()),
             Control::Status(reply) => {
                 let all = self
                     .slots

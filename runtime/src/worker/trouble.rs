@@ -144,6 +144,11 @@ impl Trouble {
         self.trial &= self.in_a_row > 0 || !self.work.is_empty();
     }
 
+    /// Failures since any command succeeded.
+    pub(crate) const fn failures(&self) -> u32 {
+        self.in_a_row
+    }
+
     /// Forgets all failures.
     pub(crate) fn forgive(&mut self) {
         self.in_a_row = 0;

@@ -26,6 +26,7 @@ mod kit_faults;
 mod latch;
 #[cfg(test)]
 mod life;
+mod look;
 #[cfg(test)]
 mod messages;
 #[cfg(test)]
