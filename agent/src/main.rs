@@ -4,6 +4,7 @@
 //! # Layout
 //! * [`config`]: the file and its overrides, checked before anything is touched;
 //! * [`run`]: a node in the foreground: [`kinds`] it knows, [`concerns`] it is given, [`http`] it serves;
+//! * [`service`]: the same under systemd: ready, alive, ending;
 //! * [`cli`]: arguments, output, and the commands that end by themselves, which read and steer through
 //!   [`client`];
 //! * [`problem`]: everything that can go wrong, by the [`code`] that fixes its exit code; [`failure`] maps the
@@ -24,6 +25,7 @@ mod logging;
 mod problem;
 mod report;
 mod run;
+mod service;
 mod signals;
 mod socket;
 mod view;

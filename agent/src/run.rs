@@ -11,6 +11,7 @@ use crate::config::{Config, Listen};
 use crate::http::{App, Listener, Phase, Server, bind_tcp};
 use crate::logging::{self, Verbosity};
 use crate::problem::{Code, Exit, Problem};
+use crate::service::{Notifier, State, Watchdog};
 use crate::signals::Ending;
 use crate::socket::{self, SocketFile};
 use crate::{concerns, kinds, signals};
@@ -36,11 +37,17 @@ pub(crate) fn run(
 async fn serve(config: &Config, dir: &Path, socket: &Path) -> Result<Exit, Problem> {
     let mut ending = signals::listen()?;
     refuse_held(dir)?;
+    let service = Notifier::from_environment();
+    service.tell(State::Starting("opening the journal"));
     let mut front = Front::new(App::new());
     front.serve_ports(&config.http.listen)?;
     let node = open(dir).await?;
     front.app.install(node.clone());
-    let served = until_asked(&mut front, &node, config, dir, socket, &mut ending).await;
+    let place = Place { dir, socket };
+    let served = until_asked(&mut front, &node, config, place, &service, &mut ending).await;
+    service.tell(State::Stopping(
+        "draining: what is unfinished goes on at the next start",
+    ));
     if let Err(problem) = &served {
         tracing::error!(%problem, "stopping");
     }
@@ -48,13 +55,20 @@ async fn serve(config: &Config, dir: &Path, socket: &Path) -> Result<Exit, Probl
     served.and(drained)
 }
 
+/// Where the node keeps its data, and the socket in there.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    dir: &'a Path,
+    socket: &'a Path,
+}
+
 /// Configures, serves, and waits for a signal.
 async fn until_asked(
     front: &mut Front,
     node: &Node,
     config: &Config,
-    dir: &Path,
-    socket: &Path,
+    Place { dir, socket }: Place<'_>,
+    service: &Notifier,
     ending: &mut Ending,
 ) -> Result<Exit, Problem> {
     front.serve_sockets(socket, &config.http.listen)?;
@@ -71,6 +85,9 @@ async fn until_asked(
         concerns = config.concerns.len(),
         "ready"
     );
+    let count = config.concerns.len();
+    service.tell(State::Ready(&format!("serving {count} concern(s)")));
+    let _watchdog = Watchdog::start(service, node);
     let signal = ending.signal().await;
     tracing::info!(
         signal,

@@ -86,13 +86,15 @@ pub(crate) struct Telemetry {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum LogFormat {
-    /// Pretty on a terminal, JSON elsewhere.
+    /// Pretty on a terminal, for the journal of systemd where that reads, JSON elsewhere.
     #[default]
     Auto,
     /// For people.
     Pretty,
     /// A JSON object a line.
     Json,
+    /// Lines with priorities, for the journal of systemd.
+    Journald,
 }
 
 /// One address to serve HTTP at.

@@ -5,6 +5,7 @@ mod builder;
 mod effects;
 mod handle;
 mod keeper;
+mod pulse;
 mod recovery;
 mod shared;
 mod snapshots;
