@@ -8,6 +8,7 @@ use clap_complete::Shell;
 use steadfast::ActorId;
 use steadfast_actors::human::Span;
 
+use super::config::ConfigCommand;
 use crate::client::Endpoint;
 
 /// Stateful actors on one node: what was acknowledged survives every crash.
@@ -94,6 +95,12 @@ pub(crate) enum Command {
         /// The file
         #[arg(short, long, value_name = "FILE")]
         config: PathBuf,
+    },
+    /// Show, describe and explain the configuration
+    Config {
+        /// What to do
+        #[command(subcommand)]
+        command: ConfigCommand,
     },
     /// List the concerns, what they do and how their newest run went
     Ps,

@@ -2,6 +2,7 @@
 
 mod args;
 mod check;
+mod config;
 mod control;
 mod events;
 mod output;
@@ -65,6 +66,7 @@ async fn client(command: Command, global: &Global, output: Output) -> Result<Exi
     match command {
         Command::Run { .. } => Ok(Exit::Usage),
         Command::Check { config } => check::check(&config, output),
+        Command::Config { command } => config::config(&command, global.data_dir.as_deref(), output),
         Command::Ps => show::ps(target()?, timeout, output).await,
         Command::State { actor, at } => show::state(target()?, timeout, &actor, at, output).await,
         Command::Verify => show::verify(target()?, timeout, output).await,
