@@ -9,6 +9,7 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod about;
 mod concerns;
 mod contract;
 mod control;

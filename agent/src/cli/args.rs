@@ -159,7 +159,13 @@ pub(crate) enum Command {
         /// For this shell
         shell: Shell,
     },
-    /// Print the version
+    /// Write the manual pages
+    Man {
+        /// Into this directory, which is made if missing
+        #[arg(value_name = "DIR")]
+        directory: PathBuf,
+    },
+    /// Print the version, and what it was built from
     Version,
 }
 

@@ -1,5 +1,6 @@
 //! The command line: from arguments to an exit code.
 
+mod about;
 mod args;
 mod check;
 mod config;
@@ -12,7 +13,7 @@ pub(crate) mod target;
 
 use std::ffi::OsString;
 
-use clap::{CommandFactory, Parser};
+use clap::Parser;
 
 use args::{Cli, Command, Global};
 pub(crate) use check::load;
@@ -101,13 +102,9 @@ async fn client(command: Command, global: &Global, output: Output) -> Result<Exi
         Command::Resume { concern } => {
             control::switch(&target()?, timeout, &concern, "resume", output).await
         }
-        Command::Completions { shell } => {
-            let mut script = Vec::new();
-            clap_complete::generate(shell, &mut Cli::command(), "steadfast", &mut script);
-            output.raw(&script)?;
-            Ok(Exit::Ok)
-        }
-        Command::Version => show::version(output),
+        Command::Completions { shell } => about::completions(shell, output),
+        Command::Man { directory } => about::man(&directory, output),
+        Command::Version => about::version(output),
     }
 }
 
