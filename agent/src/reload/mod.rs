@@ -12,7 +12,6 @@
 //! middle leaves `config.begun`: the next start reads the file again and goes through with what it says.
 
 mod apply;
-mod hook;
 mod log;
 mod plan;
 mod secret;
@@ -33,6 +32,7 @@ use crate::ask::blocking_with;
 use crate::config::{self, Config, Problems};
 use crate::kinds;
 use crate::problem::{Code, Problem};
+use crate::service::{Notifier, State};
 use crate::signals::{Asked, Ending};
 
 /// Reloads that may wait for the one that goes on.
@@ -70,6 +70,7 @@ struct Request {
 #[derive(Debug)]
 pub(crate) struct Reloader {
     source: Source,
+    service: Notifier,
     /// What holds for the process; it only changes with it.
     settings: Settings,
     /// What the node runs with.
@@ -81,11 +82,12 @@ pub(crate) struct Reloader {
 
 impl Reloader {
     /// For a process that was started with `config`.
-    pub(crate) fn new(source: Source, config: &Config) -> Self {
+    pub(crate) fn new(source: Source, config: &Config, service: Notifier) -> Self {
         let (requests, queue) = mpsc::channel(WAITING);
         let settings = relevant(settings(config), &source);
         Self {
             source,
+            service,
             settings,
             running: RwLock::default(),
             requests,
@@ -198,7 +200,7 @@ impl Reloader {
     }
 
     async fn reload(&self, node: &Node, by: &str, via: Via) -> Result<Plan, Problem> {
-        hook::started();
+        self.service.tell(State::Reloading);
         let done = self.reload_now(node, by, via).await;
         match &done {
             Ok(plan) if plan.changes => {
@@ -212,7 +214,7 @@ impl Reloader {
                 tracing::error!(by, %problem, "not reloaded: the node goes on by what it runs with");
             }
         }
-        hook::ended();
+        self.service.tell(State::Ready("serving"));
         done
     }
 

@@ -22,7 +22,7 @@ use crate::worker::{ActorStatus, Control};
 /// nothing that was acknowledged. [`shutdown`](Self::shutdown) ends it in order.
 #[derive(Clone)]
 pub struct Node {
-    inner: Arc<Inner>,
+    pub(super) inner: Arc<Inner>,
 }
 
 impl fmt::Debug for Node {
@@ -64,7 +64,7 @@ const RUNTIME_END: Duration = Duration::from_secs(1);
 
 /// Owns the threads.
 pub(super) struct Inner {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     runtime: Mutex<Option<tokio::runtime::Runtime>>,
     threads: Mutex<Option<WorkerThreads>>,
 }

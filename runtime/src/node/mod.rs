@@ -9,6 +9,7 @@ mod json;
 mod keeper;
 mod look;
 mod mail;
+mod pulse;
 mod quarantine;
 mod quiet;
 mod recovery;

@@ -34,6 +34,8 @@ mod probe;
 #[cfg(test)]
 mod programs;
 #[cfg(test)]
+mod pulse;
+#[cfg(test)]
 mod snapshots;
 #[cfg(test)]
 mod timers;
