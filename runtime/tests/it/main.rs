@@ -7,6 +7,8 @@
 #[cfg(test)]
 mod asking;
 #[cfg(test)]
+mod bell;
+#[cfg(test)]
 mod durability;
 #[cfg(test)]
 mod effects;
@@ -26,5 +28,9 @@ mod programs;
 mod snapshots;
 #[cfg(test)]
 mod timers;
+#[cfg(test)]
+mod timers_clocks;
+#[cfg(test)]
+mod timers_policies;
 #[cfg(test)]
 mod world;
