@@ -22,7 +22,7 @@ impl<K: Kind> Handle<Configure<K::Config>> for Concern<K> {
         if live.config.as_ref() == Some(&config) {
             return Ok(ConfigureReply { changed: false });
         }
-        let before = live.schedule().and_then(|schedule| schedule.every);
+        let before = live.state().schedule().and_then(|schedule| schedule.every);
         let after = config.schedule().every;
         let anchored = before == after || live.paused;
         let next_run = if anchored {
@@ -79,7 +79,7 @@ impl<K: Kind> Handle<Resume> for Concern<K> {
     fn handle(live: &mut Live<'_, Self>, _: Resume) -> Result<(), Never> {
         if live.paused {
             info!(actor = %live.id(), "resumed");
-            let period = live.schedule().and_then(|schedule| schedule.every);
+            let period = live.state().schedule().and_then(|schedule| schedule.every);
             live.emit(Resumed {
                 next_run: period.map(|period| live.now().plus(period)),
             });
@@ -91,7 +91,7 @@ impl<K: Kind> Handle<Resume> for Concern<K> {
 
 impl<K: Kind> Handle<Tick> for Concern<K> {
     fn handle(live: &mut Live<'_, Self>, _: Tick) -> Result<(), Never> {
-        let (Some(fired), Some(schedule)) = (live.fired().cloned(), live.schedule()) else {
+        let (Some(fired), Some(schedule)) = (live.fired().cloned(), live.state().schedule()) else {
             return Ok(());
         };
         let Some(period) = schedule.every.filter(|_| !live.paused) else {
@@ -135,7 +135,7 @@ impl<K: Kind> Handle<Describe> for Concern<K> {
             status: live.status(),
             configured: live.config.is_some(),
             paused: live.paused,
-            every: live.schedule().and_then(|schedule| schedule.every),
+            every: live.state().schedule().and_then(|schedule| schedule.every),
             current: live.current.clone(),
             last_run: live.last_run.clone(),
             next_run: live.next_run,
@@ -146,7 +146,7 @@ impl<K: Kind> Handle<Describe> for Concern<K> {
 
 /// Sets the timer of the schedule, first due one period from now, or forgets it.
 fn arm<K: Kind>(live: &mut Live<'_, Concern<K>>) {
-    match live.schedule().and_then(|schedule| schedule.every) {
+    match live.state().schedule().and_then(|schedule| schedule.every) {
         Some(period) => live.every(TIMER, period, Tick {}),
         None => live.cancel(TIMER),
     }
