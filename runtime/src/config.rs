@@ -33,6 +33,9 @@ pub struct Config {
     pub key_window: Duration,
     /// Effects that run at the same time. Default 64.
     pub effects: usize,
+    /// Timers that the node holds in memory; those due later wait on disk only. It may be passed by as much
+    /// again for a moment, while many are set. Default 65,536.
+    pub timer_window: usize,
     /// How long shutting down waits for accepted commands and running effects. Default 30 s.
     pub drain_timeout: Duration,
     /// A handler that takes longer is named in a warning. Default 50 ms.
@@ -53,6 +56,7 @@ impl Default for Config {
             keys: 1_024,
             key_window: Duration::from_secs(24 * 3600),
             effects: 64,
+            timer_window: 65_536,
             drain_timeout: Duration::from_secs(30),
             slow_handler: Duration::from_millis(50),
         }
@@ -67,6 +71,7 @@ impl Config {
             ("undurable_bytes", self.undurable_bytes),
             ("entry_bytes", self.entry_bytes),
             ("effects", self.effects),
+            ("timer_window", self.timer_window),
         ];
         for (field, value) in positive {
             if value == 0 {

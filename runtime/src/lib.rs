@@ -26,9 +26,9 @@ pub use error::{AskError, NodeError};
 pub use host::KindBuilder;
 pub use inspect::{ActorSummary, CommandView, EventView, Inspector, StateView};
 pub use model::{
-    AfterCrash, Clock, Command, Done, Effect, EffectContext, EffectError, EffectId, Event,
-    EventError, Fired, Handle, Live, Never, Outcome, Reconciled, RetryPolicy, StatefulActor,
-    SystemClock, Timestamp,
+    AfterCrash, BootId, CatchUp, Clock, Command, Cron, CronError, Done, Effect, EffectContext,
+    EffectError, EffectId, Event, EventError, Fired, Handle, Live, Never, Outcome, Reconciled,
+    RetryPolicy, StatefulActor, SystemClock, Timer, Timestamp,
 };
 pub use node::{ActorHealth, ActorRef, Address, Ask, Node, NodeBuilder};
 pub use steadfast_journal as journal;

@@ -47,6 +47,9 @@ pub(crate) struct Metrics {
     replay_events: PerKind<Counter>,
     replay_duration: PerKind<Histogram>,
     quarantined: PerKind<Gauge>,
+    timers_held: Gauge,
+    timers_fired: PerKind<Counter>,
+    timer_lateness: PerKind<Histogram>,
 }
 
 fn seconds() -> Histogram {
@@ -80,6 +83,9 @@ impl Metrics {
             replay_events: Family::default(),
             replay_duration: Family::new_with_constructor(seconds),
             quarantined: Family::default(),
+            timers_held: Gauge::default(),
+            timers_fired: Family::default(),
+            timer_lateness: Family::new_with_constructor(seconds),
             registry,
         };
         metrics.register();
@@ -153,6 +159,27 @@ impl Metrics {
             "quarantined",
             "Actors that are set aside",
             self.quarantined.clone(),
+        );
+        self.register_timers();
+    }
+
+    fn register_timers(&mut self) {
+        let registry = &mut self.registry;
+        registry.register(
+            "timers_in_memory",
+            "Pending timers in memory; more may wait on disk",
+            self.timers_held.clone(),
+        );
+        registry.register(
+            "timers_fired",
+            "Timers whose command was sent to its actor",
+            self.timers_fired.clone(),
+        );
+        registry.register_with_unit(
+            "timer_lateness",
+            "Time from when a timer was due until its command was sent",
+            Unit::Seconds,
+            self.timer_lateness.clone(),
         );
     }
 
@@ -231,6 +258,19 @@ impl Metrics {
         self.replay_duration
             .get_or_create(&label(kind))
             .observe(took.as_secs_f64());
+    }
+
+    /// A worker held `before` timers in memory and holds `now`.
+    pub(crate) fn timers_held(&self, before: usize, now: usize) {
+        let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        self.timers_held.inc_by(number(now) - number(before));
+    }
+
+    pub(crate) fn timer_fired(&self, kind: &str, late: Duration) {
+        self.timers_fired.get_or_create(&label(kind)).inc();
+        self.timer_lateness
+            .get_or_create(&label(kind))
+            .observe(late.as_secs_f64());
     }
 
     pub(crate) fn quarantined(&self, kind: &str) {

@@ -2,14 +2,18 @@
 
 mod actor;
 mod command;
+mod cron;
 mod effect;
 mod event;
 mod live;
 mod retry;
 mod time;
+mod timer;
 
 pub use actor::{Handle, StatefulActor};
 pub use command::{Command, Never};
+pub(crate) use cron::CronText;
+pub use cron::{Cron, CronError};
 pub use effect::{
     AfterCrash, Done, Effect, EffectContext, EffectError, EffectId, Outcome, Reconciled,
 };
@@ -18,4 +22,6 @@ pub(crate) use live::Turn;
 pub use live::{Fired, Live};
 pub use retry::RetryPolicy;
 pub(crate) use time::Start;
-pub use time::{Clock, SystemClock, Timestamp};
+pub use time::{BootId, Clock, SystemClock, Timestamp};
+pub(crate) use timer::Schedule;
+pub use timer::{CatchUp, Timer};

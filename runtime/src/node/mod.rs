@@ -9,6 +9,7 @@ mod recovery;
 mod shared;
 mod snapshots;
 mod threads;
+mod timers;
 
 pub use actor_ref::{ActorRef, Address, Ask};
 pub use builder::NodeBuilder;

@@ -100,6 +100,7 @@ impl Worker {
             history: self.shared.history(),
             now: self.shared.clock.now(),
             running,
+            boot: self.shared.clock.boot(),
             seed: self.shared.next_seed(),
             command_id: envelope.command_id,
             traceparent: envelope.traceparent.take(),
@@ -130,6 +131,11 @@ impl Worker {
         self.shared
             .metrics
             .command(envelope.kind.name, refusal.label());
+        if let (Refusal::Quarantined { .. }, Some(Internal::Timer(timer))) =
+            (&refusal, &envelope.internal)
+        {
+            self.let_timer_go(*timer, &envelope.actor, &envelope.kind);
+        }
         envelope.refuse(refusal);
     }
 
@@ -166,11 +172,13 @@ impl Worker {
             stop,
         } = written;
         let limit = self.shared.config.entry_bytes;
+        let anchor = self.anchor(&changes);
         let made = row_changes(&envelope.actor, envelope.kind.name, entry.actor, &changes)
             .map_err(|error| Refusal::Failed {
                 reason: error.to_string(),
             })
-            .and_then(|rows| {
+            .and_then(|mut rows| {
+                rows.extend(anchor);
                 Append::new(&entry, rows).map_err(|error| Refusal::Failed {
                     reason: error.to_string(),
                 })
@@ -237,6 +245,10 @@ impl Worker {
             slot.failures += 1;
             if slot.failures >= FAILURES {
                 let reason = format!("{reason} ({FAILURES} times in a row)");
+                if let Internal::Timer(timer) = internal {
+                    let (actor, kind) = (slot.id.clone(), Arc::clone(&slot.kind));
+                    self.let_timer_go(timer, &actor, &kind);
+                }
                 return self.set_aside(key, &Quarantine { reason, seq: 0 });
             }
             let wait = Duration::from_millis(100) * 2_u32.saturating_pow(slot.failures.min(16));

@@ -1,0 +1,1 @@
+//! Policies over due times that passed.
