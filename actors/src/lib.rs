@@ -3,6 +3,7 @@
 //!
 //! * [`concern`]: what all concerns share: schedule, runs, pause, and their commands;
 //! * [`cleanup`]: removes old files within limits;
+//! * [`exec`]: runs a program, ends all that comes from it, and says when it does not know how it went;
 //! * [`human`]: sizes and durations as people write them.
 
 pub mod human;
@@ -10,3 +11,5 @@ pub mod human;
 pub mod concern;
 
 pub mod cleanup;
+
+pub mod exec;

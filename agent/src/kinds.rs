@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use steadfast::{Node, NodeBuilder};
-use steadfast_actors::cleanup;
+use steadfast_actors::{cleanup, exec};
 
 use crate::config::Kind;
 use crate::problem::{Code, Problem};
@@ -10,16 +10,17 @@ use crate::reload;
 
 /// A node over `dir` that knows all kinds.
 pub(crate) fn node(dir: &std::path::Path) -> NodeBuilder {
-    reload::register(cleanup::register(Node::open(dir)))
+    let environment = exec::Environment::new(std::env::vars_os());
+    let node = Node::open(dir).resource(environment);
+    reload::register(exec::register(cleanup::register(node)))
 }
 
 /// The stable name of a configured kind, and its configuration as the `configure` command takes it.
 pub(crate) fn configuration(kind: &Kind) -> Result<(&'static str, Value), Problem> {
-    match kind {
-        Kind::Cleanup(config) => {
-            let body = serde_json::to_value(config)
-                .map_err(|error| Problem::new(Code::Failed, error.to_string()))?;
-            Ok(("cleanup", body))
-        }
-    }
+    let (name, body) = match kind {
+        Kind::Cleanup(config) => ("cleanup", serde_json::to_value(config)),
+        Kind::Exec(config) => ("exec", serde_json::to_value(config)),
+    };
+    let body = body.map_err(|error| Problem::new(Code::Failed, error.to_string()))?;
+    Ok((name, body))
 }
