@@ -3,6 +3,7 @@
 //!
 //! * [`concern`]: what all concerns share: schedule, runs, pause, and their commands;
 //! * [`cleanup`]: removes old files within limits;
+//! * `patrol` (feature `http`): checks HTTP targets, and tells a webhook about alerts;
 //! * [`human`]: sizes and durations as people write them.
 
 pub mod human;
@@ -10,3 +11,6 @@ pub mod human;
 pub mod concern;
 
 pub mod cleanup;
+
+#[cfg(feature = "http")]
+pub mod patrol;
