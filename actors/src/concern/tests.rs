@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use steadfast::AskError;
 
+mod overlap;
 mod probe;
 
 use super::{
-    Configure, Missed, Pause, Resume, RunId, RunOutcome, Started, TickMissed, TickSkipped, Trigger,
+    Configure, Missed, Overlap, Pause, Resume, RunId, RunOutcome, Started, TickMissed, TickSkipped,
+    Trigger,
 };
 use probe::{Bench, ProbeConfig, ProbeEvent};
 use steadfast::Timestamp;
@@ -16,6 +18,7 @@ const HOUR: Duration = Duration::from_secs(3_600);
 const HOURLY: ProbeConfig = ProbeConfig {
     hours: Some(1),
     missed: Missed::Once,
+    overlap: Overlap::Skip,
     note: 0,
 };
 
