@@ -17,7 +17,7 @@ use steadfast_snapshots::SnapshotStore;
 
 use crate::core::KeyLimits;
 use crate::error::NodeError;
-use crate::host::{RecoverContext, Registry};
+use crate::host::{RecoverContext, Recovered, Registry};
 use crate::model::{Clock, Start, Timestamp};
 
 /// Actors read at once when all are listed.
@@ -168,33 +168,7 @@ impl Inspector {
     /// [`NodeError::NoActor`], [`NodeError::UnknownKind`], [`NodeError::Unrecoverable`],
     /// [`NodeError::NoEvent`] for an `at` that is not there yet, or a store error.
     pub fn state(&self, id: &ActorId, at: Option<u64>) -> Result<StateView, NodeError> {
-        let row = self.row(id)?;
-        let kind = self
-            .registry
-            .get(&row.kind)
-            .ok_or_else(|| NodeError::UnknownKind {
-                id: id.to_string(),
-                kind: row.kind.clone(),
-            })?;
-        let now = self.clock.now();
-        let cx = RecoverContext {
-            id,
-            journal: self.journal.as_ref(),
-            snapshots: &self.snapshots,
-            limits: self.limits,
-            now,
-            running: Duration::ZERO,
-            start: Start {
-                wall: now,
-                running: Duration::ZERO,
-            },
-            until: at,
-        };
-        let recovered = (kind.recover)(&cx).map_err(|error| NodeError::Unrecoverable {
-            id: id.to_string(),
-            seq: error.seq,
-            reason: error.reason,
-        })?;
+        let recovered = self.recover(id, at, true)?;
         let seq = recovered.resident.core().events;
         if let Some(at) = at.filter(|at| seq < *at) {
             return Err(NodeError::NoEvent {
@@ -216,6 +190,54 @@ impl Inspector {
             seq,
             state,
         })
+    }
+
+    /// The actor as it is recovered, with or without its snapshots.
+    pub(crate) fn recover(
+        &self,
+        id: &ActorId,
+        until: Option<u64>,
+        snapshots: bool,
+    ) -> Result<Recovered, NodeError> {
+        let row = self.row(id)?;
+        let kind = self
+            .registry
+            .get(&row.kind)
+            .ok_or_else(|| NodeError::UnknownKind {
+                id: id.to_string(),
+                kind: row.kind.clone(),
+            })?;
+        let none = SnapshotStore::in_memory();
+        let now = self.clock.now();
+        let cx = RecoverContext {
+            id,
+            journal: self.journal.as_ref(),
+            snapshots: if snapshots { &self.snapshots } else { &none },
+            limits: self.limits,
+            now,
+            running: Duration::ZERO,
+            start: Start {
+                wall: now,
+                running: Duration::ZERO,
+            },
+            until,
+        };
+        (kind.recover)(&cx).map_err(|error| NodeError::Unrecoverable {
+            id: id.to_string(),
+            seq: error.seq,
+            reason: error.reason,
+        })
+    }
+
+    /// All events of an actor as they are stored.
+    pub(crate) fn event_records(&self, id: &ActorId) -> Result<Vec<EventRecord>, NodeError> {
+        let row = self.row(id)?;
+        let first = SequenceNumber::FIRST;
+        let mut records = Vec::new();
+        for stored in self.journal.entries_from_event(row.number, first) {
+            records.extend(stored?.entry.events);
+        }
+        Ok(records)
     }
 
     /// Up to `limit` events of an actor from `from` on.

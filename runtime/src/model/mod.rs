@@ -18,4 +18,4 @@ pub(crate) use live::Turn;
 pub use live::{Fired, Live};
 pub use retry::RetryPolicy;
 pub(crate) use time::Start;
-pub use time::{Clock, SystemClock, Timestamp};
+pub use time::{Clock, Sleep, SystemClock, Timestamp};

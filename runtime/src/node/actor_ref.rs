@@ -254,7 +254,7 @@ impl<A: Handle<C>, C: Command> Ask<'_, A, C> {
         let late = {
             // The timer belongs to the node's runtime; the caller's may have none.
             let _in_runtime = shared.runtime.enter();
-            tokio::time::sleep(deadline)
+            shared.clock.sleep(deadline)
         };
         let asked = async {
             deliver(&shared, envelope).await?;

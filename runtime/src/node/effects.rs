@@ -92,11 +92,13 @@ impl EffectRunner {
             return;
         }
         let runner = Arc::clone(self);
+        let busy = shared.busy();
         let span = tracing::debug_span!("effect", actor = %job.actor, effect = job.effect.name);
         let task = async move {
             // A panic of ours must not leave the effect behind as running for ever.
             let life = AssertUnwindSafe(runner.live(job)).catch_unwind().await;
             runner.ended(name, life.unwrap_or(false));
+            drop(busy);
         };
         shared.runtime.spawn(task.instrument(span));
     }
@@ -211,7 +213,7 @@ impl EffectRunner {
 
     /// False if the node stops first.
     async fn wait_until_due(&self, job: &EffectJob) -> bool {
-        let (wait, mut stopping) = {
+        let (sleep, mut stopping) = {
             let Some(shared) = self.shared.upgrade() else {
                 return false;
             };
@@ -220,13 +222,13 @@ impl EffectRunner {
                 .due
                 .since(shared.clock.now())
                 .min(job.effect.retry.max.saturating_mul(2));
-            (wait, shared.stopping.subscribe())
+            if wait.is_zero() {
+                return true;
+            }
+            (shared.rest(wait), shared.stopping.subscribe())
         };
-        if wait.is_zero() {
-            return true;
-        }
         tokio::select! {
-            () = tokio::time::sleep(wait) => true,
+            () = sleep => true,
             _ = stopping.wait_for(|stopping| *stopping) => false,
         }
     }
@@ -376,7 +378,7 @@ async fn journal_step(shared: &Arc<Shared>, job: &EffectJob, step: Step) -> bool
             Stepped::Refused => {}
         }
         tokio::select! {
-            () = tokio::time::sleep(STEP_AGAIN) => {}
+            () = shared.rest(STEP_AGAIN) => {}
             _ = stopping.wait_for(|stopping| *stopping) => return false,
         }
     }

@@ -135,6 +135,15 @@ impl Drop for Inner {
 }
 
 impl Node {
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        &self.inner.shared
+    }
+
+    /// Ends the node at once, whoever else holds it, as a crash does.
+    pub(crate) fn end(&self) {
+        self.inner.end();
+    }
+
     pub(super) fn new(inner: Inner) -> Self {
         Self {
             inner: Arc::new(inner),

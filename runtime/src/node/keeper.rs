@@ -187,6 +187,7 @@ pub(super) async fn keep(
         if current != Some(failure.generation) || shared.is_stopping() {
             continue;
         }
+        let busy = shared.busy();
         tracing::error!(
             generation = failure.generation,
             reason = failure.reason,
@@ -195,6 +196,7 @@ pub(super) async fn keep(
         shared.metrics.journal_error("commit");
         retire(&shared, failure.generation).await;
         reopen(&shared, &storage, failure.generation).await;
+        drop(busy);
     }
 }
 
@@ -249,7 +251,9 @@ async fn reopen(shared: &Arc<Shared>, storage: &Arc<dyn Storage>, failed: u64) {
                 announce_read_only(shared, &error.to_string()).await;
             }
         }
-        tokio::time::sleep(wait).await;
+        shared.keeper_rests(true);
+        shared.rest(wait).await;
+        shared.keeper_rests(false);
         wait = (wait * 2).min(LONGEST_WAIT);
     }
 }

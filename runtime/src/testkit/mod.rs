@@ -59,7 +59,10 @@
 
 mod bench;
 mod canonical;
+mod clock;
+mod everywhere;
 mod laws;
+mod node;
 mod then;
 
 #[cfg(test)]
@@ -69,6 +72,10 @@ use std::fmt;
 use std::time::Duration;
 
 use bench::Bench;
+pub use clock::VirtualClock;
+pub use everywhere::{Crash, CrashPlan, crash_everywhere};
+pub use node::{Crashed, TestNode};
+pub use steadfast_journal::CommitFault;
 pub use then::Then;
 
 use crate::core::PendingEffect;

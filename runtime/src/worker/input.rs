@@ -10,6 +10,7 @@ use steadfast_journal::{ActorId, ActorNumber, Journal};
 use tokio::sync::{mpsc, oneshot};
 
 use super::batch::{Durable, MAX_IN_FLIGHT};
+use super::look::{Report, Seen};
 use super::slot::ActorStatus;
 use super::timers::TimerKey;
 use crate::core::{EffectKey, TimerRow};
@@ -117,6 +118,10 @@ pub(crate) enum Control {
     },
     /// What is known about actors in memory.
     Status(oneshot::Sender<Vec<(ActorId, ActorStatus)>>),
+    /// Do what is due and say what is left to do: for the test kit.
+    Look(oneshot::Sender<Report>),
+    /// What actors in memory are: for the test kit.
+    States(oneshot::Sender<Vec<Seen>>),
     /// Accept nothing more, finish what was accepted, then say so.
     Drain(oneshot::Sender<()>),
     /// Refuse everything from now on and end.

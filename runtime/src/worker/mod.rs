@@ -7,6 +7,7 @@ mod batch;
 mod deliver;
 mod input;
 mod latch;
+mod look;
 mod run;
 mod slot;
 mod timers;
@@ -14,5 +15,6 @@ mod turn;
 
 pub(crate) use batch::Taken;
 pub(crate) use input::{Answer, Claim, Control, Envelope, Inputs, Internal, WorkerPort, ports};
+pub(crate) use look::{Report, Seen};
 pub(crate) use run::Worker;
 pub(crate) use slot::ActorStatus;

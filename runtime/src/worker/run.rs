@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{
-    Actor, ActorContext, AsyncContext, Context, Handler, Message, SpawnHandle, StreamHandler,
+    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, SpawnHandle, StreamHandler,
 };
 use futures_util::stream;
 use slab::Slab;
@@ -97,6 +97,12 @@ impl Worker {
 
     /// Handles what is ready, within bounds, and hands the result to the journal.
     pub(super) fn pump(&mut self, ctx: &mut Context<Self>) {
+        self.work(ctx);
+        self.shared.note_activity();
+    }
+
+    /// [`pump`](Self::pump) that tells nobody; returns how many turns there were.
+    pub(super) fn work(&mut self, ctx: &mut Context<Self>) -> usize {
         let mut turns = 0;
         while turns < TURNS && self.can_run() {
             let Some(slot) = self.ready.pop_front() else {
@@ -110,6 +116,7 @@ impl Worker {
         }
         self.set_wake(ctx);
         self.check_drained();
+        turns
     }
 
     fn set_wake(&mut self, ctx: &mut Context<Self>) {
@@ -133,11 +140,12 @@ impl Worker {
         if self.generation.is_none() || self.wake.is_some_and(|(set, _)| set <= at) {
             return;
         }
-        let handle = ctx.run_later(wait, |worker, ctx| {
+        let sleep = actix::fut::wrap_future::<_, Self>(self.shared.clock.sleep(wait));
+        let handle = ctx.spawn(sleep.map(|(), worker, ctx| {
             worker.wake = None;
             worker.fire_due();
             worker.pump(ctx);
-        });
+        }));
         if let Some((_, old)) = self.wake.replace((at, handle)) {
             ctx.cancel_future(old);
         }
@@ -262,6 +270,8 @@ impl StreamHandler<Control> for Worker {
                     .map(|(_, slot)| (slot.id.clone(), slot.status()));
                 give(reply, all.collect());
             }
+            Control::Look(reply) => return self.look(reply, ctx),
+            Control::States(reply) => give(reply, self.seen()),
             Control::Drain(ack) => self.draining = Some(ack),
             Control::Stop => return self.end(ctx),
         }

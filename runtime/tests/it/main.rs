@@ -15,6 +15,8 @@ mod failures;
 #[cfg(test)]
 mod keys;
 #[cfg(test)]
+mod kit;
+#[cfg(test)]
 mod latch;
 #[cfg(test)]
 mod life;
