@@ -53,6 +53,8 @@ impl Kind for PatrolKind {
             PatrolEvent::Resumed(event) => patrol.resumed(event),
             PatrolEvent::TickMissed(event) => patrol.tick_missed(event),
             PatrolEvent::TickSkipped(event) => patrol.tick_skipped(event),
+            PatrolEvent::TickQueued(event) => patrol.tick_queued(event),
+            PatrolEvent::Stopping(event) => patrol.stop_wanted(event),
             PatrolEvent::Started(event) => patrol.started(event, ()),
             PatrolEvent::CheckFailed(_) => {}
             PatrolEvent::Alerted(event) => patrol.totals.alerted(event),
@@ -80,6 +82,12 @@ impl Kind for PatrolKind {
             parallel: config.parallel,
         };
         live.run(check);
+    }
+
+    /// At once: whatever the checks under way bring is dropped.
+    fn stop(live: &mut Live<'_, Patrol>) {
+        let reason = live.stopping().map(ToString::to_string);
+        finish(live, RunOutcome::Cancelled, reason, Report::default());
     }
 }
 

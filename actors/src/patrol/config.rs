@@ -10,7 +10,7 @@ use steadfast::RetryPolicy;
 
 use super::probe::Probe;
 use super::status::StatusSet;
-use crate::concern::{ConfigError, Missed, Schedule, Settings};
+use crate::concern::{ConfigError, Missed, Overlap, Schedule, Settings};
 use crate::human::Span;
 
 mod check;
@@ -53,7 +53,7 @@ pub struct PatrolConfig {
     /// The longest that an answer may take to its end. Default: `timeout` alone.
     #[serde(default)]
     pub max_latency: Option<Span>,
-    /// When a check is given up, with all its redirects. Default 10 s, at most 5 min.
+    /// When a check is given up, with all its redirects. Default 10 s, at most an hour.
     #[serde(default)]
     pub timeout: Option<Span>,
     /// A check fails if a certificate expires within this time.
@@ -78,9 +78,21 @@ pub struct PatrolConfig {
     /// Who is told; without it alerts are events only.
     #[serde(default)]
     pub notify: Option<Notify>,
-    /// Time from one run to the next; without it, it runs only by hand.
+    /// Time from one run to the next; without it and `cron`, it runs only by hand.
     #[serde(default)]
     pub every: Option<Span>,
+    /// When it runs, as a cron expression in `timezone`.
+    #[serde(default)]
+    pub cron: Option<String>,
+    /// The time zone of `cron`, by its IANA name; without it, UTC.
+    #[serde(default)]
+    pub timezone: Option<String>,
+    /// Each tick comes later by a random time up to this one.
+    #[serde(default)]
+    pub jitter: Option<Span>,
+    /// What a tick leads to that comes during a run.
+    #[serde(default)]
+    pub overlap: Overlap,
     /// What ticks lead to that passed while the node was down.
     #[serde(default)]
     pub missed: Missed,
@@ -258,7 +270,7 @@ pub struct Notify {
     /// Headers to send along.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
-    /// When an attempt is given up. Default 10 s, at most 5 min.
+    /// When an attempt is given up. Default 10 s, at most an hour.
     #[serde(default = "default_timeout")]
     pub timeout: Span,
     /// How patiently a notification is repeated that is not answered by 2xx.
@@ -347,6 +359,10 @@ impl PatrolConfig {
             resolve_after: default_resolve_after(),
             notify: None,
             every: None,
+            cron: None,
+            timezone: None,
+            jitter: None,
+            overlap: Overlap::default(),
             missed: Missed::default(),
             dry_run: false,
         }
@@ -410,10 +426,16 @@ impl PatrolConfig {
 }
 
 impl Settings for PatrolConfig {
+    const STOPS: bool = true;
+
     fn schedule(&self) -> Schedule {
         Schedule {
             every: self.every.map(Span::duration),
+            cron: self.cron.clone(),
+            timezone: self.timezone.clone(),
+            jitter: self.jitter.map(Span::duration).unwrap_or_default(),
             missed: self.missed,
+            overlap: self.overlap,
         }
     }
 

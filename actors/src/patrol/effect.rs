@@ -57,7 +57,6 @@ impl Effect for SendNotice {
 
     async fn run(&self, cx: &EffectContext) -> Result<u16, EffectError> {
         let web = cx.resource::<Web>()?;
-        let message = Message::new(cx.id(), self);
-        web.post(&self.to, &message).await
+        web.post(&self.to, Message::new(cx.id(), self)).await
     }
 }

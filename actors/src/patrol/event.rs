@@ -8,7 +8,9 @@ use steadfast::{Event, Timestamp};
 
 use super::config::PatrolConfig;
 use super::probe::{Checked, Failure};
-use crate::concern::{Configured, Finished, Paused, Resumed, Started, TickMissed, TickSkipped};
+use crate::concern::{
+    Configured, Finished, Paused, Resumed, Started, Stopping, TickMissed, TickQueued, TickSkipped,
+};
 
 /// The events of a patrol. Names are `patrol.` and the variant in snake case.
 #[derive(Debug, Clone, PartialEq, Eq, Event)]
@@ -25,6 +27,10 @@ pub enum PatrolEvent {
     TickMissed(TickMissed),
     /// A tick led to no run.
     TickSkipped(TickSkipped),
+    /// A tick waits for the end of the run before.
+    TickQueued(TickQueued),
+    /// The run is to end before its work is done.
+    Stopping(Stopping),
     /// A run exists.
     Started(Started),
     /// A target fails that passed before.

@@ -38,6 +38,7 @@ mod board;
 mod config;
 mod effect;
 mod event;
+mod http;
 mod message;
 mod probe;
 mod query;

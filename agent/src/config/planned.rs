@@ -49,7 +49,6 @@ const KINDS: &[&str] = &[
     "log-ship",
     "git-sync",
     "container-heal",
-    "http-patrol",
     "ssh-batch",
     "deploy",
     "exec",

@@ -33,14 +33,14 @@ fn check(text: fn(&str) -> String, table: &str) {
 
 #[test]
 fn every_planned_kind_is_refused_by_name() {
-    let kinds = "log-ship git-sync container-heal http-patrol ssh-batch deploy exec workflow \
+    let kinds = "log-ship git-sync container-heal ssh-batch deploy exec workflow \
                  pipeline cron watch fsm task";
     for kind in kinds.split_whitespace() {
         let lines = format!("[concerns.a]\nkind = \"{kind}\"\nrun = [\"x\"]");
         let problem = only_problem(&file(&lines), &[]);
         let message = format!("kind \"{kind}\" is not available in this version");
         assert_eq!(problem["message"], message);
-        assert_eq!(problem["hint"], "available: cleanup");
+        assert_eq!(problem["hint"], "available: cleanup, http-patrol");
     }
 }
 
@@ -148,7 +148,7 @@ fn wrong_types_say_what_is_expected_and_what_was_found() {
         concerns = []            | concerns        | expected a table, found an array
         concerns.a = 1           | concerns.a      | is not a table     | write `[concerns.a]`
         [[concerns.a]]\nx = 1    | concerns.a      | is not a table     | write `[concerns.a]`
-        concerns.a.kind = 1      | concerns.a.kind | a kind is a string | available: cleanup
+        concerns.a.kind = 1      | concerns.a.kind | a kind is a string | available: cleanup, http-patrol
         "#,
     );
     check(

@@ -53,7 +53,7 @@ error: kind "exec" is not available in this version
 3 | concerns.b.kind = "exec"
   |                   ^^^^^^
   |
-  = help: available: cleanup"#,
+  = help: available: cleanup, http-patrol"#,
     );
 }
 
