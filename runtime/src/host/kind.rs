@@ -17,6 +17,7 @@ use crate::model::{
     Command, Done, Effect, EffectContext, EffectError, EffectId, Event, Handle, Outcome,
     Reconciled, StatefulActor,
 };
+use crate::testkit::Fakes;
 
 pub(crate) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
@@ -219,7 +220,11 @@ fn encode_output<T: serde::Serialize>(output: &T) -> Result<ByteBuf, EffectError
 
 async fn run_effect<E: Effect>(body: ByteBuf, cx: EffectContext) -> Result<ByteBuf, EffectError> {
     let effect: E = decode_effect(&body)?;
-    encode_output(&effect.run(&cx).await?)
+    let output = match Fakes::of::<E>(&cx) {
+        Some(fake) => fake.run(effect, cx).await?,
+        None => effect.run(&cx).await?,
+    };
+    encode_output(&output)
 }
 
 async fn reconcile_effect<E: Effect>(
@@ -227,7 +232,11 @@ async fn reconcile_effect<E: Effect>(
     cx: EffectContext,
 ) -> Result<RawReconciled, EffectError> {
     let effect: E = decode_effect(&body)?;
-    Ok(match effect.reconcile(&cx).await? {
+    let found = match Fakes::of::<E>(&cx) {
+        Some(fake) => fake.reconcile(effect, cx).await?,
+        None => effect.reconcile(&cx).await?,
+    };
+    Ok(match found {
         Reconciled::Done(output) => RawReconciled::Done(encode_output(&output)?),
         Reconciled::NotDone => RawReconciled::NotDone,
         Reconciled::Unknown => RawReconciled::Unknown,

@@ -389,6 +389,7 @@ async fn offer_step(shared: &Arc<Shared>, job: &EffectJob, step: Step) -> Steppe
     let invoke = Box::new(EffectStep {
         key: job.effect.key,
         step,
+        lent: shared.lend(),
         done: Some(done),
     });
     let envelope = shared.internal_envelope(
@@ -400,7 +401,9 @@ async fn offer_step(shared: &Arc<Shared>, job: &EffectJob, step: Step) -> Steppe
     let Some(port) = shared.worker_of(&job.actor) else {
         return Stepped::Dropped;
     };
-    if port.control.send(Control::Deliver(envelope)).await.is_err() {
+    let sent = port.control.send(Control::Deliver(envelope)).await;
+    shared.lent();
+    if sent.is_err() {
         return Stepped::Dropped;
     }
     is_done.await.unwrap_or(Stepped::Dropped)

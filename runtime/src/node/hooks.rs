@@ -2,7 +2,8 @@
 //!
 //! A file of its own so that a node without the kit pays one branch for it.
 //!
-//! Invariant: whoever ends being busy says so ([`Activity::pulse`]) after the fact, never before.
+//! Invariant: whoever ends being busy has sent before what others are to go on with, and says so before the
+//! fact and after: before, so that nobody takes a rest for one that lasted; after, for those who wait.
 
 use std::fmt;
 use std::sync::Arc;
@@ -75,7 +76,9 @@ impl Activity {
 
     /// Whoever is busy waits for something that only the test brings about.
     pub(crate) fn rest(&self) {
+        self.pulse();
         self.busy.fetch_sub(1, Ordering::SeqCst);
+        self.pulse();
     }
 
     /// What it waited for came about. Called by whoever brings it about, so that there is no moment at
@@ -109,11 +112,34 @@ pub(crate) struct Busy(Arc<Activity>);
 impl Drop for Busy {
     fn drop(&mut self) {
         self.0.rest();
-        self.0.pulse();
+    }
+}
+
+/// Goes with work that somebody busy waits for. Whoever drops it has done that work, and the other one is
+/// busy again.
+#[derive(Debug)]
+pub(crate) struct Lent(Arc<Activity>);
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        self.0.wake();
     }
 }
 
 impl Shared {
+    /// What is handed over with the work that somebody busy is going to wait for.
+    pub(crate) fn lend(&self) -> Option<Lent> {
+        let hooks = self.hooks.as_ref()?;
+        Some(Lent(Arc::clone(&hooks.activity)))
+    }
+
+    /// The work was handed over with what [`lend`](Self::lend) gave; only now does the other side have it.
+    pub(crate) fn lent(&self) {
+        if let Some(hooks) = &self.hooks {
+            hooks.activity.rest();
+        }
+    }
+
     /// Notes that something is under way until the guard is dropped.
     pub(crate) fn busy(&self) -> Option<Busy> {
         self.hooks.as_ref().map(|hooks| hooks.activity.begin())

@@ -16,6 +16,6 @@ pub use actor_ref::{ActorRef, Address, Ask};
 pub use builder::NodeBuilder;
 pub(crate) use effects::EffectJob;
 pub use handle::{ActorHealth, Node};
-pub(crate) use hooks::{Activity, Hooks};
+pub(crate) use hooks::{Activity, Hooks, Lent};
 pub(crate) use recovery::{PER_WORKER, RecoveryJob};
 pub(crate) use shared::Shared;

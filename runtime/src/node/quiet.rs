@@ -77,7 +77,9 @@ async fn progress(
 
 /// Asks everybody once. `Err` says what is under way.
 async fn look(shared: &Shared, hooks: &Hooks) -> Result<Quiet, &'static str> {
-    let mut next = hooks.clock.next_due();
+    // First: what became durable before it is with the workers by now.
+    let disk_waits = hooks.storage.is_holding();
+    let mut next = None;
     let (mut busy, mut in_flight) = (None, false);
     for port in &shared.ports {
         if port.commands.capacity() < port.commands.max_capacity() {
@@ -93,15 +95,19 @@ async fn look(shared: &Shared, hooks: &Hooks) -> Result<Quiet, &'static str> {
         in_flight |= report.in_flight;
         next = next.into_iter().chain(report.next).min();
     }
-    if in_flight && !hooks.storage.is_holding() {
+    if in_flight && !disk_waits {
         busy = Some("a commit is under way");
     }
-    if hooks.activity.busy() > 0 {
+    // Opening the journal writes as well.
+    let keeper_waits = disk_waits && !shared.is_open();
+    if hooks.activity.busy() > usize::from(keeper_waits) {
         busy = Some("an effect runs, or the journal is being reopened");
     }
-    if !shared.is_open() && !hooks.activity.keeper_is_resting() {
+    if !shared.is_open() && !hooks.activity.keeper_is_resting() && !keeper_waits {
         busy = Some("the journal is being reopened");
     }
+    // Last: what nobody is busy with any more may wait for a moment.
+    next = next.into_iter().chain(hooks.clock.next_due()).min();
     busy.map_or(Ok(Quiet { next }), Err)
 }
 

@@ -217,9 +217,8 @@ impl Future for VirtualSleep {
         };
         let first = hands.waiting.insert(self.place, task).is_none();
         if first && let Some(activity) = &self.resting {
+            // Behind the insertion: whoever finds nobody busy finds what is waited for.
             activity.rest();
-            drop(hands);
-            activity.pulse();
         }
         Poll::Pending
     }

@@ -11,10 +11,12 @@ use steadfast_snapshots::SnapshotStore;
 
 use super::clock::VirtualClock;
 use super::fail;
+use super::fake::{FakeEffect, FakeTable, Fakes};
+use super::faults::{FaultPlan, Slow};
 use super::laws::Law;
 use crate::error::{AskError, NodeError};
 use crate::host::Host;
-use crate::model::{Clock, Event, StatefulActor};
+use crate::model::{Clock, Effect, Event, StatefulActor};
 use crate::node::{Activity, ActorRef, Hooks, Node, NodeBuilder};
 use crate::worker::Seen;
 
@@ -86,6 +88,8 @@ pub struct TestNode {
     storage: MemoryStorage,
     snapshots: Arc<SnapshotStore>,
     seed: u64,
+    fakes: FakeTable,
+    slow: Slow,
     opening: Mutex<Opening>,
 }
 
@@ -136,6 +140,8 @@ impl TestNode {
             storage: MemoryStorage::new(),
             snapshots: Arc::new(SnapshotStore::in_memory()),
             seed,
+            fakes: FakeTable::default(),
+            slow: Slow::default(),
             opening: Mutex::default(),
         }
     }
@@ -252,6 +258,22 @@ impl TestNode {
             .cut_power_at(self.writes().saturating_add(writes.max(1)), fate);
     }
 
+    /// Lets the disk misbehave, in place of what was planned before.
+    pub fn faults(&self, plan: &FaultPlan) {
+        plan.apply(&self.storage, &self.slow);
+    }
+
+    /// Lets so many commits go on that [`FaultPlan::held`] holds back.
+    pub fn let_go(&self, commits: u64) {
+        self.storage.let_go(commits);
+    }
+
+    /// Replaces what effect `E` does by what `make` gives, over crashes too; the fake that is there already
+    /// stays, so that a scenario may begin with this whenever it runs.
+    pub fn fake<E: Effect>(&self, make: impl FnOnce() -> FakeEffect<E>) -> FakeEffect<E> {
+        self.fakes.get_or_insert(make)
+    }
+
     /// Writes so far: one for each opening and each group of entries that is committed together.
     #[must_use]
     pub fn writes(&self) -> u64 {
@@ -337,8 +359,13 @@ impl TestNode {
     pub(super) fn open(&self) -> Result<(), NodeError> {
         self.storage.restore_power();
         let activity = Activity::new();
-        let watcher = Arc::clone(&activity);
-        self.storage.on_hold(move || watcher.pulse());
+        let (watcher, slow) = (Arc::clone(&activity), self.slow.clone());
+        let (clock, storage) = (self.clock.clone(), self.storage.clone());
+        self.storage.on_hold(move || {
+            slow.hold(&clock, &storage);
+            watcher.pulse();
+        });
+        let fakes = Fakes::new(&self.fakes, &self.clock, &activity);
         let mut opening = self.opening();
         opening.count += 1;
         let hooks = Hooks {
@@ -349,7 +376,7 @@ impl TestNode {
             seed: self.seed,
             opening: opening.count,
         };
-        let builder = NodeBuilder::hooked(hooks).config(|config| {
+        let builder = NodeBuilder::hooked(hooks).resource(fakes).config(|config| {
             config.workers = std::num::NonZeroUsize::MIN;
             config.drain_timeout = Duration::from_secs(2);
         });
@@ -360,6 +387,7 @@ impl TestNode {
             starting.join().unwrap_or(Err(NodeError::Stopped))
         });
         opening.node = Some(started?);
+        self.slow.begin(&self.storage);
         Ok(())
     }
 }

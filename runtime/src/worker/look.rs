@@ -45,9 +45,13 @@ impl Worker {
 
     fn report(&self) -> Report {
         let open = self.generation.is_some();
-        let waiting =
-            |slot: &Slot| !slot.mailbox.is_empty() && !matches!(slot.state, State::Quarantined(_));
-        let busy = if self.recovering > 0 || (open && !self.to_recover.is_empty()) {
+        let waiting = |slot: &Slot| {
+            !slot.mailbox.is_empty() && !matches!(slot.state, State::Quarantined(_))
+        };
+        let told = self.durable_sender.capacity() < self.durable_sender.max_capacity();
+        let busy = if told {
+            Some("a commit became durable")
+        } else if self.recovering > 0 || (open && !self.to_recover.is_empty()) {
             Some("an actor is being recovered")
         } else if open && self.slots.iter().any(|(_, slot)| waiting(slot)) {
             Some("a mailbox is not empty")

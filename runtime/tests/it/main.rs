@@ -17,6 +17,10 @@ mod keys;
 #[cfg(test)]
 mod kit;
 #[cfg(test)]
+mod kit_effects;
+#[cfg(test)]
+mod kit_faults;
+#[cfg(test)]
 mod latch;
 #[cfg(test)]
 mod life;
