@@ -13,16 +13,16 @@ pub(super) struct Message<'a> {
     pub(super) id: String,
     /// The actor, such as `concern/shop`.
     concern: &'a str,
-    pub(super) target: &'a str,
+    target: &'a str,
     /// The target's URL; null once it is not configured any more.
     url: Option<&'a str>,
-    pub(super) state: NoticeState,
+    state: NoticeState,
     since: Timestamp,
     at: Timestamp,
     reason: &'a str,
     /// The sequence number of the event that this is about, in the concern's journal: grows with each
     /// notification of the concern.
-    pub(super) seq: u64,
+    seq: u64,
     reminder: bool,
 }
 

@@ -38,7 +38,6 @@ mod board;
 mod config;
 mod effect;
 mod event;
-mod http;
 mod message;
 mod probe;
 mod query;

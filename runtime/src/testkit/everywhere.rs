@@ -179,9 +179,7 @@ impl Case<'_> {
                     fail(&format!("the scenario failed: {error}"));
                 }
                 Err(error) if node.storage().has_power() => {
-                    fail(&format!(
-                        "the scenario failed though no crash explains it: {error}"
-                    ));
+                    fail(&format!("the scenario failed though no crash explains it: {error}"));
                 }
                 Err(error) => last = error.to_string(),
             }

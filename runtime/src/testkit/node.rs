@@ -332,10 +332,7 @@ impl TestNode {
         let node = self.node();
         let inspector = expect(node.inspect(), "reading states");
         for seen in self.block_on(node.seen()) {
-            for (snapshots, how) in [
-                (false, "all of its events"),
-                (true, "its snapshot and tail"),
-            ] {
+            for (snapshots, how) in [(false, "all of its events"), (true, "its snapshot and tail")] {
                 let recovered = match inspector.recover(&seen.actor, None, snapshots) {
                     // It was looked at and has decided nothing.
                     Err(NodeError::NoActor { .. }) => continue,
