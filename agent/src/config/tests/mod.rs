@@ -5,6 +5,7 @@
 mod environment;
 mod files;
 mod paths;
+mod patrol;
 mod random;
 mod refusals;
 mod rendering;

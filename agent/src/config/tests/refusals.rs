@@ -181,7 +181,7 @@ fn what_only_the_kind_can_know_is_refused_at_its_key() {
         [concerns.a]\nkind = "cleanup"\npaths = []    | concerns.a.paths    | no paths
         [concerns.a]\nkind = "cleanup"\npaths = ["/"] | concerns.a.paths[0] | "/"
         [concerns.a]\nkind = "cleanup"                | concerns.a.paths    | `paths` is missing
-        [concerns.a] | concerns.a.kind | `concerns.a` has no kind | add `kind = "cleanup"`
+        [concerns.a] | concerns.a.kind | `concerns.a` has no kind | add `kind = "…"`
         "#,
     );
 }
