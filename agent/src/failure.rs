@@ -111,8 +111,9 @@ pub(crate) fn asked(actor: &str, error: AskError<Value>) -> Problem {
     match error {
         AskError::Rejected(rejection) => rejected(actor, &rejection),
         AskError::Overloaded { .. } => Problem::new(Code::Overloaded, text),
-        AskError::Expired | AskError::Stopped | AskError::ReadOnly { .. } => {
-            Problem::new(Code::Unavailable, text).hint("steadfast ps")
+        AskError::Expired => Problem::new(Code::Timeout, text),
+        AskError::Stopped | AskError::ReadOnly { .. } => {
+            Problem::new(Code::Unavailable, text).hint("steadfast status")
         }
         AskError::Quarantined { .. } => {
             Problem::new(Code::Quarantined, text).hint(format!("steadfast events {actor}"))
@@ -124,6 +125,17 @@ pub(crate) fn asked(actor: &str, error: AskError<Value>) -> Problem {
             Problem::new(Code::OutcomeUnknown, text).hint(format!("steadfast state {actor}"))
         }
     }
+}
+
+/// Why a command by name was not done.
+pub(crate) fn commanded(actor: &str, command: &str, error: AskError<Value>) -> Problem {
+    let AskError::Rejected(rejection) = error else {
+        return asked(actor, error);
+    };
+    let detail = format!("{actor} rejects {command}: {rejection}");
+    let mut problem = Problem::new(Code::Rejected, detail).hint(format!("steadfast state {actor}"));
+    problem.errors = vec![rejection];
+    problem
 }
 
 fn rejected(actor: &str, rejection: &Value) -> Problem {

@@ -6,12 +6,13 @@ use steadfast_actors::{cleanup, exec};
 
 use crate::config::Kind;
 use crate::problem::{Code, Problem};
+use crate::reload;
 
 /// A node over `dir` that knows all kinds.
 pub(crate) fn node(dir: &std::path::Path) -> NodeBuilder {
     let environment = exec::Environment::new(std::env::vars_os());
     let node = Node::open(dir).resource(environment);
-    exec::register(cleanup::register(node))
+    reload::register(exec::register(cleanup::register(node)))
 }
 
 /// The stable name of a configured kind, and its configuration as the `configure` command takes it.

@@ -4,6 +4,8 @@
 //! # Layout
 //! * [`config`]: the file and its overrides, checked before anything is touched;
 //! * [`run`]: a node in the foreground: [`kinds`] it knows, [`concerns`] it is given, [`http`] it serves;
+//! * [`reload`]: another configuration while it runs;
+//! * [`service`]: the same under systemd: ready, alive, ending;
 //! * [`cli`]: arguments, output, and the commands that end by themselves, which read and steer through
 //!   [`client`];
 //! * [`problem`]: everything that can go wrong, by the [`code`] that fixes its exit code; [`failure`] maps the
@@ -17,15 +19,19 @@ mod client;
 mod code;
 mod concerns;
 mod config;
+mod detail;
 mod failure;
 mod http;
 mod kinds;
 mod logging;
 mod problem;
+mod reload;
 mod report;
 mod run;
+mod service;
 mod signals;
 mod socket;
+mod status;
 mod view;
 
 use std::process::ExitCode;

@@ -9,6 +9,7 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod about;
 mod concerns;
 mod contract;
 mod control;
@@ -16,4 +17,5 @@ mod crash;
 mod exit_codes;
 mod http;
 mod offline;
+mod service;
 mod support;

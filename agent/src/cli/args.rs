@@ -8,6 +8,7 @@ use clap_complete::Shell;
 use steadfast::ActorId;
 use steadfast_actors::human::Span;
 
+use super::config::ConfigCommand;
 use crate::client::Endpoint;
 
 /// Stateful actors on one node: what was acknowledged survives every crash.
@@ -95,6 +96,12 @@ pub(crate) enum Command {
         #[arg(short, long, value_name = "FILE")]
         config: PathBuf,
     },
+    /// Show, describe and explain the configuration
+    Config {
+        /// What to do
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
     /// List the concerns, what they do and how their newest run went
     Ps,
     /// Show the state of an actor, now or after one of its events
@@ -152,7 +159,13 @@ pub(crate) enum Command {
         /// For this shell
         shell: Shell,
     },
-    /// Print the version
+    /// Write the manual pages
+    Man {
+        /// Into this directory, which is made if missing
+        #[arg(value_name = "DIR")]
+        directory: PathBuf,
+    },
+    /// Print the version, and what it was built from
     Version,
 }
 

@@ -1,7 +1,9 @@
 //! The command line: from arguments to an exit code.
 
+mod about;
 mod args;
 mod check;
+mod config;
 mod control;
 mod events;
 mod output;
@@ -11,7 +13,7 @@ pub(crate) mod target;
 
 use std::ffi::OsString;
 
-use clap::{CommandFactory, Parser};
+use clap::Parser;
 
 use args::{Cli, Command, Global};
 pub(crate) use check::load;
@@ -65,6 +67,7 @@ async fn client(command: Command, global: &Global, output: Output) -> Result<Exi
     match command {
         Command::Run { .. } => Ok(Exit::Usage),
         Command::Check { config } => check::check(&config, output),
+        Command::Config { command } => config::config(&command, global.data_dir.as_deref(), output),
         Command::Ps => show::ps(target()?, timeout, output).await,
         Command::State { actor, at } => show::state(target()?, timeout, &actor, at, output).await,
         Command::Verify => show::verify(target()?, timeout, output).await,
@@ -99,13 +102,9 @@ async fn client(command: Command, global: &Global, output: Output) -> Result<Exi
         Command::Resume { concern } => {
             control::switch(&target()?, timeout, &concern, "resume", output).await
         }
-        Command::Completions { shell } => {
-            let mut script = Vec::new();
-            clap_complete::generate(shell, &mut Cli::command(), "steadfast", &mut script);
-            output.raw(&script)?;
-            Ok(Exit::Ok)
-        }
-        Command::Version => show::version(output),
+        Command::Completions { shell } => about::completions(shell, output),
+        Command::Man { directory } => about::man(&directory, output),
+        Command::Version => about::version(output),
     }
 }
 

@@ -27,7 +27,7 @@ pub(crate) enum Kind {
 }
 
 /// The kinds that exist, as they are written.
-const KINDS: [&str; 2] = ["cleanup", "exec"];
+pub(crate) const KINDS: [&str; 2] = ["cleanup", "exec"];
 /// Longest name.
 const MAX_NAME_BYTES: usize = 64;
 

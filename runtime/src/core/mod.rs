@@ -3,15 +3,17 @@
 
 mod due;
 mod keys;
+mod message;
 mod operation;
 mod pending;
 mod rows;
 
 pub(crate) use due::{Clocks, Due, Firing, Group, Micros, Repeat, duration, first_due, micros};
 pub(crate) use keys::KeyLimits;
+pub(crate) use message::{Message, MessageId, outbox_prefix};
 pub(crate) use operation::{EffectKey, Operation, Staged, TimerId, random};
-pub(crate) use pending::{Change, Core, PendingEffect, PendingTimer, SavedCore};
+pub(crate) use pending::{Change, Core, OutMessage, PendingEffect, PendingTimer, SavedCore};
 pub(crate) use rows::{
     Anchor, EffectRow, Place, TimerRow, anchor_key, anchor_row, decode_row, group_start,
-    row_changes, timer_place,
+    message_of, row_changes, timer_place,
 };

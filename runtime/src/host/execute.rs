@@ -4,6 +4,7 @@
 //! it ends with [`Ran::Broken`], the state in memory must not be used again.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_bytes::ByteBuf;
@@ -11,10 +12,10 @@ use steadfast_journal::{
     ActorId, Birth, CommandStamp, Entry, EntryNumber, HistoryId, Journal, KeyStamp,
 };
 
-use super::{Host, KindEntry};
+use super::{Host, KindEntry, Registry};
 use crate::core::{
-    Change, Clocks, Core, EffectKey, Firing, Micros, Operation, PendingTimer, Staged, TimerId,
-    duration, random,
+    Change, Clocks, Core, EffectKey, Firing, Message, Micros, Operation, PendingTimer, Staged,
+    TimerId, duration, random,
 };
 use crate::error::Refusal;
 use crate::model::{BootId, Command, CronError, Fired, Handle, Live, Timestamp, Turn};
@@ -23,6 +24,8 @@ use crate::model::{BootId, Command, CronError, Fired, Handle, Live, Timestamp, T
 pub(crate) struct Exec<'a> {
     pub(crate) id: &'a ActorId,
     pub(crate) kind: &'a KindEntry,
+    /// `None` in the test kit.
+    pub(crate) registry: Option<&'a Registry>,
     pub(crate) journal: &'a dyn Journal,
     pub(crate) history: HistoryId,
     pub(crate) now: Timestamp,
@@ -59,6 +62,30 @@ pub(crate) enum Source {
     },
     /// An effect that has an outcome.
     Effect { key: EffectKey },
+    /// Another actor.
+    Message(Arc<Message>),
+}
+
+impl Source {
+    fn sender(&self) -> Option<&ActorId> {
+        match self {
+            Self::Message(message) => Some(&message.from),
+            Self::Caller { .. } | Self::Timer { .. } | Self::Effect { .. } => None,
+        }
+    }
+
+    /// Work of the runtime's own in words that are unique within its actor; `None` for a caller's command.
+    pub(crate) fn describe(&self) -> Option<String> {
+        match self {
+            Self::Caller { .. } => None,
+            Self::Timer { name, .. } => Some(format!("timer {name:?}")),
+            Self::Effect { key } => Some(format!("outcome of effect {}.{}", key.entry, key.index)),
+            Self::Message(message) => Some(format!(
+                "message {:?} from {} ({}.{})",
+                message.command, message.from, message.id.entry, message.id.index
+            )),
+        }
+    }
 }
 
 /// How a turn ended.
@@ -86,7 +113,7 @@ pub(crate) struct Written {
 pub(crate) type Answer<C> = Result<<C as Command>::Reply, <C as Command>::Rejection>;
 
 /// What precedes the handler: is the source still valid, what does it consume?
-enum Admission {
+pub(crate) enum Admission {
     Go {
         consumed: Option<Operation>,
         fired: Option<Fired>,
@@ -121,7 +148,7 @@ where
     let mut staged = Staged::default();
     let consumes = consumed.is_some();
     staged.operations.extend(consumed);
-    let answer = match handle_guarded(host, command, fired, &mut staged, exec) {
+    let answer = match handle_guarded(host, command, source, fired, &mut staged, exec) {
         Ok(answer) => answer,
         Err(reason) => return (Ran::Broken { reason }, None),
     };
@@ -135,6 +162,15 @@ where
             C::NAME
         );
         return (Ran::Broken { reason }, None);
+    }
+    if let (Err(rejection), Source::Message(message)) = (&answer, source) {
+        match give_back(message, rejection) {
+            Ok(operation) => staged.operations.push(operation),
+            Err(error) => {
+                let reason = format!("the rejection of {:?}: {error}", C::NAME);
+                return (Ran::Broken { reason }, None);
+            }
+        }
     }
     if staged.is_empty() {
         return (Ran::Read { stop: staged.stop }, Some(answer));
@@ -163,7 +199,21 @@ fn skip(core: &mut Core, operation: Operation, exec: &Exec<'_>) -> Ran {
     }
 }
 
-fn admit(core: &Core, source: &Source, exec: &Exec<'_>) -> Result<Admission, CronError> {
+/// Sends a rejected command back to where it came from.
+fn give_back<R: serde::Serialize>(
+    message: &Message,
+    rejection: &R,
+) -> Result<Operation, rmp_serde::encode::Error> {
+    Ok(Operation::SendMessage {
+        to: message.from.clone(),
+        kind: message.from_kind.clone(),
+        command: message.command.clone(),
+        body: message.body.clone(),
+        rejection: Some(rmp_serde::to_vec_named(rejection)?.into()),
+    })
+}
+
+pub(crate) fn admit(core: &Core, source: &Source, exec: &Exec<'_>) -> Result<Admission, CronError> {
     match source {
         Source::Caller { .. } => Ok(Admission::Go {
             consumed: None,
@@ -174,6 +224,11 @@ fn admit(core: &Core, source: &Source, exec: &Exec<'_>) -> Result<Admission, Cro
             fired: None,
         }),
         Source::Effect { .. } => Ok(Admission::Stale),
+        // The inbox hands each message over once, until it was taken: nothing to compare it with.
+        Source::Message(message) => Ok(Admission::Go {
+            consumed: Some(Operation::TakeMessage { id: message.id }),
+            fired: None,
+        }),
         Source::Timer {
             name,
             id,
@@ -224,6 +279,7 @@ fn admit_timer(
 fn handle_guarded<A, C>(
     host: &mut Host<A>,
     command: C,
+    source: &Source,
     fired: Option<Fired>,
     staged: &mut Staged,
     exec: &Exec<'_>,
@@ -241,6 +297,8 @@ where
         entry: host.core.entry.saturating_add(1),
         events_before: host.core.events,
         names: &exec.kind.names,
+        registry: exec.registry,
+        sender: source.sender(),
     };
     let state = &mut host.state;
     catch_unwind(AssertUnwindSafe(|| {
@@ -287,6 +345,7 @@ fn cause_of(core: &Core, source: &Source, id: &ActorId) -> Option<String> {
             let seq = core.effects.get(key)?.cause.as_ref()?;
             Some(format!("{id}@{seq}"))
         }
+        Source::Message(message) => message.cause.clone(),
         Source::Caller { .. } | Source::Timer { .. } => None,
     }
 }

@@ -1,6 +1,8 @@
 //! Time as an injected value: the only place of this crate that asks the system for it.
 
 use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::OnceLock;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -109,6 +111,12 @@ pub trait Clock: Send + Sync + 'static {
     /// boot see the same.
     fn running(&self) -> Duration;
 
+    /// Waits until so much running time has passed. A clock that is not the system's says itself when
+    /// that is; the default waits on tokio's time and is called inside a tokio runtime.
+    fn sleep(&self, duration: Duration) -> Sleep {
+        Box::pin(tokio::time::sleep(duration))
+    }
+
     /// Which boot [`running`](Self::running) counts from. A clock whose running time starts anew must
     /// name another one. By default it is always the same: right for a clock that tests move by hand and
     /// keep over restarts.
@@ -116,6 +124,9 @@ pub trait Clock: Send + Sync + 'static {
         BootId::default()
     }
 }
+
+/// A wait on a [`Clock`].
+pub type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// When a node started, by both clocks: what is older was written by an earlier one.
 #[derive(Debug, Clone, Copy)]

@@ -11,9 +11,11 @@ use steadfast_journal::{ActorNumber, Journal, Storage, Table};
 use tokio::sync::{oneshot, watch};
 
 use super::effects::EffectJob;
+use super::mail::load_outbox;
 use super::{Shared, timers};
 use crate::core::{EffectRow, decode_row};
 use crate::error::NodeError;
+use crate::host::Source;
 use crate::worker::Control;
 
 /// The newest generation that failed; 0 before the first.
@@ -41,6 +43,7 @@ pub(super) async fn install(
         shared.history.get_or_init(|| head.history);
         shared.note_durable(head.index);
     }
+    shared.mail.backlog.begin();
     shared.generation.store(number, Ordering::Release);
     shared.timers.reset(number);
     shared.set_journal(Some((number, Arc::clone(&journal))));
@@ -61,13 +64,14 @@ pub(super) async fn install(
     load_pending_work(shared, journal.as_ref()).await
 }
 
-/// Starts the timers and effects found in the journal. What is known already is left alone.
+/// Starts the timers, effects and messages found in the journal. What is known already is left alone.
 pub(super) async fn load_pending_work(
     shared: &Arc<Shared>,
     journal: &dyn Journal,
 ) -> Result<(), NodeError> {
     timers::start(shared, journal).await?;
-    load_effects(shared, journal).await
+    load_effects(shared, journal).await?;
+    load_outbox(shared, journal).await
 }
 
 async fn load_effects(shared: &Arc<Shared>, journal: &dyn Journal) -> Result<(), NodeError> {
@@ -120,6 +124,7 @@ async fn resume_effect(
         "effect {:?} waits and is not registered: add .effect::<..>() to kind {:?}",
         effect.name, kind.name
     );
+    let source = Some(Source::Effect { key: effect.key });
     match shared.worker_of(&actor) {
         Some(port) => port
             .control
@@ -127,6 +132,7 @@ async fn resume_effect(
                 actor,
                 kind,
                 reason,
+                source,
             })
             .await
             .map_err(|_| NodeError::Stopped),
@@ -156,6 +162,7 @@ pub(super) async fn keep(
         if current != Some(failure.generation) || shared.is_stopping() {
             continue;
         }
+        let busy = shared.busy();
         tracing::error!(
             generation = failure.generation,
             reason = failure.reason,
@@ -164,6 +171,7 @@ pub(super) async fn keep(
         shared.metrics.journal_error("commit");
         retire(&shared, failure.generation).await;
         reopen(&shared, &storage, failure.generation).await;
+        drop(busy);
     }
 }
 
@@ -218,7 +226,9 @@ async fn reopen(shared: &Arc<Shared>, storage: &Arc<dyn Storage>, failed: u64) {
                 announce_read_only(shared, &error.to_string()).await;
             }
         }
-        tokio::time::sleep(wait).await;
+        shared.keeper_rests(true);
+        shared.rest(wait).await;
+        shared.keeper_rests(false);
         wait = (wait * 2).min(LONGEST_WAIT);
     }
 }

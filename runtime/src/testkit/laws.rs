@@ -162,13 +162,18 @@ fn without_body(operation: &Operation) -> (Operation, Result<Canonical, String>)
     let mut plain = operation.clone();
     let body = match &mut plain {
         Operation::SetTimer(timer) => std::mem::take(&mut timer.body),
-        Operation::RequestEffect { body, .. } => std::mem::take(body),
+        Operation::RequestEffect { body, .. } | Operation::SendMessage { body, .. } => {
+            std::mem::take(body)
+        }
         Operation::CancelTimer { .. }
         | Operation::FireTimer { .. }
         | Operation::SkipTimer { .. }
         | Operation::StartEffect { .. }
         | Operation::RetryEffect { .. }
-        | Operation::AnswerEffect { .. } => return (plain, Ok(Canonical::Nil)),
+        | Operation::AnswerEffect { .. }
+        | Operation::TakeMessage { .. }
+        | Operation::Skip { .. }
+        | Operation::SkipEvent { .. } => return (plain, Ok(Canonical::Nil)),
     };
     (plain, Canonical::of_bytes(&body))
 }

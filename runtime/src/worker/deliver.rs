@@ -8,7 +8,8 @@ use steadfast_journal::ActorId;
 
 use super::input::{Answer, Envelope, Internal};
 use super::run::Worker;
-use super::slot::{Quarantine, Slot, State};
+use super::slot::{Slot, State};
+use super::trouble::Failing;
 use crate::error::Refusal;
 use crate::host::{KindEntry, Recovered, Source, Unrecoverable};
 use crate::node::{PER_WORKER, RecoveryJob};
@@ -51,21 +52,21 @@ impl Worker {
             }
             return self.refuse(envelope, Refusal::Failed { reason });
         }
-        if let State::Quarantined(Quarantine { reason, seq }) = &slot.state {
-            let refusal = Refusal::Quarantined {
-                reason: reason.clone(),
-                seq: *seq,
-            };
+        if let State::Quarantined(quarantine) = &slot.state {
+            let refusal = quarantine.refusal();
+            if let Some(internal) = envelope.internal.clone() {
+                self.keep(key, internal);
+            }
             return self.refuse(envelope, refusal);
         }
         if slot.mailbox.len() >= room && !internal {
+            let held = slot.trouble.as_ref().and_then(|trouble| trouble.held_until);
+            let wait = held.map_or(Duration::ZERO, |until| {
+                until.saturating_sub(self.shared.clock.running())
+            });
             self.shared.metrics.mailbox_rejected(slot.kind.name);
-            return self.refuse(
-                envelope,
-                Refusal::Overloaded {
-                    retry_after: RETRY_AFTER,
-                },
-            );
+            let retry_after = wait.max(RETRY_AFTER);
+            return self.refuse(envelope, Refusal::Overloaded { retry_after });
         }
         slot.mailbox.push_back(envelope);
         match slot.state {
@@ -145,7 +146,7 @@ impl Worker {
         {
             slot.state = State::Cold;
             slot.last_used = now;
-            let waiting = !slot.mailbox.is_empty();
+            let waiting = !slot.mailbox.is_empty() || slot.wanted();
             if current == Some(generation) {
                 self.take_recovered(key, outcome);
             } else if current.is_some() && waiting {
@@ -168,15 +169,18 @@ impl Worker {
                     slot.unsaved_entries = entry.saturating_sub(recovered.snapshot_entry);
                     slot.state = State::Live(recovered.resident);
                 }
+                self.bring_back(key);
                 self.rearm_timers(key);
                 self.make_ready(key);
             }
             Err(Unrecoverable {
                 reason,
                 seq,
+                event,
                 transient: false,
             }) => {
-                self.set_aside(key, &Quarantine { reason, seq });
+                let failing = event.map(|name| Failing::Event { seq: seq + 1, name });
+                self.set_aside(key, reason, seq, failing);
             }
             Err(Unrecoverable { reason, .. }) => {
                 let waiting = self
@@ -209,7 +213,7 @@ impl Worker {
             return;
         }
         slot.state = State::Cold;
-        if !slot.mailbox.is_empty() {
+        if !slot.mailbox.is_empty() || slot.wanted() {
             self.ask_recovery(key);
         }
     }
@@ -222,7 +226,7 @@ impl Worker {
         let id = self.shared.effect_id(&answer.actor, answer.key);
         let source = Source::Effect { key: answer.key };
         let make = effect.answer;
-        match guarded(|| make(id, &answer.body, answer.outcome.clone(), source)) {
+        match guarded(|| make(id, &answer.body, answer.outcome.clone(), source.clone())) {
             Ok(invoke) => {
                 let envelope = self.shared.internal_envelope(
                     answer.actor.clone(),
@@ -237,14 +241,9 @@ impl Worker {
                     "the outcome of effect {:?} does not decode: {reason}",
                     answer.name
                 );
-                self.quarantine(&answer.actor, &answer.kind, reason);
+                self.quarantine(&answer.actor, &answer.kind, reason, Some(source));
             }
         }
-    }
-
-    pub(super) fn quarantine(&mut self, actor: &ActorId, kind: &Arc<KindEntry>, reason: String) {
-        let key = self.slot_for(actor, kind);
-        self.set_aside(key, &Quarantine { reason, seq: 0 });
     }
 
     /// Drops actors from memory that are idle and settled.

@@ -39,6 +39,7 @@ impl Worker {
         for (_, answer) in now_due {
             self.deliver_answer(&answer);
         }
+        self.resume_held_mail(clocks.running);
     }
 
     fn fire(&mut self, due: DueTimer) {
@@ -63,7 +64,8 @@ impl Worker {
             return self.timers.remove(key, None);
         };
         let command = kind.commands.get(timer.command.as_str());
-        let made = command.map(|command| guarded(|| (command.from_bytes)(&timer.body, source)));
+        let made =
+            command.map(|command| guarded(|| (command.from_bytes)(&timer.body, source.clone())));
         let reason = match made {
             Some(Ok(invoke)) => {
                 self.shared.metrics.timer_fired(kind.name, late);
@@ -80,7 +82,7 @@ impl Worker {
                 timer.name, timer.command, kind.name
             ),
         };
-        self.quarantine(&actor, &kind, reason);
+        self.quarantine(&actor, &kind, reason, Some(source));
         self.let_timer_go(key, &actor, &kind);
     }
 

@@ -1,11 +1,12 @@
 //! A worker's life: streams in, mailboxes, turns, batches out.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{
-    Actor, ActorContext, AsyncContext, Context, Handler, Message, SpawnHandle, StreamHandler,
+    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, SpawnHandle,
+    StreamHandler,
 };
 use futures_util::stream;
 use slab::Slab;
@@ -13,6 +14,7 @@ use steadfast_journal::{ActorId, Journal};
 use tokio::sync::{mpsc, oneshot};
 
 use super::batch::{Batch, Durable, MAX_IN_FLIGHT};
+use super::inbox::Inboxes;
 use super::input::{Answer, Control, Envelope, Inputs};
 use super::slot::Slot;
 use super::timers::Timers;
@@ -62,6 +64,9 @@ pub(crate) struct Worker {
     pub(super) unarmed: HashMap<ActorId, Arc<KindEntry>>,
     /// Outcomes of effects whose handler broke, with the moment to try again.
     pub(super) deferred: Vec<(Duration, Arc<Answer>)>,
+    pub(super) inboxes: Inboxes,
+    /// Slots whose mailbox is held after failures, with the moment when it is let go.
+    pub(super) holds: BTreeSet<(Duration, usize)>,
     pub(super) draining: Option<oneshot::Sender<()>>,
     pub(super) stopping: bool,
     /// When the worker wakes for a timer by itself, and how to take that back.
@@ -89,6 +94,8 @@ impl Worker {
             timers_told: 0,
             unarmed: HashMap::new(),
             deferred: Vec::new(),
+            inboxes: Inboxes::default(),
+            holds: BTreeSet::new(),
             draining: None,
             stopping: false,
             wake: None,
@@ -103,6 +110,14 @@ impl Worker {
 
     /// Handles what is ready, within bounds, and hands the result to the journal.
     pub(super) fn pump(&mut self, ctx: &mut Context<Self>) {
+        self.work(ctx);
+        self.shared.note_activity();
+    }
+
+    /// [`pump`](Self::pump) that tells nobody; returns how many turns there were.
+    pub(super) fn work(&mut self, ctx: &mut Context<Self>) -> usize {
+        self.collect_mail();
+        self.lift_holds(false);
         let mut turns = 0;
         while turns < TURNS && self.can_run() {
             let Some(slot) = self.ready.pop_front() else {
@@ -116,6 +131,7 @@ impl Worker {
         }
         self.set_wake(ctx);
         self.check_drained();
+        turns
     }
 
     fn set_wake(&mut self, ctx: &mut Context<Self>) {
@@ -131,7 +147,13 @@ impl Worker {
         } else {
             None
         };
-        let Some(wait) = deferred.into_iter().chain(timer).min() else {
+        let mail = self
+            .inboxes
+            .next_again()
+            .map(|at| at.saturating_sub(running));
+        let held = self.holds.first().map(|(at, _)| at.saturating_sub(running));
+        let waits = [deferred, timer, mail, held];
+        let Some(wait) = waits.into_iter().flatten().min() else {
             return;
         };
         // A timer may be years away; the runtime's own timer is asked for at most an hour.
@@ -140,11 +162,12 @@ impl Worker {
         if self.generation.is_none() || self.wake.is_some_and(|(set, _)| set <= at) {
             return;
         }
-        let handle = ctx.run_later(wait, |worker, ctx| {
+        let sleep = actix::fut::wrap_future::<_, Self>(self.shared.clock.sleep(wait));
+        let handle = ctx.spawn(sleep.map(|(), worker, ctx| {
             worker.wake = None;
             worker.fire_due();
             worker.pump(ctx);
-        });
+        }));
         if let Some((_, old)) = self.wake.replace((at, handle)) {
             ctx.cancel_future(old);
         }
@@ -195,6 +218,7 @@ impl Actor for Worker {
         ctx.add_stream(stream::poll_fn(move |cx| commands.poll_chunk(cx, CHUNK)));
         ctx.run_interval(SWEEP, |worker, ctx| {
             worker.passivate_idle();
+            worker.prune_inboxes();
             worker.recover_released();
             // The wall clock may have jumped, or the machine slept.
             worker.fire_due();
@@ -282,11 +306,27 @@ impl StreamHandler<Control> for Worker {
                 self.fire_due();
                 give(ack, ());
             }
+            Control::Mail => self.collect_mail(),
+            Control::MailFound(receivers) => self.mail_found(receivers),
+            Control::OpenMail => self.open_mail(),
+            Control::MailRead {
+                to,
+                generation,
+                page,
+            } => self.on_mail_read(&to, generation, page),
             Control::Quarantine {
                 actor,
                 kind,
                 reason,
-            } => self.quarantine(&actor, &kind, reason),
+                source,
+            } => self.quarantine(&actor, &kind, reason, source),
+            Control::Supervise(request) => self.supervise(request),
+            Control::View {
+                actor,
+                with_state,
+                reply,
+            } => give(reply, self.view(&actor, with_state)),
+            Control::Totals(reply) => give(reply, self.totals()),
             Control::Status(reply) => {
                 let all = self
                     .slots
@@ -294,7 +334,12 @@ impl StreamHandler<Control> for Worker {
                     .map(|(_, slot)| (slot.id.clone(), slot.status()));
                 give(reply, all.collect());
             }
-            Control::Drain(ack) => self.draining = Some(ack),
+            Control::Look(reply) => return self.look(reply, ctx),
+            Control::States(reply) => give(reply, self.seen()),
+            Control::Drain(ack) => {
+                self.draining = Some(ack);
+                self.lift_holds(true);
+            }
             Control::Stop => return self.end(ctx),
         }
         self.fire_due();

@@ -7,6 +7,10 @@
 #[cfg(test)]
 mod asking;
 #[cfg(test)]
+mod bank;
+#[cfg(test)]
+mod bell;
+#[cfg(test)]
 mod durability;
 #[cfg(test)]
 mod effects;
@@ -15,16 +19,31 @@ mod failures;
 #[cfg(test)]
 mod keys;
 #[cfg(test)]
+mod kit;
+#[cfg(test)]
+mod kit_effects;
+#[cfg(test)]
+mod kit_faults;
+#[cfg(test)]
 mod latch;
 #[cfg(test)]
 mod life;
+mod look;
+#[cfg(test)]
+mod messages;
 #[cfg(test)]
 mod probe;
 #[cfg(test)]
 mod programs;
 #[cfg(test)]
+mod pulse;
+#[cfg(test)]
 mod snapshots;
 #[cfg(test)]
 mod timers;
+#[cfg(test)]
+mod timers_clocks;
+#[cfg(test)]
+mod timers_policies;
 #[cfg(test)]
 mod world;
