@@ -23,7 +23,7 @@ impl<K: Kind> Handle<Check<K::Config>> for Concern<K> {
         live: &mut Live<'_, Self>,
         Check(config): Check<K::Config>,
     ) -> Result<ConfigureReply, ConfigError> {
-        config.validate()?;
+        config.check()?;
         let changed = live.config() != Some(&config);
         Ok(ConfigureReply { changed })
     }

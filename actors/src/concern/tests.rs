@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use steadfast::AskError;
 
+mod cron;
 mod overlap;
 mod probe;
 
@@ -17,6 +18,9 @@ use steadfast::Timestamp;
 const HOUR: Duration = Duration::from_secs(3_600);
 const HOURLY: ProbeConfig = ProbeConfig {
     hours: Some(1),
+    cron: None,
+    timezone: None,
+    jitter: Duration::ZERO,
     missed: Missed::Once,
     overlap: Overlap::Skip,
     note: 0,
