@@ -16,4 +16,6 @@ mod crash;
 mod exit_codes;
 mod http;
 mod offline;
+mod operate;
+mod reload;
 mod support;

@@ -16,6 +16,8 @@ mod hook;
 mod log;
 mod plan;
 mod secret;
+#[cfg(test)]
+mod tests;
 
 use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock};
