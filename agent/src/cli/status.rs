@@ -49,7 +49,7 @@ fn lines(status: &NodeStatus) -> Vec<(&'static str, String)> {
     let mut lines = vec![
         ("process", format!("{pid}, version {version}, up {uptime}")),
         ("data", data_dir.clone()),
-        ("config", format!("{config} ({})", short(config_digest))),
+        ("config", format!("{config} ({})", named(config_digest))),
         ("memory", memory_bytes.map_or_else(unknown, size)),
         ("journal", journal(&status.journal)),
         ("files", files(&status.journal)),
@@ -84,8 +84,12 @@ fn size(bytes: u64) -> String {
     )
 }
 
-fn short(digest: &str) -> &str {
-    digest.get(..12).unwrap_or("starting")
+fn named(digest: &str) -> &str {
+    if digest.is_empty() {
+        "starting"
+    } else {
+        digest
+    }
 }
 
 fn journal(part: &JournalPart) -> String {
