@@ -5,6 +5,7 @@
 //! * [`config`]: the file and its overrides, checked before anything is touched;
 //! * [`run`]: a node in the foreground: [`kinds`] it knows, [`concerns`] it is given, [`http`] it serves;
 //! * [`reload`]: another configuration while it runs;
+//! * [`service`]: the same under systemd: ready, alive, ending;
 //! * [`cli`]: arguments, output, and the commands that end by themselves, which read and steer through
 //!   [`client`];
 //! * [`problem`]: everything that can go wrong, by the [`code`] that fixes its exit code; [`failure`] maps the
@@ -27,6 +28,7 @@ mod problem;
 mod reload;
 mod report;
 mod run;
+mod service;
 mod signals;
 mod socket;
 mod status;

@@ -12,6 +12,7 @@ use crate::http::{App, Listener, Phase, Server, bind_tcp};
 use crate::logging::{self, Verbosity};
 use crate::problem::{Code, Exit, Problem};
 use crate::reload::{Reloader, Source};
+use crate::service::{Notifier, State, Watchdog};
 use crate::signals::Ending;
 use crate::socket::{self, SocketFile};
 use crate::{kinds, signals};
@@ -46,12 +47,18 @@ async fn serve(
 ) -> Result<Exit, Problem> {
     let mut ending = signals::listen()?;
     refuse_held(dir)?;
-    let reloader = Reloader::new(source, config);
+    let service = Notifier::from_environment();
+    service.tell(State::Starting("opening the journal"));
+    let reloader = Reloader::new(source, config, service.clone());
     let mut front = Front::new(App::new(config, dir, reloader));
     front.serve_ports(&config.http.listen)?;
     let node = open(dir).await?;
     front.app.install(node.clone());
-    let served = until_asked(&mut front, &node, config, dir, socket, &mut ending).await;
+    let place = Place { dir, socket };
+    let served = until_asked(&mut front, &node, config, place, &service, &mut ending).await;
+    service.tell(State::Stopping(
+        "draining: what is unfinished goes on at the next start",
+    ));
     if let Err(problem) = &served {
         tracing::error!(%problem, "stopping");
     }
@@ -59,13 +66,20 @@ async fn serve(
     served.and(drained)
 }
 
+/// Where the node keeps its data, and the socket in there.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    dir: &'a Path,
+    socket: &'a Path,
+}
+
 /// Configures, serves, and waits for a signal.
 async fn until_asked(
     front: &mut Front,
     node: &Node,
     config: &Config,
-    dir: &Path,
-    socket: &Path,
+    Place { dir, socket }: Place<'_>,
+    service: &Notifier,
     ending: &mut Ending,
 ) -> Result<Exit, Problem> {
     front.serve_sockets(socket, &config.http.listen)?;
@@ -83,6 +97,9 @@ async fn until_asked(
         concerns = config.concerns.len(),
         "ready"
     );
+    let count = config.concerns.len();
+    service.tell(State::Ready(&format!("serving {count} concern(s)")));
+    let _watchdog = Watchdog::start(service, node);
     let signal = reloader.serve(node, ending).await;
     tracing::info!(
         signal,

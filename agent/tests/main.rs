@@ -9,6 +9,7 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod about;
 mod concerns;
 mod contract;
 mod control;
@@ -17,5 +18,7 @@ mod exit_codes;
 mod http;
 mod offline;
 mod operate;
+mod quarantine;
 mod reload;
+mod service;
 mod support;

@@ -3,6 +3,8 @@
 //! For tests of everything above the journal. Its content outlives each generation, and it can be
 //! told to fail, to hold commits back and to crash.
 
+mod faults;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::{Bound, ControlFlow};
@@ -18,6 +20,7 @@ use crate::reads::load_past;
 use crate::store::{Batch, Keyspace, Span, Store, Visit};
 use crate::verify::{MarkSource, Tail, verify_tail};
 use crate::writer::Limits;
+use faults::Disk;
 
 /// What becomes of a commit whose write fails. The caller is told "unknown" either way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,7 +51,12 @@ struct State {
     /// Batches that failed but will be there after the next opening.
     kept: Vec<Change>,
     fault: Option<CommitFault>,
+    disk: Disk,
     paused: bool,
+    /// Held commits that may go on all the same.
+    let_go: u64,
+    /// Whether a commit is being held back.
+    waiting: bool,
     /// Raised by each opening and crash: an older generation writes no more.
     generation: u64,
 }
@@ -88,7 +96,10 @@ impl MemoryStorage {
 
     /// Lets held commits go on.
     pub fn resume(&self) {
-        self.state().paused = false;
+        let mut state = self.state();
+        state.paused = false;
+        state.let_go = 0;
+        drop(state);
         self.shared.changed.notify_all();
     }
 
@@ -98,6 +109,7 @@ impl MemoryStorage {
         let mut state = self.state();
         state.generation += 1;
         state.paused = false;
+        state.let_go = 0;
         drop(state);
         self.shared.changed.notify_all();
     }
@@ -124,6 +136,7 @@ impl Storage for MemoryStorage {
         let started = clock::now();
         let generation = {
             let mut state = self.state();
+            state.disk.check_power()?;
             let kept = std::mem::take(&mut state.kept);
             state.apply(kept);
             state.fault = None;
@@ -170,6 +183,14 @@ impl Storage for MemoryStorage {
     }
 }
 
+fn failure(detail: &str) -> Error {
+    Error::Store {
+        dir: "memory".into(),
+        detail: detail.to_owned(),
+        corrupt: false,
+    }
+}
+
 /// What one generation sees of the content.
 struct MemoryStore {
     shared: Arc<Shared>,
@@ -189,12 +210,30 @@ impl Batch for MemoryBatch {
 }
 
 impl MemoryStore {
-    fn failure(detail: &str) -> Error {
-        Error::Store {
-            dir: "memory".into(),
-            detail: detail.to_owned(),
-            corrupt: false,
+    /// Waits while commits are held back.
+    fn wait_for_disk(&self) -> MutexGuard<'_, State> {
+        let mut state = self.shared.state();
+        while state.paused && state.generation == self.generation {
+            if state.let_go > 0 {
+                state.let_go -= 1;
+                break;
+            }
+            if !state.waiting {
+                state.waiting = true;
+                let watcher = state.disk.watcher();
+                drop(state);
+                watcher();
+                state = self.shared.state();
+                continue;
+            }
+            state = self
+                .shared
+                .changed
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
         }
+        state.waiting = false;
+        state
     }
 
     fn range<'a>(
@@ -221,9 +260,9 @@ impl MemoryStore {
 
 impl Store for MemoryStore {
     fn get(&self, space: Keyspace, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
-        Ok(self
-            .shared
-            .state()
+        let mut state = self.shared.state();
+        state.disk.read(space)?;
+        Ok(state
             .spaces
             .get(&space)
             .and_then(|rows| rows.get(key))
@@ -231,6 +270,7 @@ impl Store for MemoryStore {
     }
 
     fn scan(&self, space: Keyspace, span: Span<'_>, visit: &mut Visit<'_>) -> Result<(), Error> {
+        self.shared.state().disk.read(space)?;
         // Copied out in pages: `visit` may read on from the same store.
         let mut from = span.from.to_vec();
         loop {
@@ -258,7 +298,8 @@ impl Store for MemoryStore {
     }
 
     fn last(&self, space: Keyspace, span: Span<'_>) -> Result<Option<Row>, Error> {
-        let state = self.shared.state();
+        let mut state = self.shared.state();
+        state.disk.read(space)?;
         let last = Self::range(&state, space, span).next_back();
         Ok(last.map(|(key, value)| (key.to_vec(), value.to_vec())))
     }
@@ -266,24 +307,21 @@ impl Store for MemoryStore {
     fn write(&self, fill: &mut dyn FnMut(&mut dyn Batch)) -> Result<(), Error> {
         let mut batch = MemoryBatch(Vec::new());
         fill(&mut batch);
-        let mut state = self.shared.state();
-        while state.paused && state.generation == self.generation {
-            state = self
-                .shared
-                .changed
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
-        }
+        let mut state = self.wait_for_disk();
         if state.generation != self.generation {
-            return Err(Self::failure("it crashed or was opened again"));
+            return Err(failure("it crashed or was opened again"));
         }
-        match state.fault.take() {
-            None => state.apply(batch.0),
+        let asked_for = state.fault.take();
+        match asked_for.or_else(|| state.disk.write()) {
+            None => {
+                state.disk.check_power()?;
+                state.apply(batch.0);
+            }
             Some(fault) => {
                 if fault == CommitFault::Kept {
                     state.kept.extend(batch.0);
                 }
-                return Err(Self::failure("a fault was asked for"));
+                return Err(failure("a fault was asked for"));
             }
         }
         Ok(())

@@ -243,6 +243,24 @@ impl Inspector {
         (kind.recover)(&cx).map_err(|error| unrecoverable(&row.id, error))
     }
 
+    /// The actor as it is recovered, with or without its snapshots.
+    pub(crate) fn recovered(&self, id: &ActorId, snapshots: bool) -> Result<Recovered, NodeError> {
+        let (row, none) = (self.row(id)?, SnapshotStore::in_memory());
+        let snapshots = if snapshots { &self.snapshots } else { &none };
+        self.recover(&row, self.journal.as_ref(), snapshots, None)
+    }
+
+    /// All events of an actor as they are stored.
+    pub(crate) fn event_records(&self, id: &ActorId) -> Result<Vec<EventRecord>, NodeError> {
+        let row = self.row(id)?;
+        let first = SequenceNumber::FIRST;
+        let mut records = Vec::new();
+        for stored in self.journal.entries_from_event(row.number, first) {
+            records.extend(stored?.entry.events);
+        }
+        Ok(records)
+    }
+
     /// Up to `limit` events of an actor from `from` on.
     ///
     /// # Errors

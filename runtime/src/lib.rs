@@ -29,13 +29,13 @@ pub use inspect::{
     PendingCounts, PendingView, Replay, SnapshotView, StateView, TimerView,
 };
 pub use model::{
-    AfterCrash, Clock, Command, Done, Effect, EffectContext, EffectError, EffectId, Event,
-    EventError, Fired, Handle, Live, Never, Outcome, Reconciled, RetryPolicy, StatefulActor,
-    SystemClock, Timestamp,
+    Address, AfterCrash, Clock, Command, Done, Effect, EffectContext, EffectError, EffectId, Event,
+    EventError, Fired, Handle, Live, Never, Outcome, Reconciled, RetryPolicy, Returned, Sleep,
+    StatefulActor, SystemClock, Timestamp,
 };
 pub use node::{
-    ActorHealth, ActorRef, Address, Ask, InvalidCommand, JsonAsk, Node, NodeBuilder, NodeTotals,
-    SnapshotTaken, Vitals,
+    ActorHealth, ActorRef, Ask, InvalidCommand, JsonAsk, Node, NodeBuilder, NodeTotals,
+    QuarantineControl, Quarantined, SnapshotTaken, Vitals,
 };
 pub use steadfast_journal as journal;
 pub use steadfast_journal::{ActorId, InvalidActorId, SequenceNumber};

@@ -47,6 +47,8 @@ pub(crate) struct Metrics {
     replay_events: PerKind<Counter>,
     replay_duration: PerKind<Histogram>,
     quarantined: PerKind<Gauge>,
+    messages: Family<KindOutcome, Counter>,
+    outbox: Gauge,
 }
 
 fn seconds() -> Histogram {
@@ -80,9 +82,12 @@ impl Metrics {
             replay_events: Family::default(),
             replay_duration: Family::new_with_constructor(seconds),
             quarantined: Family::default(),
+            messages: Family::default(),
+            outbox: Gauge::default(),
             registry,
         };
         metrics.register();
+        metrics.register_messages();
         metrics
     }
 
@@ -153,6 +158,19 @@ impl Metrics {
             "quarantined",
             "Actors that are set aside",
             self.quarantined.clone(),
+        );
+    }
+
+    fn register_messages(&mut self) {
+        self.registry.register(
+            "messages",
+            "Messages between actors that were sent and taken, by the kind that did",
+            self.messages.clone(),
+        );
+        self.registry.register(
+            "outbox",
+            "Messages that were sent and not taken yet",
+            self.outbox.clone(),
         );
     }
 
@@ -233,8 +251,19 @@ impl Metrics {
             .observe(took.as_secs_f64());
     }
 
-    pub(crate) fn quarantined(&self, kind: &str) {
-        self.quarantined.get_or_create(&label(kind)).inc();
+    pub(crate) fn message(&self, kind: &str, outcome: &str) {
+        self.messages
+            .get_or_create(&kind_outcome(kind, outcome))
+            .inc();
+    }
+
+    pub(crate) fn outbox(&self, waiting: u64) {
+        self.outbox.set(i64::try_from(waiting).unwrap_or(i64::MAX));
+    }
+
+    /// An actor was set aside, or is no longer.
+    pub(crate) fn quarantined(&self, kind: &str, change: i64) {
+        self.quarantined.get_or_create(&label(kind)).inc_by(change);
     }
 }
 

@@ -9,6 +9,8 @@ use steadfast::ActorId;
 use steadfast_actors::human::Span;
 
 use super::ask::Asked;
+use super::config::ConfigCommand;
+use super::quarantine::QuarantineCommand;
 use crate::client::Endpoint;
 
 /// Stateful actors on one node: what was acknowledged survives every crash.
@@ -99,6 +101,12 @@ pub(crate) enum Command {
     },
     /// Show the node on one screen; exit 7 if there is none
     Status,
+    /// Show, describe and explain the configuration
+    Config {
+        /// What to do
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
     /// List the concerns, what they do and how their newest run went
     Ps,
     /// Show one actor in full: state, pending work, mailbox, newest events
@@ -191,6 +199,12 @@ pub(crate) enum Command {
         #[arg(long, value_name = "SEQ", value_parser = clap::value_parser!(u64).range(1..))]
         to: Option<u64>,
     },
+    /// Look after actors that are set aside after failures
+    Quarantine {
+        /// What to do
+        #[command(subcommand)]
+        command: QuarantineCommand,
+    },
     /// Check everything that is stored: chain, entries, mark
     Verify,
     /// Print a completion script
@@ -198,7 +212,13 @@ pub(crate) enum Command {
         /// For this shell
         shell: Shell,
     },
-    /// Print the version
+    /// Write the manual pages
+    Man {
+        /// Into this directory, which is made if missing
+        #[arg(value_name = "DIR")]
+        directory: PathBuf,
+    },
+    /// Print the version, and what it was built from
     Version,
 }
 
@@ -243,7 +263,7 @@ fn duration(text: &str) -> Result<Duration, String> {
 }
 
 /// `SPACE/KEY`; a bare name is a concern's.
-fn actor(text: &str) -> Result<ActorId, String> {
+pub(super) fn actor(text: &str) -> Result<ActorId, String> {
     let id = if text.contains('/') {
         text.parse()
     } else {

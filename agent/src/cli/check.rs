@@ -36,7 +36,7 @@ pub(crate) fn load(file: &Path, output: Output) -> Result<Config, Problem> {
     config::load(file, config::variables()).map_err(|problems| refused(file, &problems, output))
 }
 
-fn refused(file: &Path, problems: &Problems, output: Output) -> Problem {
+pub(super) fn refused(file: &Path, problems: &Problems, output: Output) -> Problem {
     if output.form == Form::Table {
         warn(&problems.render(output.color));
     }

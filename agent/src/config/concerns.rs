@@ -24,7 +24,7 @@ pub(crate) enum Kind {
 }
 
 /// The kinds that exist, as they are written.
-const KINDS: [&str; 1] = ["cleanup"];
+pub(crate) const KINDS: [&str; 1] = ["cleanup"];
 /// Longest name.
 const MAX_NAME_BYTES: usize = 64;
 

@@ -43,7 +43,7 @@ const CONCERN: &[Planned] = &[
     ),
 ];
 /// Values, each with the key it is a value of.
-const VALUES: &[(&str, &str)] = &[("log", "journald"), ("missed", "all")];
+const VALUES: &[(&str, &str)] = &[("missed", "all")];
 /// Kinds of concerns.
 const KINDS: &[&str] = &[
     "log-ship",

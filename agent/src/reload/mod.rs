@@ -12,7 +12,6 @@
 //! middle leaves `config.begun`: the next start reads the file again and goes through with what it says.
 
 mod apply;
-mod hook;
 mod log;
 mod plan;
 mod secret;
@@ -35,6 +34,7 @@ use crate::ask::blocking_with;
 use crate::config::{self, Config, Problems};
 use crate::kinds;
 use crate::problem::{Code, Problem};
+use crate::service::{Notifier, State};
 use crate::signals::{Asked, Ending};
 
 /// Reloads that may wait for the one that goes on.
@@ -72,6 +72,7 @@ struct Request {
 #[derive(Debug)]
 pub(crate) struct Reloader {
     source: Source,
+    service: Notifier,
     /// What holds for the process; it only changes with it.
     settings: Settings,
     /// What the node runs with.
@@ -83,11 +84,12 @@ pub(crate) struct Reloader {
 
 impl Reloader {
     /// For a process that was started with `config`.
-    pub(crate) fn new(source: Source, config: &Config) -> Self {
+    pub(crate) fn new(source: Source, config: &Config, service: Notifier) -> Self {
         let (requests, queue) = mpsc::channel(WAITING);
         let settings = relevant(settings(config), &source);
         Self {
             source,
+            service,
             settings,
             running: RwLock::default(),
             requests,
@@ -200,7 +202,7 @@ impl Reloader {
     }
 
     async fn reload(&self, node: &Node, by: &str, via: Via) -> Result<Plan, Problem> {
-        hook::started();
+        self.service.tell(State::Reloading);
         let done = self.reload_now(node, by, via).await;
         match &done {
             Ok(plan) if plan.changes => {
@@ -214,7 +216,7 @@ impl Reloader {
                 tracing::error!(by, %problem, "not reloaded: the node goes on by what it runs with");
             }
         }
-        hook::ended();
+        self.service.tell(State::Ready("serving"));
         done
     }
 
@@ -284,7 +286,7 @@ pub(crate) fn refused(plan: &Plan) -> Option<Problem> {
     let first = plan.refused.first()?;
     let name = &first.concern;
     let detail = format!("concerns.{name}: {}", first.reason);
-    let mut problem = Problem::new(Code::Config, detail).hint(format!("steadfast events {name}"));
+    let mut problem = Problem::new(Code::Config, detail).hint(first.next.clone());
     let all = plan.refused.iter().map(serde_json::to_value);
     problem.errors = all.filter_map(Result::ok).collect();
     Some(problem)

@@ -12,6 +12,7 @@ use super::{Reloader, Source, apply, log};
 use crate::config::{self, Config};
 use crate::kinds;
 use crate::problem::Code;
+use crate::service::Notifier;
 
 fn config(text: &str) -> Config {
     config::parse("test.toml", None, text, std::iter::empty()).unwrap()
@@ -22,7 +23,7 @@ fn reloader(config: &Config) -> Reloader {
         file: "test.toml".into(),
         data_dir_named: true,
     };
-    Reloader::new(source, config)
+    Reloader::new(source, config, Notifier::default())
 }
 
 const TWO: &str = "version = 1\n\

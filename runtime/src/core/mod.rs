@@ -2,11 +2,13 @@
 //! remembered keys; and how all of it follows from entries.
 
 mod keys;
+mod message;
 mod operation;
 mod pending;
 mod rows;
 
 pub(crate) use keys::KeyLimits;
+pub(crate) use message::{Message, MessageId, outbox_prefix};
 pub(crate) use operation::{EffectKey, Operation, Staged, TimerId, random};
-pub(crate) use pending::{Change, Core, PendingEffect, PendingTimer, SavedCore};
-pub(crate) use rows::{EffectRow, TimerRow, decode_row, row_changes};
+pub(crate) use pending::{Change, Core, OutMessage, PendingEffect, PendingTimer, SavedCore};
+pub(crate) use rows::{EffectRow, TimerRow, decode_row, message_of, row_changes};

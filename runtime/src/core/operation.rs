@@ -1,4 +1,4 @@
-//! What an entry does beside its events: timers and effects, as they are journalled.
+//! What an entry does beside its events: timers, effects and messages, as they are journalled.
 //!
 //! Invariant: the rows in the journal's tables and an actor's pending work are both derived from these
 //! operations alone, live and in replay by the same code (`Pending::take`).
@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
+use steadfast_journal::ActorId;
 
+use super::MessageId;
 use crate::model::{AfterCrash, RetryPolicy, Timestamp};
 
 /// Names one setting of a timer within its actor: where the operation stands in the journal.
@@ -65,6 +67,25 @@ pub(crate) enum Operation {
     },
     /// This entry is what the effect's outcome led to.
     AnswerEffect { key: EffectKey },
+    /// Sends a command to another actor. Its identifier is this operation's place.
+    SendMessage {
+        to: ActorId,
+        kind: String,
+        command: String,
+        body: ByteBuf,
+        /// For a command that comes back to its sender: why.
+        rejection: Option<ByteBuf>,
+    },
+    /// This entry is what a message led to.
+    TakeMessage { id: MessageId },
+    /// What this entry consumes was skipped by hand instead of being handled: what it was, and why.
+    Skip { what: String, reason: String },
+    /// Event `seq` is never applied again: it kept its actor in quarantine and was skipped by hand.
+    SkipEvent {
+        seq: u64,
+        event: String,
+        reason: String,
+    },
 }
 
 /// What one command decided so far.

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
-use steadfast_journal::{ActorNumber, Entry};
+use steadfast_journal::{ActorId, ActorNumber, Entry};
 
 use super::keys::{KeyLimits, KeyWindow, SavedKeys};
-use super::{EffectKey, Operation, TimerId};
+use super::{EffectKey, MessageId, Operation, TimerId};
 use crate::model::{AfterCrash, RetryPolicy, Timestamp};
 
 /// A timer that has not fired for the last time.
@@ -44,6 +44,26 @@ pub(crate) struct PendingEffect {
     pub(crate) cause: Option<String>,
 }
 
+/// A message as its sender's entry says it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct OutMessage {
+    pub(crate) place: EffectKey,
+    pub(crate) to: ActorId,
+    pub(crate) kind: String,
+    pub(crate) command: String,
+    pub(crate) body: ByteBuf,
+    pub(crate) rejection: Option<ByteBuf>,
+    /// The newest event of the entry.
+    pub(crate) cause: Option<u64>,
+}
+
+impl PendingEffect {
+    fn start(&mut self, attempt: u32) {
+        self.attempt = attempt;
+        self.started = true;
+    }
+}
+
 /// A consequence of an entry for the tables and queues of pending work.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Change {
@@ -52,6 +72,8 @@ pub(crate) enum Change {
     EffectRequested(PendingEffect),
     EffectSet(PendingEffect),
     EffectGone { key: EffectKey },
+    MessageSent(OutMessage),
+    MessageTaken { id: MessageId },
 }
 
 /// Numbers and pending work of one actor.
@@ -174,29 +196,29 @@ impl Core {
                 changes.push(Change::EffectRequested(effect));
             }
             Operation::StartEffect { key, attempt } => {
-                self.change_effect(*key, changes, |effect| {
-                    effect.attempt = *attempt;
-                    effect.started = true;
-                });
+                self.change_effect(*key, changes, |effect| effect.start(*attempt));
             }
             Operation::RetryEffect {
                 key,
                 attempt,
                 due,
-                error: _,
                 in_doubt,
+                ..
             } => {
                 self.change_effect(*key, changes, |effect| {
-                    effect.attempt = *attempt;
-                    effect.started = *in_doubt;
+                    (effect.attempt, effect.started) = (*attempt, *in_doubt);
                     effect.due = *due;
                 });
             }
             Operation::AnswerEffect { key } => {
-                if self.effects.remove(key).is_some() {
-                    changes.push(Change::EffectGone { key: *key });
-                }
+                let gone = self.effects.remove(key);
+                changes.extend(gone.map(|_| Change::EffectGone { key: *key }));
             }
+            Operation::SendMessage { .. } | Operation::TakeMessage { .. } => {
+                changes.extend(message_change(operation, place, cause));
+            }
+            // Notes: recovery reads the second one before it gets here.
+            Operation::Skip { .. } | Operation::SkipEvent { .. } => {}
         }
     }
 
@@ -261,5 +283,36 @@ impl Core {
             .map(|effect| (effect.key, effect))
             .collect();
         self.keys.restore(saved.keys, running, age);
+    }
+}
+
+/// What an operation means for the outbox.
+fn message_change(operation: &Operation, place: EffectKey, cause: Option<u64>) -> Option<Change> {
+    match operation {
+        Operation::SendMessage {
+            to,
+            kind,
+            command,
+            body,
+            rejection,
+        } => Some(Change::MessageSent(OutMessage {
+            place,
+            to: to.clone(),
+            kind: kind.clone(),
+            command: command.clone(),
+            body: body.clone(),
+            rejection: rejection.clone(),
+            cause,
+        })),
+        Operation::TakeMessage { id } => Some(Change::MessageTaken { id: *id }),
+        Operation::SetTimer { .. }
+        | Operation::CancelTimer { .. }
+        | Operation::FireTimer { .. }
+        | Operation::RequestEffect { .. }
+        | Operation::StartEffect { .. }
+        | Operation::RetryEffect { .. }
+        | Operation::AnswerEffect { .. }
+        | Operation::Skip { .. }
+        | Operation::SkipEvent { .. } => None,
     }
 }

@@ -4,7 +4,10 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use steadfast_journal::{ActorId, ActorNumber, RowChange, Table};
 
-use super::{Change, EffectKey, PendingEffect, PendingTimer, TimerId};
+use super::message::outbox_key;
+use super::{
+    Change, EffectKey, Message, MessageId, OutMessage, PendingEffect, PendingTimer, TimerId,
+};
 use crate::model::Timestamp;
 
 /// A row of the table of timers.
@@ -82,9 +85,46 @@ pub(crate) fn row_changes(
                 key: effect_key(number, *key),
                 value: None,
             },
+            Change::MessageSent(out) => {
+                let message = message_of(actor, kind, number, out.clone());
+                RowChange {
+                    table: Table::Outbox,
+                    key: outbox_key(&message.to, message.id),
+                    value: Some(rmp_serde::to_vec(&message)?),
+                }
+            }
+            Change::MessageTaken { id } => RowChange {
+                table: Table::Outbox,
+                key: outbox_key(actor, *id),
+                value: None,
+            },
         });
     }
     Ok(rows)
+}
+
+/// What a sender's entry says, as the outbox keeps it.
+pub(crate) fn message_of(
+    actor: &ActorId,
+    kind: &str,
+    number: ActorNumber,
+    out: OutMessage,
+) -> Message {
+    Message {
+        id: MessageId {
+            from: number,
+            entry: out.place.entry,
+            index: out.place.index,
+        },
+        from: actor.clone(),
+        from_kind: kind.to_owned(),
+        to: out.to,
+        to_kind: out.kind,
+        command: out.command,
+        body: out.body,
+        rejection: out.rejection,
+        cause: out.cause.map(|seq| format!("{actor}@{seq}")),
+    }
 }
 
 /// Decodes the value of a row.

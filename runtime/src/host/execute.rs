@@ -4,6 +4,7 @@
 //! it ends with [`Ran::Broken`], the state in memory must not be used again.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_bytes::ByteBuf;
@@ -11,8 +12,8 @@ use steadfast_journal::{
     ActorId, Birth, CommandStamp, Entry, EntryNumber, HistoryId, Journal, KeyStamp,
 };
 
-use super::{Host, KindEntry};
-use crate::core::{Change, Core, EffectKey, Operation, Staged, TimerId};
+use super::{Host, KindEntry, Registry};
+use crate::core::{Change, Core, EffectKey, Message, Operation, Staged, TimerId};
 use crate::error::Refusal;
 use crate::model::{Command, Fired, Handle, Live, Timestamp, Turn};
 
@@ -20,6 +21,8 @@ use crate::model::{Command, Fired, Handle, Live, Timestamp, Turn};
 pub(crate) struct Exec<'a> {
     pub(crate) id: &'a ActorId,
     pub(crate) kind: &'a KindEntry,
+    /// `None` in the test kit.
+    pub(crate) registry: Option<&'a Registry>,
     pub(crate) journal: &'a dyn Journal,
     pub(crate) history: HistoryId,
     pub(crate) now: Timestamp,
@@ -43,6 +46,30 @@ pub(crate) enum Source {
     },
     /// An effect that has an outcome.
     Effect { key: EffectKey },
+    /// Another actor.
+    Message(Arc<Message>),
+}
+
+impl Source {
+    fn sender(&self) -> Option<&ActorId> {
+        match self {
+            Self::Message(message) => Some(&message.from),
+            Self::Caller { .. } | Self::Timer { .. } | Self::Effect { .. } => None,
+        }
+    }
+
+    /// Work of the runtime's own in words that are unique within its actor; `None` for a caller's command.
+    pub(crate) fn describe(&self) -> Option<String> {
+        match self {
+            Self::Caller { .. } => None,
+            Self::Timer { name, .. } => Some(format!("timer {name:?}")),
+            Self::Effect { key } => Some(format!("outcome of effect {}.{}", key.entry, key.index)),
+            Self::Message(message) => Some(format!(
+                "message {:?} from {} ({}.{})",
+                message.command, message.from, message.id.entry, message.id.index
+            )),
+        }
+    }
 }
 
 /// How a turn ended.
@@ -70,7 +97,7 @@ pub(crate) struct Written {
 pub(crate) type Answer<C> = Result<<C as Command>::Reply, <C as Command>::Rejection>;
 
 /// What precedes the handler: is the source still valid, what does it consume?
-enum Admission {
+pub(crate) enum Admission {
     Go {
         consumed: Option<Operation>,
         fired: Option<Fired>,
@@ -96,7 +123,7 @@ where
     let mut staged = Staged::default();
     let consumes = consumed.is_some();
     staged.operations.extend(consumed);
-    let answer = match handle_guarded(host, command, fired, &mut staged, exec) {
+    let answer = match handle_guarded(host, command, source, fired, &mut staged, exec) {
         Ok(answer) => answer,
         Err(reason) => return (Ran::Broken { reason }, None),
     };
@@ -110,6 +137,15 @@ where
             C::NAME
         );
         return (Ran::Broken { reason }, None);
+    }
+    if let (Err(rejection), Source::Message(message)) = (&answer, source) {
+        match give_back(message, rejection) {
+            Ok(operation) => staged.operations.push(operation),
+            Err(error) => {
+                let reason = format!("the rejection of {:?}: {error}", C::NAME);
+                return (Ran::Broken { reason }, None);
+            }
+        }
     }
     if staged.is_empty() {
         return (Ran::Read { stop: staged.stop }, Some(answer));
@@ -128,7 +164,7 @@ where
     }
 }
 
-fn admit(core: &Core, source: &Source, now: Timestamp) -> Admission {
+pub(crate) fn admit(core: &Core, source: &Source, now: Timestamp) -> Admission {
     match source {
         Source::Caller { .. } => Admission::Go {
             consumed: None,
@@ -139,6 +175,11 @@ fn admit(core: &Core, source: &Source, now: Timestamp) -> Admission {
             fired: None,
         },
         Source::Effect { .. } => Admission::Stale,
+        // The inbox hands each message over once, until it was taken: nothing to compare it with.
+        Source::Message(message) => Admission::Go {
+            consumed: Some(Operation::TakeMessage { id: message.id }),
+            fired: None,
+        },
         Source::Timer {
             name,
             id,
@@ -172,6 +213,20 @@ fn admit(core: &Core, source: &Source, now: Timestamp) -> Admission {
     }
 }
 
+/// Sends a rejected command back to where it came from.
+fn give_back<R: serde::Serialize>(
+    message: &Message,
+    rejection: &R,
+) -> Result<Operation, rmp_serde::encode::Error> {
+    Ok(Operation::SendMessage {
+        to: message.from.clone(),
+        kind: message.from_kind.clone(),
+        command: message.command.clone(),
+        body: message.body.clone(),
+        rejection: Some(rmp_serde::to_vec_named(rejection)?.into()),
+    })
+}
+
 /// When a repeating timer is due again: a whole number of periods after it was due, so that it does not
 /// drift; unless the wall clock jumped meanwhile, which makes that a moment that means nothing.
 fn next_due(
@@ -201,6 +256,7 @@ fn split_lateness(late: Duration, period: Duration) -> (u64, Duration) {
 fn handle_guarded<A, C>(
     host: &mut Host<A>,
     command: C,
+    source: &Source,
     fired: Option<Fired>,
     staged: &mut Staged,
     exec: &Exec<'_>,
@@ -218,6 +274,8 @@ where
         entry: host.core.entry.saturating_add(1),
         events_before: host.core.events,
         names: &exec.kind.names,
+        registry: exec.registry,
+        sender: source.sender(),
     };
     let state = &mut host.state;
     catch_unwind(AssertUnwindSafe(|| {
@@ -264,6 +322,7 @@ fn cause_of(core: &Core, source: &Source, id: &ActorId) -> Option<String> {
             let seq = core.effects.get(key)?.cause.as_ref()?;
             Some(format!("{id}@{seq}"))
         }
+        Source::Message(message) => message.cause.clone(),
         Source::Caller { .. } | Source::Timer { .. } => None,
     }
 }

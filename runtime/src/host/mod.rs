@@ -5,6 +5,7 @@ mod execute;
 mod kind;
 mod recover;
 mod resident;
+mod skip;
 mod step;
 mod typed;
 
@@ -15,5 +16,6 @@ pub(crate) use kind::{
 };
 pub(crate) use recover::{RecoverContext, Recovered, Unrecoverable, decode_operations};
 pub(crate) use resident::{Host, Resident};
+pub(crate) use skip::Skip;
 pub(crate) use step::{EffectStep, Step, Stepped};
 pub(crate) use typed::{Invoke, ReplyTo, Typed, give};

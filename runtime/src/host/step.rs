@@ -10,6 +10,7 @@ use super::{Invoke, Resident};
 use crate::core::{EffectKey, Operation, Staged};
 use crate::error::Refusal;
 use crate::host::typed::give;
+use crate::node::Lent;
 
 /// Which step.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,11 +41,14 @@ pub(crate) enum Stepped {
 pub(crate) struct EffectStep {
     pub(crate) key: EffectKey,
     pub(crate) step: Step,
+    /// Stands for the effect's task, which does nothing meanwhile. Before `done`, so that it goes first.
+    pub(crate) lent: Option<Lent>,
     pub(crate) done: Option<oneshot::Sender<Stepped>>,
 }
 
 impl EffectStep {
     fn tell(self, stepped: Stepped) {
+        drop(self.lent);
         if let Some(done) = self.done {
             // The effect's task is gone only when the node is: then nobody needs to know.
             give(done, stepped);

@@ -3,15 +3,19 @@
 //! Invariant: nothing a handler does here leaves the actor. Everything is staged, journalled with one
 //! entry, and let out once that entry is durable; or dropped whole.
 
+use std::any::TypeId;
 use std::fmt;
 use std::ops::Deref;
 use std::time::Duration;
 
 use steadfast_journal::{ActorId, EventRecord, HistoryId};
 
-use super::{Command, Done, Effect, EffectId, Event, Handle, StatefulActor, Timestamp};
+use super::{
+    Address, Command, Done, Effect, EffectId, Event, Handle, Never, Returned, StatefulActor,
+    Timestamp,
+};
 use crate::core::{Operation, Staged, TimerId, random};
-use crate::host::KindNames;
+use crate::host::{KindNames, Registry};
 
 /// How a timer came to fire.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +44,10 @@ pub(crate) struct Turn<'a> {
     pub(crate) entry: u64,
     pub(crate) events_before: u64,
     pub(crate) names: &'a KindNames,
+    /// What may be sent to whom; `None` in the test kit, where nothing is registered.
+    pub(crate) registry: Option<&'a Registry>,
+    /// The actor that sent the command, if an actor did.
+    pub(crate) sender: Option<&'a ActorId>,
 }
 
 /// The actor while it handles one command. Dereferences to the state, never mutably.
@@ -130,6 +138,56 @@ impl<'a, A: StatefulActor> Live<'a, A> {
         });
     }
 
+    /// Sends `command` to another actor once this one's commit is durable: exactly once, in the order in
+    /// which this actor sends to that one, over crashes and restarts. A rejection comes back as
+    /// [`Returned`]; a reply is dropped.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "a command or effect is given away when it is sent"
+    )]
+    pub fn send<B, C: Command>(&mut self, to: &Address<B>, command: C)
+    where
+        B: Handle<C>,
+        A: Handle<Returned<C>>,
+    {
+        if let Some(missing) = self.missing_for_sending::<B, C>() {
+            return self.staged.bug(missing);
+        }
+        match rmp_serde::to_vec_named(&command) {
+            Ok(body) => self.staged.operations.push(Operation::SendMessage {
+                to: to.id().clone(),
+                kind: B::KIND.to_owned(),
+                command: C::NAME.to_owned(),
+                body: body.into(),
+                rejection: None,
+            }),
+            Err(error) => self.staged.bug(format!("command {:?}: {error}", C::NAME)),
+        }
+    }
+
+    /// Which line the registration lacks for sending `C` to a `B`.
+    fn missing_for_sending<B: Handle<C>, C: Command>(&self) -> Option<String> {
+        let registry = self.turn.registry?;
+        let receives = registry
+            .get(B::KIND)
+            .is_some_and(|kind| kind.names.has_command(C::NAME));
+        if !receives {
+            return Some(format!(
+                "command {:?} is not registered for {:?}: add .command::<..>() where the node is built",
+                C::NAME,
+                B::KIND
+            ));
+        }
+        let may_return = TypeId::of::<C::Rejection>() != TypeId::of::<Never>();
+        (may_return && !self.turn.names.has_returned(C::NAME)).then(|| {
+            format!(
+                "{:?} may come back to {:?} rejected: add .sends::<..>() where the node is built",
+                C::NAME,
+                A::KIND
+            )
+        })
+    }
+
     /// Wants `effect` done after the commit. Its outcome comes back as [`Done`].
     #[expect(
         clippy::needless_pass_by_value,
@@ -192,6 +250,12 @@ impl<'a, A: StatefulActor> Live<'a, A> {
     #[must_use]
     pub fn fired(&self) -> Option<&Fired> {
         self.turn.fired.as_ref()
+    }
+
+    /// The actor that sent this command with [`send`](Self::send); `None` if no actor did.
+    #[must_use]
+    pub fn sender(&self) -> Option<&ActorId> {
+        self.turn.sender
     }
 
     /// Drops this actor from memory once everything it wrote is durable and its mailbox is empty. It

@@ -1,14 +1,17 @@
 //! The programming model: what an embedder implements and what a handler may do.
 
 mod actor;
+mod address;
 mod command;
 mod effect;
 mod event;
 mod live;
+mod message;
 mod retry;
 mod time;
 
 pub use actor::{Handle, StatefulActor};
+pub use address::Address;
 pub use command::{Command, Never};
 pub use effect::{
     AfterCrash, Done, Effect, EffectContext, EffectError, EffectId, Outcome, Reconciled,
@@ -16,6 +19,7 @@ pub use effect::{
 pub use event::{Event, EventError};
 pub(crate) use live::Turn;
 pub use live::{Fired, Live};
+pub use message::Returned;
 pub use retry::RetryPolicy;
 pub(crate) use time::Start;
-pub use time::{Clock, SystemClock, Timestamp};
+pub use time::{Clock, Sleep, SystemClock, Timestamp};

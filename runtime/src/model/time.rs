@@ -1,6 +1,8 @@
 //! Time as an injected value: the only place of this crate that asks the system for it.
 
 use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -77,7 +79,16 @@ pub trait Clock: Send + Sync + 'static {
 
     /// Time since some fixed moment of this process, which never goes back.
     fn running(&self) -> Duration;
+
+    /// Waits until so much running time has passed. A clock that is not the system's says itself when
+    /// that is; the default waits on tokio's time and is called inside a tokio runtime.
+    fn sleep(&self, duration: Duration) -> Sleep {
+        Box::pin(tokio::time::sleep(duration))
+    }
 }
+
+/// A wait on a [`Clock`].
+pub type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// When a node started, by both clocks: what is older was written by an earlier one.
 #[derive(Debug, Clone, Copy)]

@@ -7,61 +7,14 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 use steadfast_journal::ActorId;
 use tokio::sync::{mpsc, oneshot};
 
 use super::Shared;
 use crate::error::AskError;
 use crate::host::{ReplyTo, Source, Typed};
-use crate::model::{Command, Handle, StatefulActor};
+use crate::model::{Address, Command, Handle, StatefulActor};
 use crate::worker::{Claim, Envelope};
-
-/// The serialisable name of an actor of kind `A`: may stand in commands, events and states.
-#[derive(Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Address<A> {
-    id: ActorId,
-    #[serde(skip)]
-    kind: PhantomData<fn() -> A>,
-}
-
-impl<A> Address<A> {
-    /// The actor's name.
-    #[must_use]
-    pub const fn id(&self) -> &ActorId {
-        &self.id
-    }
-}
-
-impl<A> From<ActorId> for Address<A> {
-    fn from(id: ActorId) -> Self {
-        Self {
-            id,
-            kind: PhantomData,
-        }
-    }
-}
-
-impl<A> Clone for Address<A> {
-    fn clone(&self) -> Self {
-        self.id.clone().into()
-    }
-}
-
-impl<A> PartialEq for Address<A> {
-    fn eq(&self, other: &Self) -> bool {
-        self.id == other.id
-    }
-}
-
-impl<A> Eq for Address<A> {}
-
-impl<A> fmt::Debug for Address<A> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Address({})", self.id)
-    }
-}
 
 /// What one sends commands to. Cheap to clone; the actor comes into memory with its first command.
 pub struct ActorRef<A> {
@@ -265,7 +218,7 @@ pub(super) async fn answer_within<T, R>(
     let late = {
         // The timer belongs to the node's runtime; the caller's may have none.
         let _in_runtime = shared.runtime.enter();
-        tokio::time::sleep(deadline)
+        shared.clock.sleep(deadline)
     };
     let asked = async {
         deliver(shared, envelope).await?;

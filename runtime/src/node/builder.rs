@@ -10,6 +10,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::effects::EffectRunner;
 use super::handle::{Inner, Node};
+use super::hooks::Hooks;
 use super::recovery::RecoveryPool;
 use super::shared::{Parts, Shared};
 use super::snapshots::SnapshotSink;
@@ -37,6 +38,8 @@ pub struct NodeBuilder {
     resources: Resources,
     clock: Arc<dyn Clock>,
     hold_pending_work: bool,
+    /// For nodes of the test kit.
+    hooks: Option<Hooks>,
     /// The first mistake in registration; reported by `start`.
     mistake: Option<NodeError>,
 }
@@ -59,6 +62,15 @@ impl NodeBuilder {
         Self::at(Place::Storage(storage))
     }
 
+    /// A node of the test kit.
+    pub(crate) fn hooked(hooks: Hooks) -> Self {
+        Self {
+            clock: Arc::new(hooks.clock.clone()),
+            hooks: Some(hooks.clone()),
+            ..Self::over(Arc::new(hooks.storage))
+        }
+    }
+
     fn at(place: Place) -> Self {
         Self {
             place,
@@ -67,6 +79,7 @@ impl NodeBuilder {
             resources: Resources::default(),
             clock: Arc::new(SystemClock::new()),
             hold_pending_work: false,
+            hooks: None,
             mistake: None,
         }
     }
@@ -149,9 +162,10 @@ impl NodeBuilder {
         };
         // First, because a refusal leaves the directory as it was, and opening snapshots writes.
         let journal = storage.open()?;
-        let snapshots = match dir {
-            Some(dir) => open_snapshots(&dir)?,
-            None => SnapshotStore::in_memory(),
+        let snapshots = match (dir, &self.hooks) {
+            (Some(dir), _) => Arc::new(open_snapshots(&dir)?),
+            (None, Some(hooks)) => Arc::clone(&hooks.snapshots),
+            (None, None) => Arc::new(SnapshotStore::in_memory()),
         };
         let workers = self.config.workers.get();
         let (ports, inputs) = (0..workers)
@@ -176,6 +190,7 @@ impl NodeBuilder {
             ports,
             failures,
             hold_pending_work: self.hold_pending_work,
+            hooks: self.hooks,
         }));
         // Set once, here, before anybody can look.
         drop(shared.effects.set(EffectRunner::new(&shared)));

@@ -97,11 +97,13 @@ impl EffectRunner {
             return;
         }
         let runner = Arc::clone(self);
+        let busy = shared.busy();
         let span = tracing::debug_span!("effect", actor = %job.actor, effect = job.effect.name);
         let task = async move {
             // A panic of ours must not leave the effect behind as running for ever.
             let life = AssertUnwindSafe(runner.live(job)).catch_unwind().await;
             runner.ended(name, life.unwrap_or(false));
+            drop(busy);
         };
         shared.runtime.spawn(task.instrument(span));
     }
@@ -216,7 +218,7 @@ impl EffectRunner {
 
     /// False if the node stops first.
     async fn wait_until_due(&self, job: &EffectJob) -> bool {
-        let (wait, mut stopping) = {
+        let (sleep, mut stopping) = {
             let Some(shared) = self.shared.upgrade() else {
                 return false;
             };
@@ -225,13 +227,13 @@ impl EffectRunner {
                 .due
                 .since(shared.clock.now())
                 .min(job.effect.retry.max.saturating_mul(2));
-            (wait, shared.stopping.subscribe())
+            if wait.is_zero() {
+                return true;
+            }
+            (shared.rest(wait), shared.stopping.subscribe())
         };
-        if wait.is_zero() {
-            return true;
-        }
         tokio::select! {
-            () = tokio::time::sleep(wait) => true,
+            () = sleep => true,
             _ = stopping.wait_for(|stopping| *stopping) => false,
         }
     }
@@ -381,7 +383,7 @@ async fn journal_step(shared: &Arc<Shared>, job: &EffectJob, step: Step) -> bool
             Stepped::Refused => {}
         }
         tokio::select! {
-            () = tokio::time::sleep(STEP_AGAIN) => {}
+            () = shared.rest(STEP_AGAIN) => {}
             _ = stopping.wait_for(|stopping| *stopping) => return false,
         }
     }
@@ -392,6 +394,7 @@ async fn offer_step(shared: &Arc<Shared>, job: &EffectJob, step: Step) -> Steppe
     let invoke = Box::new(EffectStep {
         key: job.effect.key,
         step,
+        lent: shared.lend(),
         done: Some(done),
     });
     let envelope = shared.internal_envelope(
@@ -403,7 +406,9 @@ async fn offer_step(shared: &Arc<Shared>, job: &EffectJob, step: Step) -> Steppe
     let Some(port) = shared.worker_of(&job.actor) else {
         return Stepped::Dropped;
     };
-    if port.control.send(Control::Deliver(envelope)).await.is_err() {
+    let sent = port.control.send(Control::Deliver(envelope)).await;
+    shared.lent();
+    if sent.is_err() {
         return Stepped::Dropped;
     }
     is_done.await.unwrap_or(Stepped::Dropped)
@@ -422,6 +427,7 @@ async fn hand_over(shared: &Arc<Shared>, job: EffectJob, outcome: RawOutcome) ->
     let answer = Answer {
         actor: job.actor.clone(),
         kind: job.kind,
+        number: job.number,
         name: job.effect.name,
         key: job.effect.key,
         body: job.effect.body,

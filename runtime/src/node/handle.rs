@@ -12,17 +12,17 @@ use tokio::sync::{oneshot, watch};
 
 use super::shared::Shared;
 use super::threads::WorkerThreads;
-use super::{ActorRef, Address, NodeBuilder};
+use super::{ActorRef, NodeBuilder, QuarantineControl};
 use crate::error::NodeError;
 use crate::inspect::Inspector;
-use crate::model::StatefulActor;
+use crate::model::{Address, StatefulActor};
 use crate::worker::{ActorStatus, Control};
 
 /// A running node. Cheap to clone; the last clone that is dropped ends the node at once, which loses
 /// nothing that was acknowledged. [`shutdown`](Self::shutdown) ends it in order.
 #[derive(Clone)]
 pub struct Node {
-    inner: Arc<Inner>,
+    pub(super) inner: Arc<Inner>,
 }
 
 impl fmt::Debug for Node {
@@ -64,7 +64,7 @@ const RUNTIME_END: Duration = Duration::from_secs(1);
 
 /// Owns the threads.
 pub(super) struct Inner {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     runtime: Mutex<Option<tokio::runtime::Runtime>>,
     threads: Mutex<Option<WorkerThreads>>,
 }
@@ -145,14 +145,19 @@ impl Drop for Inner {
 }
 
 impl Node {
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        &self.inner.shared
+    }
+
+    /// Ends the node at once, whoever else holds it, as a crash does.
+    pub(crate) fn end(&self) {
+        self.inner.end();
+    }
+
     pub(super) fn new(inner: Inner) -> Self {
         Self {
             inner: Arc::new(inner),
         }
-    }
-
-    pub(super) fn shared(&self) -> &Arc<Shared> {
-        &self.inner.shared
     }
 
     /// A node over the data directory `dir`, which is created if missing.
@@ -242,6 +247,13 @@ impl Node {
         self.inner.shared.stopping.subscribe()
     }
 
+    /// Messages between actors that were sent and not taken yet; `None` while the node starts or its
+    /// journal is reopened, and they are not counted yet.
+    #[must_use]
+    pub fn pending_messages(&self) -> Option<u64> {
+        self.inner.shared.mail.backlog.settled_total()
+    }
+
     /// Why the node cannot write at the moment; `None` while it can.
     #[must_use]
     pub fn read_only(&self) -> Option<String> {
@@ -251,7 +263,9 @@ impl Node {
     /// The metrics as text, for Prometheus.
     #[must_use]
     pub fn metrics(&self) -> String {
-        self.inner.shared.metrics.text()
+        let shared = &self.inner.shared;
+        shared.metrics.outbox(shared.mail.backlog.total());
+        shared.metrics.text()
     }
 
     /// How the actors that are in memory fare.
@@ -270,6 +284,12 @@ impl Node {
             }
         }
         all
+    }
+
+    /// Looks after the actors that are set aside.
+    #[must_use]
+    pub fn quarantine(&self) -> QuarantineControl {
+        QuarantineControl::new(Arc::clone(&self.inner.shared))
     }
 
     /// Runs a future to its end on this node's runtime: for programs without one. Must not be called

@@ -12,8 +12,10 @@ use tokio::sync::{oneshot, watch};
 
 use super::Shared;
 use super::effects::EffectJob;
+use super::mail::load_outbox;
 use crate::core::{EffectRow, TimerRow, decode_row};
 use crate::error::NodeError;
+use crate::host::Source;
 use crate::worker::Control;
 
 /// The newest generation that failed; 0 before the first.
@@ -41,6 +43,7 @@ pub(super) async fn install(
         shared.history.get_or_init(|| head.history);
         shared.note_durable(head.index);
     }
+    shared.mail.backlog.begin();
     shared.generation.store(number, Ordering::Release);
     shared.set_journal(Some((number, Arc::clone(&journal))));
     for port in &shared.ports {
@@ -60,13 +63,14 @@ pub(super) async fn install(
     load_pending_work(shared, journal.as_ref()).await
 }
 
-/// Starts the timers and effects found in the journal. What is known already is left alone.
+/// Starts the timers, effects and messages found in the journal. What is known already is left alone.
 pub(super) async fn load_pending_work(
     shared: &Arc<Shared>,
     journal: &dyn Journal,
 ) -> Result<(), NodeError> {
     load_timers(shared, journal).await?;
-    load_effects(shared, journal).await
+    load_effects(shared, journal).await?;
+    load_outbox(shared, journal).await
 }
 
 async fn load_timers(shared: &Arc<Shared>, journal: &dyn Journal) -> Result<(), NodeError> {
@@ -151,6 +155,7 @@ async fn resume_effect(
         "effect {:?} waits and is not registered: add .effect::<..>() to kind {:?}",
         effect.name, kind.name
     );
+    let source = Some(Source::Effect { key: effect.key });
     match shared.worker_of(&actor) {
         Some(port) => port
             .control
@@ -158,6 +163,7 @@ async fn resume_effect(
                 actor,
                 kind,
                 reason,
+                source,
             })
             .await
             .map_err(|_| NodeError::Stopped),
@@ -187,6 +193,7 @@ pub(super) async fn keep(
         if current != Some(failure.generation) || shared.is_stopping() {
             continue;
         }
+        let busy = shared.busy();
         tracing::error!(
             generation = failure.generation,
             reason = failure.reason,
@@ -195,6 +202,7 @@ pub(super) async fn keep(
         shared.metrics.journal_error("commit");
         retire(&shared, failure.generation).await;
         reopen(&shared, &storage, failure.generation).await;
+        drop(busy);
     }
 }
 
@@ -249,7 +257,9 @@ async fn reopen(shared: &Arc<Shared>, storage: &Arc<dyn Storage>, failed: u64) {
                 announce_read_only(shared, &error.to_string()).await;
             }
         }
-        tokio::time::sleep(wait).await;
+        shared.keeper_rests(true);
+        shared.rest(wait).await;
+        shared.keeper_rests(false);
         wait = (wait * 2).min(LONGEST_WAIT);
     }
 }

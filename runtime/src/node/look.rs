@@ -93,7 +93,7 @@ impl Node {
     async fn look(&self, actor: &ActorId, with_state: bool) -> Option<Looked> {
         let port = self.shared().worker_of(actor)?;
         let (reply, answer) = oneshot::channel();
-        let look = Control::Look {
+        let look = Control::View {
             actor: actor.clone(),
             with_state,
             reply,

@@ -9,7 +9,9 @@ use steadfast_snapshots::Snapshot;
 use tokio::sync::watch;
 
 use super::effects::{EffectJob, EffectRunner};
+use super::hooks::Hooks;
 use super::keeper::Failure;
+use super::mail::Mail;
 use super::recovery::{RecoveryJob, RecoveryPool};
 use super::snapshots::SnapshotSink;
 use crate::config::Config;
@@ -34,6 +36,7 @@ pub(crate) struct Shared {
     pub(super) recovery: RecoveryPool,
     pub(super) effects: OnceLock<Arc<EffectRunner>>,
     pub(super) ports: Vec<WorkerPort>,
+    pub(crate) mail: Mail,
     /// The open journal and its generation, for readers; `None` while it is reopened.
     pub(super) journal: RwLock<Option<(u64, Arc<dyn Journal>)>>,
     /// The newest generation, also while it is not open any more.
@@ -49,7 +52,9 @@ pub(crate) struct Shared {
     /// Whether timers and effects found in the journal wait to be started.
     held: AtomicBool,
     /// The newest generation that a worker has seen fail, for the keeper.
-    failures: watch::Sender<Failure>,
+    pub(super) failures: watch::Sender<Failure>,
+    /// `None` but in the test kit.
+    pub(super) hooks: Option<Hooks>,
     random_base: u128,
     drawn: AtomicU64,
 }
@@ -66,6 +71,7 @@ pub(super) struct Parts {
     pub(super) ports: Vec<WorkerPort>,
     pub(super) failures: watch::Sender<Failure>,
     pub(super) hold_pending_work: bool,
+    pub(super) hooks: Option<Hooks>,
 }
 
 impl Shared {
@@ -86,6 +92,7 @@ impl Shared {
             snapshots: parts.snapshots,
             recovery: parts.recovery,
             effects: OnceLock::new(),
+            mail: Mail::new(parts.ports.len()),
             ports: parts.ports,
             journal: RwLock::new(None),
             generation: AtomicU64::new(0),
@@ -96,7 +103,11 @@ impl Shared {
             stopping: watch::Sender::new(false),
             held: AtomicBool::new(parts.hold_pending_work),
             failures: parts.failures,
-            random_base: uuid::Uuid::now_v7().as_u128(),
+            random_base: parts
+                .hooks
+                .as_ref()
+                .map_or_else(|| uuid::Uuid::now_v7().as_u128(), Hooks::random_base),
+            hooks: parts.hooks,
             drawn: AtomicU64::new(0),
         }
     }

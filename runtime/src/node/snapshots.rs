@@ -26,8 +26,7 @@ pub(crate) struct SnapshotSink {
 }
 
 impl SnapshotSink {
-    pub(super) fn start(store: SnapshotStore) -> std::io::Result<Self> {
-        let store = Arc::new(store);
+    pub(super) fn start(store: Arc<SnapshotStore>) -> std::io::Result<Self> {
         let (sender, receiver) = sync_channel(QUEUE);
         let writer = Arc::clone(&store);
         let thread = std::thread::Builder::new()

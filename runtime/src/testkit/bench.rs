@@ -94,6 +94,7 @@ impl<A: StatefulActor> Bench<A> {
         Exec {
             id: &self.id,
             kind: &self.kind,
+            registry: None,
             journal: self.journal.as_ref(),
             history: self.history(),
             now: self.now,
@@ -120,6 +121,8 @@ impl<A: StatefulActor> Bench<A> {
             entry: host.core.entry.saturating_add(1),
             events_before: host.core.events,
             names: &self.kind.names,
+            registry: None,
+            sender: None,
         };
         Live::new(&mut host.state, &mut staged, &turn).emit(event);
         if let Some(bug) = staged.take_bug() {

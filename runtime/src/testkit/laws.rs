@@ -162,14 +162,17 @@ pub(super) fn shown_answer<C: Command>(answer: &Answer<C>) -> String {
 fn without_body(operation: &Operation) -> (Operation, Result<Canonical, String>) {
     let mut plain = operation.clone();
     let body = match &mut plain {
-        Operation::SetTimer { body, .. } | Operation::RequestEffect { body, .. } => {
-            std::mem::replace(body, ByteBuf::new())
-        }
+        Operation::SetTimer { body, .. }
+        | Operation::RequestEffect { body, .. }
+        | Operation::SendMessage { body, .. } => std::mem::replace(body, ByteBuf::new()),
         Operation::CancelTimer { .. }
         | Operation::FireTimer { .. }
         | Operation::StartEffect { .. }
         | Operation::RetryEffect { .. }
-        | Operation::AnswerEffect { .. } => return (plain, Ok(Canonical::Nil)),
+        | Operation::AnswerEffect { .. }
+        | Operation::TakeMessage { .. }
+        | Operation::Skip { .. }
+        | Operation::SkipEvent { .. } => return (plain, Ok(Canonical::Nil)),
     };
     (plain, Canonical::of_bytes(&body))
 }

@@ -59,7 +59,13 @@
 
 mod bench;
 mod canonical;
+mod clock;
+mod everywhere;
+mod fake;
+mod faults;
 mod laws;
+mod messages;
+mod node;
 mod then;
 
 #[cfg(test)]
@@ -69,6 +75,13 @@ use std::fmt;
 use std::time::Duration;
 
 use bench::Bench;
+pub use clock::VirtualClock;
+pub use everywhere::{Crash, CrashPlan, crash_everywhere};
+pub(crate) use fake::Fakes;
+pub use fake::{FakeEffect, FakeRun};
+pub use faults::FaultPlan;
+pub use node::{Crashed, TestNode};
+pub use steadfast_journal::CommitFault;
 pub use then::Then;
 
 use crate::core::PendingEffect;

@@ -15,8 +15,8 @@ use crate::model::{Command, Done, Effect, Event, Handle, Outcome, StatefulActor,
 
 /// A command that was handled. Claim what should have come of it, or go on with the next one.
 pub struct Then<A: StatefulActor, C: Command> {
-    given: Given<A>,
-    turned: Turned<C>,
+    pub(super) given: Given<A>,
+    pub(super) turned: Turned<C>,
 }
 
 impl<A: StatefulActor, C: Command> fmt::Debug for Then<A, C> {

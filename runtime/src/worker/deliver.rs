@@ -9,15 +9,16 @@ use steadfast_journal::{ActorId, ActorNumber};
 
 use super::input::{Answer, Envelope, Internal};
 use super::run::Worker;
-use super::slot::{Quarantine, Slot, State};
+use super::slot::{Slot, State};
 use super::timers::{DueTimer, TimerKey};
+use super::trouble::Failing;
 use crate::core::TimerRow;
 use crate::error::Refusal;
 use crate::host::{KindEntry, Recovered, Source, Unrecoverable};
 use crate::node::{PER_WORKER, RecoveryJob};
 
 /// Runs code that decodes what an embedder defined: its panic must not take the worker down.
-fn guarded<T>(make: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+pub(super) fn guarded<T>(make: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(make)).unwrap_or_else(|_| Err("decoding it panicked".to_owned()))
 }
 
@@ -54,21 +55,21 @@ impl Worker {
             }
             return self.refuse(envelope, Refusal::Failed { reason });
         }
-        if let State::Quarantined(Quarantine { reason, seq }) = &slot.state {
-            let refusal = Refusal::Quarantined {
-                reason: reason.clone(),
-                seq: *seq,
-            };
+        if let State::Quarantined(quarantine) = &slot.state {
+            let refusal = quarantine.refusal();
+            if let Some(internal) = envelope.internal.clone() {
+                self.keep(key, internal);
+            }
             return self.refuse(envelope, refusal);
         }
         if slot.mailbox.len() >= room && !internal {
+            let held = slot.trouble.as_ref().and_then(|trouble| trouble.held_until);
+            let wait = held.map_or(Duration::ZERO, |until| {
+                until.saturating_sub(self.shared.clock.running())
+            });
             self.shared.metrics.mailbox_rejected(slot.kind.name);
-            return self.refuse(
-                envelope,
-                Refusal::Overloaded {
-                    retry_after: RETRY_AFTER,
-                },
-            );
+            let retry_after = wait.max(RETRY_AFTER);
+            return self.refuse(envelope, Refusal::Overloaded { retry_after });
         }
         slot.mailbox.push_back(envelope);
         match slot.state {
@@ -93,7 +94,7 @@ impl Worker {
         }
     }
 
-    fn slot_for(&mut self, actor: &ActorId, kind: &Arc<KindEntry>) -> usize {
+    pub(super) fn slot_for(&mut self, actor: &ActorId, kind: &Arc<KindEntry>) -> usize {
         if let Some(key) = self.by_id.get(actor) {
             return *key;
         }
@@ -148,7 +149,7 @@ impl Worker {
         {
             slot.state = State::Cold;
             slot.last_used = now;
-            let waiting = !slot.mailbox.is_empty();
+            let waiting = !slot.mailbox.is_empty() || slot.wanted();
             if current == Some(generation) {
                 self.take_recovered(key, outcome);
             } else if current.is_some() && waiting {
@@ -171,14 +172,17 @@ impl Worker {
                     slot.unsaved_entries = entry.saturating_sub(recovered.snapshot_entry);
                     slot.state = State::Live(recovered.resident);
                 }
+                self.bring_back(key);
                 self.make_ready(key);
             }
             Err(Unrecoverable {
                 reason,
                 seq,
+                event,
                 transient: false,
             }) => {
-                self.set_aside(key, &Quarantine { reason, seq });
+                let failing = event.map(|name| Failing::Event { seq: seq + 1, name });
+                self.set_aside(key, reason, seq, failing);
             }
             Err(Unrecoverable { reason, .. }) => {
                 let waiting = self
@@ -211,7 +215,7 @@ impl Worker {
             return;
         }
         slot.state = State::Cold;
-        if !slot.mailbox.is_empty() {
+        if !slot.mailbox.is_empty() || slot.wanted() {
             self.ask_recovery(key);
         }
     }
@@ -233,6 +237,7 @@ impl Worker {
         for (_, answer) in now_due {
             self.deliver_answer(&answer);
         }
+        self.resume_held_mail(running);
     }
 
     fn fire(&mut self, due: DueTimer, running: Duration) {
@@ -254,7 +259,8 @@ impl Worker {
         let command = entry
             .as_ref()
             .and_then(|entry| entry.commands.get(timer.command.as_str()));
-        let made = command.map(|command| guarded(|| (command.from_bytes)(&timer.body, source)));
+        let made =
+            command.map(|command| guarded(|| (command.from_bytes)(&timer.body, source.clone())));
         match (entry, made) {
             (Some(kind), Some(Ok(invoke))) => {
                 let envelope =
@@ -267,14 +273,14 @@ impl Worker {
                     "timer {:?} has a command that does not decode: {reason}",
                     timer.name
                 );
-                self.quarantine(&actor, &kind, reason);
+                self.quarantine(&actor, &kind, reason, Some(source));
             }
             (Some(kind), None) => {
                 let reason = format!(
                     "timer {:?} sends {:?}, which is not registered: add .command::<..>() to kind {:?}",
                     timer.name, timer.command, kind.name
                 );
-                self.quarantine(&actor, &kind, reason);
+                self.quarantine(&actor, &kind, reason, Some(source));
             }
             (None, _) => {
                 tracing::error!(%actor, kind, timer = timer.name, "a timer is due for a kind that is not registered: add .register::<..>() where the node is built");
@@ -295,7 +301,7 @@ impl Worker {
         let id = self.shared.effect_id(&answer.actor, answer.key);
         let source = Source::Effect { key: answer.key };
         let make = effect.answer;
-        match guarded(|| make(id, &answer.body, answer.outcome.clone(), source)) {
+        match guarded(|| make(id, &answer.body, answer.outcome.clone(), source.clone())) {
             Ok(invoke) => {
                 let envelope = self.shared.internal_envelope(
                     answer.actor.clone(),
@@ -310,7 +316,7 @@ impl Worker {
                     "the outcome of effect {:?} does not decode: {reason}",
                     answer.name
                 );
-                self.quarantine(&answer.actor, &answer.kind, reason);
+                self.quarantine(&answer.actor, &answer.kind, reason, Some(source));
             }
         }
     }
@@ -348,11 +354,6 @@ impl Worker {
             }
             None => self.timers.remove(timer, None),
         }
-    }
-
-    pub(super) fn quarantine(&mut self, actor: &ActorId, kind: &Arc<KindEntry>, reason: String) {
-        let key = self.slot_for(actor, kind);
-        self.set_aside(key, &Quarantine { reason, seq: 0 });
     }
 
     /// Drops actors from memory that are idle and settled.

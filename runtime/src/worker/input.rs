@@ -1,5 +1,6 @@
 //! What a worker is sent.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -10,12 +11,15 @@ use steadfast_journal::{ActorId, ActorNumber, Journal};
 use tokio::sync::{mpsc, oneshot};
 
 use super::batch::{Durable, MAX_IN_FLIGHT};
-use super::look::{Looked, WorkerTotals};
+use super::look::{Report, Seen};
+use super::quarantine::Supervise;
 use super::slot::ActorStatus;
 use super::timers::TimerKey;
+use super::view::{Looked, WorkerTotals};
 use crate::core::{EffectKey, TimerRow};
 use crate::error::Refusal;
-use crate::host::{Invoke, KindEntry, RawOutcome, Recovered, Unrecoverable};
+use crate::host::{Invoke, KindEntry, RawOutcome, Recovered, Source, Unrecoverable};
+use crate::node::MailPage;
 
 /// A command addressed to an actor.
 pub(crate) struct Envelope {
@@ -50,6 +54,7 @@ impl fmt::Debug for Envelope {
 pub(crate) enum Internal {
     Timer(TimerKey),
     Answer(Arc<Answer>),
+    Message { to: ActorId },
     Step,
 }
 
@@ -58,6 +63,7 @@ pub(crate) enum Internal {
 pub(crate) struct Answer {
     pub(crate) actor: ActorId,
     pub(crate) kind: Arc<KindEntry>,
+    pub(crate) number: ActorNumber,
     pub(crate) name: String,
     pub(crate) key: EffectKey,
     pub(crate) body: serde_bytes::ByteBuf,
@@ -110,14 +116,30 @@ pub(crate) enum Control {
     ReadOnly { reason: String },
     /// Pending timers found in the journal.
     LoadTimers(Vec<(ActorNumber, TimerRow)>),
+    /// Other workers have messages for this one.
+    Mail,
+    /// These actors, of these kinds, have messages in the outbox.
+    MailFound(HashMap<ActorId, String>),
+    /// The outbox was searched.
+    OpenMail,
+    /// A read of one actor's messages ended.
+    MailRead {
+        to: ActorId,
+        generation: u64,
+        page: Result<MailPage, String>,
+    },
     /// Set an actor aside.
     Quarantine {
         actor: ActorId,
         kind: Arc<KindEntry>,
         reason: String,
+        /// What cannot be handled, where that is why.
+        source: Option<Source>,
     },
+    /// Look after actors that are set aside.
+    Supervise(Supervise),
     /// What is known about one actor in memory; with its state, if that is wanted.
-    Look {
+    View {
         actor: ActorId,
         with_state: bool,
         reply: oneshot::Sender<Option<Looked>>,
@@ -126,6 +148,10 @@ pub(crate) enum Control {
     Totals(oneshot::Sender<WorkerTotals>),
     /// What is known about actors in memory.
     Status(oneshot::Sender<Vec<(ActorId, ActorStatus)>>),
+    /// Do what is due and say what is left to do: for the test kit.
+    Look(oneshot::Sender<Report>),
+    /// What actors in memory are: for the test kit.
+    States(oneshot::Sender<Vec<Seen>>),
     /// Accept nothing more, finish what was accepted, then say so.
     Drain(oneshot::Sender<()>),
     /// Refuse everything from now on and end.

@@ -1,70 +1,105 @@
-//! What a worker tells about the actors in its memory to those who only look.
+//! What the test kit asks a worker: whether anything is left to do, and what its actors are.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 
-use serde_json::Value;
+use actix::Context;
 use steadfast_journal::ActorId;
+use tokio::sync::oneshot;
 
 use super::run::Worker;
-use super::slot::{ActorStatus, State};
+use super::slot::{Slot, State};
+use crate::host::give;
 
-/// One actor in memory.
-#[derive(Debug)]
-pub(crate) struct Looked {
-    pub(crate) status: ActorStatus,
-    /// Commands that wait for their turn.
-    pub(crate) mailbox: usize,
-    /// Failures of the runtime's own work in a row.
-    pub(crate) failures: u32,
-    /// Its newest event and its state, if it was wanted and is in memory. May not be durable yet.
-    pub(crate) state: Option<(u64, Value)>,
+/// What a worker has left to do.
+#[derive(Debug, Default)]
+pub(crate) struct Report {
+    /// What it will go on with by itself.
+    pub(crate) busy: Option<&'static str>,
+    /// Whether it waits for the journal.
+    pub(crate) in_flight: bool,
+    /// When something falls due, on the running clock.
+    pub(crate) next: Option<Duration>,
 }
 
-/// The actors of one worker by how they fare.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct WorkerTotals {
-    pub(crate) resident: usize,
-    pub(crate) recovering: usize,
-    pub(crate) quarantined: usize,
-    /// Commands in all mailboxes.
-    pub(crate) waiting: usize,
+/// An actor in memory as it is at this moment.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    pub(crate) actor: ActorId,
+    pub(crate) events: u64,
+    /// `None` for a state that has no JSON form.
+    pub(crate) state: Option<serde_json::Value>,
 }
 
 impl Worker {
-    /// One actor; `None` if nothing of it is in memory.
-    pub(super) fn look(&self, actor: &ActorId, with_state: bool) -> Option<Looked> {
-        let slot = self.by_id.get(actor).and_then(|key| self.slots.get(*key))?;
-        let state = match &slot.state {
-            State::Live(resident) if with_state => {
-                // The state's own `Serialize` must not take the worker down with it.
-                let json = catch_unwind(AssertUnwindSafe(|| resident.to_json()));
-                let json = json.ok().and_then(Result::ok);
-                json.map(|state| (resident.core().events, state))
-            }
-            State::Live(_)
-            | State::Cold
-            | State::Recovering
-            | State::Broken
-            | State::Quarantined(_) => None,
-        };
-        Some(Looked {
-            status: slot.status(),
-            mailbox: slot.mailbox.len(),
-            failures: slot.failures,
-            state,
-        })
+    /// Does what is due at this moment, then says what is left.
+    pub(super) fn look(&mut self, reply: oneshot::Sender<Report>, ctx: &mut Context<Self>) {
+        self.passivate_idle();
+        self.fire_due();
+        let turns = self.work(ctx);
+        let report = self.report();
+        if turns > 0 {
+            self.shared.note_activity();
+        }
+        give(reply, report);
     }
 
-    pub(super) fn totals(&self) -> WorkerTotals {
-        let mut totals = WorkerTotals::default();
-        for (_, slot) in &self.slots {
-            totals.waiting += slot.mailbox.len();
-            match slot.status() {
-                ActorStatus::Resident => totals.resident += 1,
-                ActorStatus::Recovering => totals.recovering += 1,
-                ActorStatus::Quarantined { .. } => totals.quarantined += 1,
-            }
+    fn report(&self) -> Report {
+        let open = self.generation.is_some();
+        let waiting = |slot: &Slot| {
+            let held = slot
+                .trouble
+                .as_ref()
+                .is_some_and(|trouble| trouble.held_until.is_some());
+            !slot.mailbox.is_empty() && !held && !matches!(slot.state, State::Quarantined(_))
+        };
+        let told = self.durable_sender.capacity() < self.durable_sender.max_capacity();
+        let busy = if told {
+            Some("a commit became durable")
+        } else if self.recovering > 0 || (open && !self.to_recover.is_empty()) {
+            Some("an actor is being recovered")
+        } else if open && self.slots.iter().any(|(_, slot)| waiting(slot)) {
+            Some("a mailbox is not empty")
+        } else if self.mail_is_moving() {
+            Some("messages are on their way")
+        } else {
+            None
+        };
+        Report {
+            busy,
+            in_flight: !self.in_flight.is_empty(),
+            next: self.next_due(),
         }
-        totals
+    }
+
+    /// When this worker has something to do by itself.
+    fn next_due(&self) -> Option<Duration> {
+        let running = self.shared.clock.running();
+        let timer = self.timers.next_wait(running);
+        let timer = timer.map(|wait| running.saturating_add(wait));
+        let deferred = self.deferred.iter().map(|(at, _)| *at).min();
+        let after = self.shared.config.passivate_after;
+        let idle = self.slots.iter().map(|(_, slot)| slot);
+        let idle = idle
+            .filter(|slot| matches!(slot.state, State::Live(_) | State::Cold))
+            .map(|slot| slot.last_used.saturating_add(after))
+            .min();
+        let mail = self.inboxes.next_again();
+        let held = self.holds.first().map(|(at, _)| *at);
+        let due = [timer, deferred, mail, held, idle].into_iter().flatten();
+        due.filter(|due| *due > running).min()
+    }
+
+    pub(super) fn seen(&self) -> Vec<Seen> {
+        let live = self.slots.iter().filter_map(|(_, slot)| {
+            let State::Live(resident) = &slot.state else {
+                return None;
+            };
+            Some(Seen {
+                actor: slot.id.clone(),
+                events: resident.core().events,
+                state: resident.to_json().ok(),
+            })
+        });
+        live.collect()
     }
 }

@@ -1,11 +1,12 @@
 //! A worker's life: streams in, mailboxes, turns, batches out.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{
-    Actor, ActorContext, AsyncContext, Context, Handler, Message, SpawnHandle, StreamHandler,
+    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, SpawnHandle,
+    StreamHandler,
 };
 use futures_util::stream;
 use slab::Slab;
@@ -13,6 +14,7 @@ use steadfast_journal::{ActorId, Journal};
 use tokio::sync::{mpsc, oneshot};
 
 use super::batch::{Batch, Durable, MAX_IN_FLIGHT};
+use super::inbox::Inboxes;
 use super::input::{Answer, Control, Envelope, Inputs};
 use super::slot::Slot;
 use super::timers::Timers;
@@ -58,6 +60,9 @@ pub(crate) struct Worker {
     pub(super) timers: Timers,
     /// Outcomes of effects whose handler broke, with the moment to try again.
     pub(super) deferred: Vec<(Duration, Arc<Answer>)>,
+    pub(super) inboxes: Inboxes,
+    /// Slots whose mailbox is held after failures, with the moment when it is let go.
+    pub(super) holds: BTreeSet<(Duration, usize)>,
     pub(super) draining: Option<oneshot::Sender<()>>,
     pub(super) stopping: bool,
     /// When the worker wakes for a timer by itself, and how to take that back.
@@ -83,6 +88,8 @@ impl Worker {
             undurable_bytes: 0,
             timers: Timers::default(),
             deferred: Vec::new(),
+            inboxes: Inboxes::default(),
+            holds: BTreeSet::new(),
             draining: None,
             stopping: false,
             wake: None,
@@ -97,6 +104,14 @@ impl Worker {
 
     /// Handles what is ready, within bounds, and hands the result to the journal.
     pub(super) fn pump(&mut self, ctx: &mut Context<Self>) {
+        self.work(ctx);
+        self.shared.note_activity();
+    }
+
+    /// [`pump`](Self::pump) that tells nobody; returns how many turns there were.
+    pub(super) fn work(&mut self, ctx: &mut Context<Self>) -> usize {
+        self.collect_mail();
+        self.lift_holds(false);
         let mut turns = 0;
         while turns < TURNS && self.can_run() {
             let Some(slot) = self.ready.pop_front() else {
@@ -110,6 +125,7 @@ impl Worker {
         }
         self.set_wake(ctx);
         self.check_drained();
+        turns
     }
 
     fn set_wake(&mut self, ctx: &mut Context<Self>) {
@@ -124,7 +140,13 @@ impl Worker {
         } else {
             None
         };
-        let Some(wait) = deferred.into_iter().chain(timer).min() else {
+        let mail = self
+            .inboxes
+            .next_again()
+            .map(|at| at.saturating_sub(running));
+        let held = self.holds.first().map(|(at, _)| at.saturating_sub(running));
+        let waits = [deferred, timer, mail, held];
+        let Some(wait) = waits.into_iter().flatten().min() else {
             return;
         };
         // A timer may be years away; the runtime's own timer is asked for at most an hour.
@@ -133,11 +155,12 @@ impl Worker {
         if self.generation.is_none() || self.wake.is_some_and(|(set, _)| set <= at) {
             return;
         }
-        let handle = ctx.run_later(wait, |worker, ctx| {
+        let sleep = actix::fut::wrap_future::<_, Self>(self.shared.clock.sleep(wait));
+        let handle = ctx.spawn(sleep.map(|(), worker, ctx| {
             worker.wake = None;
             worker.fire_due();
             worker.pump(ctx);
-        });
+        }));
         if let Some((_, old)) = self.wake.replace((at, handle)) {
             ctx.cancel_future(old);
         }
@@ -188,6 +211,7 @@ impl Actor for Worker {
         ctx.add_stream(stream::poll_fn(move |cx| commands.poll_chunk(cx, CHUNK)));
         ctx.run_interval(SWEEP, |worker, ctx| {
             worker.passivate_idle();
+            worker.prune_inboxes();
             worker.pump(ctx);
         });
     }
@@ -250,16 +274,26 @@ impl StreamHandler<Control> for Worker {
             } => self.on_open(generation, journal),
             Control::ReadOnly { reason } => self.refuse_callers(&reason),
             Control::LoadTimers(rows) => self.load_timers(rows),
+            Control::Mail => self.collect_mail(),
+            Control::MailFound(receivers) => self.mail_found(receivers),
+            Control::OpenMail => self.open_mail(),
+            Control::MailRead {
+                to,
+                generation,
+                page,
+            } => self.on_mail_read(&to, generation, page),
             Control::Quarantine {
                 actor,
                 kind,
                 reason,
-            } => self.quarantine(&actor, &kind, reason),
-            Control::Look {
+                source,
+            } => self.quarantine(&actor, &kind, reason, source),
+            Control::Supervise(request) => self.supervise(request),
+            Control::View {
                 actor,
                 with_state,
                 reply,
-            } => give(reply, self.look(&actor, with_state)),
+            } => give(reply, self.view(&actor, with_state)),
             Control::Totals(reply) => give(reply, self.totals()),
             Control::Status(reply) => {
                 let all = self
@@ -268,7 +302,12 @@ impl StreamHandler<Control> for Worker {
                     .map(|(_, slot)| (slot.id.clone(), slot.status()));
                 give(reply, all.collect());
             }
-            Control::Drain(ack) => self.draining = Some(ack),
+            Control::Look(reply) => return self.look(reply, ctx),
+            Control::States(reply) => give(reply, self.seen()),
+            Control::Drain(ack) => {
+                self.draining = Some(ack);
+                self.lift_holds(true);
+            }
             Control::Stop => return self.end(ctx),
         }
         self.fire_due();

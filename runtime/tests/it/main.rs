@@ -7,6 +7,8 @@
 #[cfg(test)]
 mod asking;
 #[cfg(test)]
+mod bank;
+#[cfg(test)]
 mod durability;
 #[cfg(test)]
 mod effects;
@@ -15,15 +17,24 @@ mod failures;
 #[cfg(test)]
 mod keys;
 #[cfg(test)]
+mod kit;
+#[cfg(test)]
+mod kit_effects;
+#[cfg(test)]
+mod kit_faults;
+#[cfg(test)]
 mod latch;
 #[cfg(test)]
 mod life;
-#[cfg(test)]
 mod look;
+#[cfg(test)]
+mod messages;
 #[cfg(test)]
 mod probe;
 #[cfg(test)]
 mod programs;
+#[cfg(test)]
+mod pulse;
 #[cfg(test)]
 mod snapshots;
 #[cfg(test)]

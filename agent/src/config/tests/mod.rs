@@ -2,6 +2,7 @@
 //!
 //! Method: texts in, [`Config`] or rendered problems out; the modules by what is asked.
 
+mod describing;
 mod environment;
 mod files;
 mod paths;
