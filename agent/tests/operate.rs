@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use serde_json::{Value, json};
 
-use crate::support::{Done, Site};
+use crate::support::{Done, Site, ask};
 
 #[track_caller]
 fn check(done: &Done, code: i32, words: &[&str]) {
@@ -318,4 +318,78 @@ fn a_snapshot_by_hand_and_a_replay_agree() {
     at_rest["live"] = Value::Null;
     assert_eq!(site.json(&["replay", "logs"]), at_rest);
     check(&site.cli(&["snapshot", "logs"]), 7, &["steadfast run"]);
+}
+
+#[test]
+fn a_port_lets_nobody_command_an_actor() {
+    let site = Site::new();
+    let free = site.listen();
+    let _agent = site.start();
+    let over_tcp = |arguments: &[&str]| {
+        let mut command = site.program();
+        command
+            .args(arguments)
+            .args(["--node", &format!("http://{free}")]);
+        Done::from(command.output().unwrap())
+    };
+    for arguments in [
+        &["tell", "logs", "configure", "{\"paths\":[\"/etc/*\"]}"][..],
+        &["reload"],
+        &["snapshot", "logs"],
+        &["quarantine", "skip", "logs"],
+    ] {
+        check(&over_tcp(arguments), 77, &["--data-dir DIR"]);
+    }
+    check(&over_tcp(&["status"]), 0, &["epoch 1"]);
+    check(&over_tcp(&["inspect", "logs"]), 0, &["cleanup.configured"]);
+    check(&over_tcp(&["replay", "logs"]), 0, &["1 events replayed"]);
+    assert_eq!(site.json(&["ps"])[0]["seq"], 1);
+}
+
+#[test]
+fn commands_and_plans_are_http_requests() {
+    let site = Site::new();
+    let _agent = site.start();
+    let post = |path: &str, body: &str| {
+        let stream = std::os::unix::net::UnixStream::connect(site.socket()).unwrap();
+        let head =
+            format!("POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json");
+        ask(stream, &head, body).unwrap()
+    };
+    let commands = "/v1/actors/concern/logs/commands";
+    let (status, answer) = post(commands, r#"{"command":"describe","body":{}}"#);
+    assert!(
+        status == 200 && answer.contains("\"paused\":false"),
+        "{answer}"
+    );
+    let (status, answer) = post(
+        &format!("{commands}?mode=tell"),
+        r#"{"command":"pause","body":{}}"#,
+    );
+    assert!(
+        status == 200 && answer.contains("\"done\":true"),
+        "{answer}"
+    );
+    let (status, answer) = post(commands, r#"{"command":"trigger","body":{}}"#);
+    assert!(
+        status == 409 && answer.contains("urn:steadfast:problem:rejected"),
+        "{answer}"
+    );
+    let (status, answer) = post(commands, r#"{"command":"triger","body":{}}"#);
+    assert!(status == 404 && answer.contains("trigger"), "{answer}");
+    let (status, answer) = post(commands, r#"{"comand":"trigger"}"#);
+    assert!(status == 400 && answer.contains("comand"), "{answer}");
+    let (status, _) = post(
+        &format!("{commands}?mode=shout"),
+        r#"{"command":"describe"}"#,
+    );
+    assert_eq!(status, 400);
+    let (status, answer) = post("/v1/config/plan", "{}");
+    assert!(
+        status == 200 && answer.contains("\"changes\":false"),
+        "{answer}"
+    );
+    let draft = r#"{"draft":{"name":"x","directory":null,"text":"version = 1\nwrong = 1"}}"#;
+    let (status, answer) = post("/v1/config/plan", draft);
+    assert!(status == 422 && answer.contains("wrong"), "{answer}");
 }
