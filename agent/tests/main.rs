@@ -17,5 +17,8 @@ mod crash;
 mod exit_codes;
 mod http;
 mod offline;
+mod operate;
+mod quarantine;
+mod reload;
 mod service;
 mod support;
