@@ -17,5 +17,6 @@ mod crash;
 mod exit_codes;
 mod http;
 mod offline;
+mod projects;
 mod service;
 mod support;

@@ -9,6 +9,7 @@ use steadfast::ActorId;
 use steadfast_actors::human::Span;
 
 use super::config::ConfigCommand;
+use super::new::NewCommand;
 use crate::client::Endpoint;
 
 /// Stateful actors on one node: what was acknowledged survives every crash.
@@ -154,6 +155,12 @@ pub(crate) enum Command {
     },
     /// Check everything that is stored: chain, entries, mark
     Verify,
+    /// Make a project to begin with
+    New {
+        /// What to make
+        #[command(subcommand)]
+        command: NewCommand,
+    },
     /// Print a completion script
     Completions {
         /// For this shell

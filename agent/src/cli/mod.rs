@@ -6,6 +6,7 @@ mod check;
 mod config;
 mod control;
 mod events;
+mod new;
 mod output;
 mod preview;
 mod show;
@@ -104,6 +105,7 @@ async fn client(command: Command, global: &Global, output: Output) -> Result<Exi
         }
         Command::Completions { shell } => about::completions(shell, output),
         Command::Man { directory } => about::man(&directory, output),
+        Command::New { command } => new::new(&command, output),
         Command::Version => about::version(output),
     }
 }
