@@ -17,6 +17,7 @@ mod crash;
 mod exit_codes;
 mod http;
 mod offline;
+mod packaging;
 mod projects;
 mod service;
 mod support;
