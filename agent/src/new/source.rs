@@ -45,10 +45,9 @@ impl Source {
                     .hint("steadfast new service NAME --steadfast-path CHECKOUT")
             });
         }
-        let around = program.into_iter().flat_map(Path::ancestors).skip(1);
+        let mut around = program.into_iter().flat_map(Path::ancestors).skip(1);
         Ok(around
-            .filter_map(checkout)
-            .next()
+            .find_map(checkout)
             .map_or(Self::Registry, Self::Checkout))
     }
 
