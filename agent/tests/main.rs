@@ -20,5 +20,7 @@ mod offline;
 mod operate;
 mod quarantine;
 mod reload;
+mod packaging;
+mod projects;
 mod service;
 mod support;

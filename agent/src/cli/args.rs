@@ -11,6 +11,7 @@ use steadfast_actors::human::Span;
 use super::ask::Asked;
 use super::config::ConfigCommand;
 use super::quarantine::QuarantineCommand;
+use super::new::NewCommand;
 use crate::client::Endpoint;
 
 /// Stateful actors on one node: what was acknowledged survives every crash.
@@ -207,6 +208,12 @@ pub(crate) enum Command {
     },
     /// Check everything that is stored: chain, entries, mark
     Verify,
+    /// Make a project to begin with
+    New {
+        /// What to make
+        #[command(subcommand)]
+        command: NewCommand,
+    },
     /// Print a completion script
     Completions {
         /// For this shell

@@ -8,6 +8,7 @@ mod config;
 mod control;
 mod events;
 mod inspect;
+mod new;
 mod output;
 mod plan;
 mod preview;
@@ -129,6 +130,7 @@ async fn client(command: Command, global: &Global, output: Output) -> Result<Exi
         }
         Command::Completions { shell } => about::completions(shell, output),
         Command::Man { directory } => about::man(&directory, output),
+        Command::New { command } => new::new(&command, output),
         Command::Version => about::version(output),
     }
 }

@@ -211,9 +211,10 @@ impl Describer {
 }
 
 fn kind(concern: &Node) -> Option<&str> {
-    match &concern.entry("kind")?.node.value {
-        Value::Text(kind) => Some(kind),
-        _ => None,
+    if let Value::Text(kind) = &concern.entry("kind")?.node.value {
+        Some(kind)
+    } else {
+        None
     }
 }
 
