@@ -34,6 +34,9 @@ pub(super) fn resolve(root: &mut Node, directory: Option<&str>, report: &mut Rep
         if let Some(globs) = concern.node.child_mut("paths") {
             paths.anchor(globs, "", true);
         }
+        if let Some(dir) = concern.node.child_mut("dir") {
+            paths.anchor(dir, "", false);
+        }
         anchor_ca_files(&mut concern.node, &mut paths);
     }
 }

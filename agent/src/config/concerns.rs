@@ -1,6 +1,7 @@
 //! `[concerns.NAME]`: the name, the kind, and the settings that the kind asks for.
 
 use steadfast_actors::cleanup::CleanupConfig;
+use steadfast_actors::exec::ExecConfig;
 use steadfast_actors::patrol::PatrolConfig;
 
 use super::document::{Entry, Node, Value};
@@ -22,12 +23,14 @@ pub(crate) struct Concern {
 pub(crate) enum Kind {
     /// Removes old files.
     Cleanup(CleanupConfig),
-    /// Checks HTTP targets. Boxed: it is many times as large as the others.
+    /// Runs a program.
+    Exec(Box<ExecConfig>),
+    /// Checks HTTP targets.
     HttpPatrol(Box<PatrolConfig>),
 }
 
 /// The kinds that exist, as they are written.
-const KINDS: [&str; 2] = ["cleanup", "http-patrol"];
+const KINDS: [&str; 3] = ["cleanup", "exec", "http-patrol"];
 /// Longest name.
 const MAX_NAME_BYTES: usize = 64;
 
@@ -66,6 +69,7 @@ fn read_one(mut entry: Entry, defaults: Option<&Node>, report: &mut Report) -> O
     }
     let kind = match kind {
         KindName::Cleanup => Kind::Cleanup(read::settings(&mut entry.node, report)?),
+        KindName::Exec => Kind::Exec(Box::new(read::settings(&mut entry.node, report)?)),
         KindName::HttpPatrol => {
             Kind::HttpPatrol(Box::new(read::settings(&mut entry.node, report)?))
         }
@@ -105,6 +109,7 @@ fn check_name(entry: &Entry, report: &mut Report) {
 /// The name of a kind that exists.
 enum KindName {
     Cleanup,
+    Exec,
     HttpPatrol,
 }
 
@@ -131,6 +136,7 @@ fn take_kind(entry: &mut Entry, report: &mut Report) -> Option<KindName> {
     };
     let refusal = match name.as_str() {
         "cleanup" => return Some(KindName::Cleanup),
+        "exec" => return Some(KindName::Exec),
         "http-patrol" => return Some(KindName::HttpPatrol),
         name if planned::is_kind(name) => {
             let message = format!("kind {name:?} is not available in this version");
@@ -158,6 +164,9 @@ fn missing_kind(entry: &Entry) -> Problem {
             entry.node.place.clone(),
             format!("`{}` has no kind", entry.node.key),
         )
-        .hint(format!("add `kind = \"…\"`, one of: {}", KINDS.join(", "))),
+        .hint(format!(
+            "add `kind = \"…\"`; available: {}",
+            KINDS.join(", ")
+        )),
     }
 }

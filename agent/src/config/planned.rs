@@ -21,21 +21,16 @@ const TELEMETRY: &[Planned] = &[(
 )];
 /// Keys of `[defaults]`, which every concern may repeat.
 const DEFAULTS: &[Planned] = &[
-    ("timezone", "`every` needs none"),
-    ("overlap", "a tick during a run is skipped"),
-    ("timeout", ""),
-    ("jitter", ""),
     ("retry", "an attempt is repeated 3 times"),
     ("retention", "all events are kept"),
 ];
 /// Further keys of a concern.
 const CONCERN: &[Planned] = &[
-    ("cron", "use `every`, or `steadfast trigger`"),
-    ("watch", "use `every`, or `steadfast trigger`"),
-    ("on", "use `every`, or `steadfast trigger`"),
+    ("watch", "use `every` or `cron`, or `steadfast trigger`"),
+    ("on", "use `every` or `cron`, or `steadfast trigger`"),
     (
         "alert",
-        "outcomes are in `steadfast ps`, its events and /metrics",
+        "`http-patrol` has `alert_after` and `notify`; outcomes are in `steadfast ps`, its events and /metrics",
     ),
     (
         "on_failure",
@@ -43,7 +38,7 @@ const CONCERN: &[Planned] = &[
     ),
 ];
 /// Values, each with the key it is a value of.
-const VALUES: &[(&str, &str)] = &[("log", "journald"), ("missed", "all")];
+const VALUES: &[(&str, &str)] = &[("log", "journald")];
 /// Kinds of concerns.
 const KINDS: &[&str] = &[
     "log-ship",
@@ -51,7 +46,6 @@ const KINDS: &[&str] = &[
     "container-heal",
     "ssh-batch",
     "deploy",
-    "exec",
     "workflow",
     "pipeline",
     "cron",

@@ -46,7 +46,7 @@ fn only_problem(text: &str, variables: &[(&str, &str)]) -> serde_json::Value {
 fn cleanup(config: &Config) -> &CleanupConfig {
     assert_eq!(config.concerns.len(), 1);
     let Kind::Cleanup(settings) = &config.concerns[0].kind else {
-        panic!("another kind: {:?}", config.concerns[0]);
+        panic!("{:?}", config.concerns[0].kind);
     };
     settings
 }
