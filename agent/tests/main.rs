@@ -16,4 +16,5 @@ mod crash;
 mod exit_codes;
 mod http;
 mod offline;
+mod patrol;
 mod support;
