@@ -179,16 +179,17 @@ impl Case<'_> {
                     fail(&format!("the scenario failed: {error}"));
                 }
                 Err(error) if node.storage().has_power() => {
-                    fail(&format!("the scenario failed though no crash explains it: {error}"));
+                    fail(&format!(
+                        "the scenario failed though no crash explains it: {error}"
+                    ));
                 }
                 Err(error) => last = error.to_string(),
             }
             node.crash();
             node.storage().forget_planned_faults();
             arm();
-            while node.open().is_err() && !node.storage().has_power() {
-                // The opening itself met the second crash.
-            }
+            // The opening itself may meet the second crash.
+            node.open_or_fail();
         }
         fail(&format!("the scenario does not complete: {last}"));
     }

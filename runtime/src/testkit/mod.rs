@@ -65,6 +65,9 @@ mod fake;
 mod faults;
 mod laws;
 mod node;
+mod sequence;
+#[cfg(feature = "proptest")]
+mod strategy;
 mod then;
 
 #[cfg(test)]
@@ -76,11 +79,14 @@ use std::time::Duration;
 use bench::Bench;
 pub use clock::VirtualClock;
 pub use everywhere::{Crash, CrashPlan, crash_everywhere};
-pub use fake::{FakeEffect, FakeRun};
 pub(crate) use fake::Fakes;
+pub use fake::{FakeEffect, FakeRun};
 pub use faults::FaultPlan;
 pub use node::{Crashed, TestNode};
+pub use sequence::{Sequence, Step};
 pub use steadfast_journal::CommitFault;
+#[cfg(feature = "proptest")]
+pub use strategy::sequences;
 pub use then::Then;
 
 use crate::core::PendingEffect;

@@ -70,9 +70,13 @@ async fn time_passes_only_when_told_and_all_that_falls_due_is_done_in_order() {
         text: "every".to_owned(),
     };
     probe.ask(every).await.unwrap();
-    node.advance(SECOND - Duration::from_millis(1)).await.unwrap();
+    node.advance(SECOND - Duration::from_millis(1))
+        .await
+        .unwrap();
     assert!(noted(&node).await.is_empty());
-    node.advance(19 * SECOND + Duration::from_millis(1)).await.unwrap();
+    node.advance(19 * SECOND + Duration::from_millis(1))
+        .await
+        .unwrap();
     let every = "every from every, missed 0";
     let expected = [
         "soon from soon, missed 0",
@@ -119,7 +123,9 @@ fn timers_over_crashes() {
 
 /// The control: without a key, a retry doubles a deposit, and the kit says at which write.
 #[test]
-#[should_panic(expected = "repeat it with CrashPlan::default().seed(1).only([(1, CommitFault::Kept)])")]
+#[should_panic(
+    expected = "repeat it with CrashPlan::default().seed(1).only([(1, CommitFault::Kept)])"
+)]
 fn a_command_without_a_key_is_found() {
     crash_everywhere(
         with_probe,
