@@ -353,7 +353,8 @@ impl TestNode {
                     recovered => expect(recovered, "recovering an actor"),
                 };
                 let core = recovered.resident.core();
-                check_replay(&seen, core.events, recovered.resident.to_json().ok(), how);
+                let state = recovered.resident.to_json().ok();
+                check_replay(&seen, core.events, state.as_ref(), how);
             }
         }
     }
@@ -416,7 +417,7 @@ impl Drop for TestNode {
 }
 
 #[track_caller]
-fn check_replay(live: &Seen, events: u64, state: Option<serde_json::Value>, how: &str) {
+fn check_replay(live: &Seen, events: u64, state: Option<&serde_json::Value>, how: &str) {
     let Seen {
         actor,
         events: seen,
@@ -427,14 +428,12 @@ fn check_replay(live: &Seen, events: u64, state: Option<serde_json::Value>, how:
             "{actor} has {seen} events in memory, and {events} by {how}: a bug of steadfast, please report it"
         ));
     }
-    if in_memory.is_some() && *in_memory != state {
-        let shown = |state: &Option<serde_json::Value>| {
-            state.as_ref().map_or_else(String::new, ToString::to_string)
-        };
+    if in_memory.is_some() && in_memory.as_ref() != state {
+        let shown = |state: Option<&serde_json::Value>| state.map(ToString::to_string);
         Law::Replay.broken(&format!(
             "the state of {actor} in memory differs from what {how} make of it\nin memory: {}\nrecovered: {}",
-            shown(in_memory),
-            shown(&state),
+            shown(in_memory.as_ref()).unwrap_or_default(),
+            shown(state).unwrap_or_default(),
         ));
     }
 }

@@ -33,9 +33,10 @@ fn remembered() -> FakeEffect<Job<RECONCILED>> {
     let world = fake.clone();
     fake.reconciles(move |_, _| {
         let done = world.runs().iter().any(|run| run.ended && !run.reconciling);
-        std::future::ready(Ok(match done {
-            true => Reconciled::Done(7),
-            false => Reconciled::NotDone,
+        std::future::ready(Ok(if done {
+            Reconciled::Done(7)
+        } else {
+            Reconciled::NotDone
         }))
     })
 }

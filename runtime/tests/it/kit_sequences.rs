@@ -77,9 +77,10 @@ fn play<const BROKEN: char>(sequence: &Sequence<u64>, keyed: bool) {
         async |node, cents, key| {
             let account = node.actor::<Account<BROKEN>>("a");
             let deposit = account.ask(Deposit { cents: *cents });
-            let balance = match keyed {
-                true => deposit.key(key).await?,
-                false => deposit.await?,
+            let balance = if keyed {
+                deposit.key(key).await?
+            } else {
+                deposit.await?
             };
             sum += cents;
             assert_eq!(balance, sum, "a deposit was lost or doubled");
