@@ -166,6 +166,20 @@ async fn deadlines_pass_in_virtual_time() {
     assert_eq!(noted(&node).await, ["one"]);
 }
 
+/// Regression: a worker woke every hour on its way, so that years took minutes.
+#[tokio::test]
+async fn years_are_skipped() {
+    let node = node();
+    let probe = node.actor::<Probe>("a");
+    let (years, many) = (
+        20 * 365 * 24 * 3600 * SECOND,
+        100 * 365 * 24 * 3600 * SECOND,
+    );
+    probe.ask(after("t", years, "tick")).await.unwrap();
+    node.advance(many).await.unwrap();
+    assert_eq!(noted(&node).await, ["tick from t, missed 0"]);
+}
+
 /// A node of its own, without the kit around it, goes by the clock as well.
 #[tokio::test]
 async fn a_virtual_clock_serves_any_node() {
