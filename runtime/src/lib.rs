@@ -27,8 +27,8 @@ pub use host::KindBuilder;
 pub use inspect::{ActorSummary, CommandView, EventView, Inspector, StateView};
 pub use model::{
     AfterCrash, Clock, Command, Done, Effect, EffectContext, EffectError, EffectId, Event,
-    EventError, Fired, Handle, Live, Never, Outcome, Reconciled, RetryPolicy, Sleep,
-    StatefulActor, SystemClock, Timestamp,
+    EventError, Fired, Handle, Live, Never, Outcome, Reconciled, RetryPolicy, Sleep, StatefulActor,
+    SystemClock, Timestamp,
 };
 pub use node::{ActorHealth, ActorRef, Address, Ask, Node, NodeBuilder};
 pub use steadfast_journal as journal;

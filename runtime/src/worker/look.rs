@@ -45,9 +45,8 @@ impl Worker {
 
     fn report(&self) -> Report {
         let open = self.generation.is_some();
-        let waiting = |slot: &Slot| {
-            !slot.mailbox.is_empty() && !matches!(slot.state, State::Quarantined(_))
-        };
+        let waiting =
+            |slot: &Slot| !slot.mailbox.is_empty() && !matches!(slot.state, State::Quarantined(_));
         let told = self.durable_sender.capacity() < self.durable_sender.max_capacity();
         let busy = if told {
             Some("a commit became durable")

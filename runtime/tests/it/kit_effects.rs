@@ -33,9 +33,10 @@ fn remembered() -> FakeEffect<Job<RECONCILED>> {
     let world = fake.clone();
     fake.reconciles(move |_, _| {
         let done = world.runs().iter().any(|run| run.ended && !run.reconciling);
-        std::future::ready(Ok(match done {
-            true => Reconciled::Done(7),
-            false => Reconciled::NotDone,
+        std::future::ready(Ok(if done {
+            Reconciled::Done(7)
+        } else {
+            Reconciled::NotDone
         }))
     })
 }
@@ -51,7 +52,11 @@ fn a_job_that_is_repeated_is_answered_once_over_crashes() {
     crash_everywhere(
         with_probe,
         async |node| {
-            node.fake(|| FakeEffect::<Job<REPEATED>>::new().fail_times(1).then_succeed(7));
+            node.fake(|| {
+                FakeEffect::<Job<REPEATED>>::new()
+                    .fail_times(1)
+                    .then_succeed(7)
+            });
             one_job(node, REPEATED).await
         },
         |node| {
@@ -91,7 +96,10 @@ fn a_job_that_is_held_runs_once_or_is_unknown_over_crashes() {
             assert!(node.fake(succeeding::<Job<HELD>>).runs().len() <= 1);
             let noted = node.block_on(noted(node));
             let honest = ["job: Succeeded(7)", "job: Unknown"];
-            assert!(noted.len() == 1 && honest.contains(&&*noted[0]), "{noted:?}");
+            assert!(
+                noted.len() == 1 && honest.contains(&&*noted[0]),
+                "{noted:?}"
+            );
         },
     );
 }
@@ -116,9 +124,16 @@ fn a_job_that_runs_twice_is_found() {
 #[tokio::test]
 async fn retries_wait_in_virtual_time() {
     let node = TestNode::new(with_probe);
-    let fake = node.fake(|| FakeEffect::<Job<REPEATED>>::new().fail_times(3).then_succeed(7));
+    let fake = node.fake(|| {
+        FakeEffect::<Job<REPEATED>>::new()
+            .fail_times(3)
+            .then_succeed(7)
+    });
     // Waits of 1, 2 and 4 ms, each 90 to 110 %.
-    node.actor::<Probe>("a").ask(run(REPEATED, 3)).await.unwrap();
+    node.actor::<Probe>("a")
+        .ask(run(REPEATED, 3))
+        .await
+        .unwrap();
     for (passes, attempts) in [(0, 1), (2, 2), (3, 3), (5, 4)] {
         node.advance(Duration::from_millis(passes)).await.unwrap();
         assert_eq!(fake.runs().len(), attempts);
@@ -169,7 +184,10 @@ async fn a_job_takes_virtual_time_and_a_panic_counts_as_a_failure() {
     let node = TestNode::new(with_probe);
     let fake = FakeEffect::<Job<REPEATED>>::new().panic_once();
     let fake = node.fake(|| fake.then_succeed(7).takes(10 * SECOND));
-    node.actor::<Probe>("a").ask(run(REPEATED, 1)).await.unwrap();
+    node.actor::<Probe>("a")
+        .ask(run(REPEATED, 1))
+        .await
+        .unwrap();
     node.advance(19 * SECOND).await.unwrap();
     assert_eq!((noted(&node).await.len(), fake.runs().len()), (0, 2));
     node.advance(2 * SECOND).await.unwrap();
@@ -192,12 +210,35 @@ async fn released_jobs_are_done_when_the_node_is_at_rest() {
     assert_eq!((fake.held(), noted(&node).await.len()), (0, 5));
 }
 
+#[tokio::test]
+async fn a_fake_does_what_the_test_says() {
+    let node = TestNode::new(with_probe);
+    node.fake(|| {
+        let fake = FakeEffect::<Job<REPEATED>>::new().fail_for_good();
+        fake.then(|job, cx| async move {
+            let length = u32::try_from(job.text.len()).unwrap();
+            Ok(length * 10 + cx.attempt())
+        })
+    });
+    let probe = node.actor::<Probe>("a");
+    for _ in 0..2 {
+        probe.ask(run(REPEATED, 5)).await.unwrap();
+        node.settle().await.unwrap();
+    }
+    let noted = noted(&node).await;
+    assert!(noted[0].contains("Failed"), "{noted:?}");
+    assert_eq!(noted[1], "job: Succeeded(31)");
+}
+
 #[test]
 fn a_fake_without_a_script_is_a_witness() {
     let node = TestNode::new(with_probe);
     node.block_on(async {
         let fake = node.fake(FakeEffect::<Job<REPEATED>>::new);
-        node.actor::<Probe>("a").ask(run(REPEATED, 0)).await.unwrap();
+        node.actor::<Probe>("a")
+            .ask(run(REPEATED, 0))
+            .await
+            .unwrap();
         node.settle().await.unwrap();
         assert_eq!(fake.runs().len(), 1);
         let noted = noted(&node).await;
@@ -241,7 +282,11 @@ fn one_pair_can_be_repeated() {
 async fn a_step_under_way_is_no_rest() {
     for _ in 0..200 {
         let node = TestNode::new(with_probe);
-        node.fake(|| FakeEffect::<Job<REPEATED>>::new().fail_times(1).then_succeed(7));
+        node.fake(|| {
+            FakeEffect::<Job<REPEATED>>::new()
+                .fail_times(1)
+                .then_succeed(7)
+        });
         one_job(&node, REPEATED).await.unwrap();
         assert_eq!(noted(&node).await, ["job: Succeeded(7)"]);
     }

@@ -46,7 +46,10 @@ async fn without_space_it_is_read_only_until_there_is_some() {
     assert_eq!(probe.ask(note("two")).await, Err(AskError::OutcomeUnknown));
     node.settle().await.unwrap();
     let refused = probe.ask(note("two")).await;
-    assert!(matches!(refused, Err(AskError::ReadOnly { .. })), "{refused:?}");
+    assert!(
+        matches!(refused, Err(AskError::ReadOnly { .. })),
+        "{refused:?}"
+    );
     node.advance(5 * SECOND).await.unwrap();
     probe.ask(note("two")).await.unwrap();
     assert_eq!(noted(&node).await, ["one", "two"]);
