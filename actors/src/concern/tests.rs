@@ -10,8 +10,7 @@ mod probe;
 
 use super::{
     Check, Configure, Missed, Overlap, Pause, Resume, RunId, RunOutcome, Started, TickMissed,
-    TickSkipped,
-    Trigger,
+    TickSkipped, Trigger,
 };
 use probe::{Bench, ProbeConfig, ProbeEvent};
 use steadfast::Timestamp;

@@ -10,8 +10,8 @@ use steadfast_actors::human::Span;
 
 use super::ask::Asked;
 use super::config::ConfigCommand;
-use super::quarantine::QuarantineCommand;
 use super::new::NewCommand;
+use super::quarantine::QuarantineCommand;
 use crate::client::Endpoint;
 
 /// Stateful actors on one node: what was acknowledged survives every crash.

@@ -55,11 +55,10 @@ pub(super) async fn trigger(
         (true, None) => Patience::Endless,
         (true, Some(time)) => Patience::For(time),
     };
-    let shows = asked.dry_run && asked.wait && output.form == Form::Table;
-    let before = if shows {
-        preview::newest(&client, concern).await?
+    let before = if asked.wait && output.form == Form::Table {
+        Some(preview::before(&client, concern).await?)
     } else {
-        0
+        None
     };
     let answer: Result<Run, Problem> = client.post(&path, &body, patience).await;
     let run = answer.map_err(|problem| while_waiting(problem, concern, asked.wait))?;
@@ -68,8 +67,8 @@ pub(super) async fn trigger(
     } else {
         output.document(&run)?;
     }
-    if shows {
-        preview::print(&client, concern, &run, before, output).await?;
+    if let Some(before) = before {
+        preview::show(&client, concern, &run, asked.dry_run, &before, output).await?;
     }
     if asked.wait {
         judge(&run, concern)

@@ -4,6 +4,7 @@ mod about;
 mod args;
 mod ask;
 mod check;
+mod checks;
 mod config;
 mod control;
 mod events;
