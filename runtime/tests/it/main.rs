@@ -48,6 +48,10 @@ mod timers;
 #[cfg(test)]
 mod timers_clocks;
 #[cfg(test)]
+mod timers_model;
+#[cfg(test)]
 mod timers_policies;
+#[cfg(test)]
+mod timers_window;
 #[cfg(test)]
 mod world;
