@@ -6,7 +6,7 @@
 use std::{error::Error, time::Duration};
 
 use serde::{Deserialize, Serialize};
-use steadfast::{ActorId, Command, Cron, Event, Handle, Live, Never, Node, StatefulActor};
+use steadfast::{ActorId, Command, Cron, Event, Handle, KindBuilder, Live, Never, Node};
 
 #[derive(Event)]
 enum ClockEvent {
@@ -16,7 +16,7 @@ enum ClockEvent {
 #[derive(Serialize, Deserialize)]
 struct Clock(u64);
 
-impl StatefulActor for Clock {
+impl steadfast::StatefulActor for Clock {
     const KIND: &'static str = "clock";
     type Event = ClockEvent;
 
@@ -62,7 +62,7 @@ impl Handle<Ring> for Clock {
 /// Winds the clock and lets it ring so often.
 async fn ring(times: u64) -> Result<(), Box<dyn Error>> {
     let node = Node::open(std::env::temp_dir().join("steadfast-timers"))
-        .register::<Clock>(|kind| kind.command::<Ring>());
+        .register::<Clock>(KindBuilder::command::<Ring>);
     let node = node.start().await?;
     let (id, mut commits) = (ActorId::new("clock", "kitchen")?, node.watch_commits());
     let rung = node.actor::<Clock>("kitchen").ask(Wind).await?;
