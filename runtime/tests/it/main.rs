@@ -7,11 +7,15 @@
 #[cfg(test)]
 mod asking;
 #[cfg(test)]
+mod backoff;
+#[cfg(test)]
 mod durability;
 #[cfg(test)]
 mod effects;
 #[cfg(test)]
 mod failures;
+#[cfg(test)]
+mod fragile;
 #[cfg(test)]
 mod keys;
 #[cfg(test)]
@@ -22,6 +26,8 @@ mod life;
 mod probe;
 #[cfg(test)]
 mod programs;
+#[cfg(test)]
+mod quarantine;
 #[cfg(test)]
 mod snapshots;
 #[cfg(test)]
