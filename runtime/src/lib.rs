@@ -23,7 +23,7 @@ mod worker;
 
 pub use config::Config;
 pub use error::{AskError, NodeError};
-pub use host::KindBuilder;
+pub use host::{KindBuilder, Priority};
 pub use inspect::{ActorSummary, CommandView, EventView, Inspector, StateView};
 pub use model::{
     AfterCrash, Clock, Command, Done, Effect, EffectContext, EffectError, EffectId, Event,

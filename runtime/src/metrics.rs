@@ -23,6 +23,12 @@ struct KindOutcome {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct KindCommand {
+    kind: String,
+    command: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Operation {
     op: String,
 }
@@ -47,6 +53,7 @@ pub(crate) struct Metrics {
     replay_events: PerKind<Counter>,
     replay_duration: PerKind<Histogram>,
     quarantined: PerKind<Gauge>,
+    slow_handlers: Family<KindCommand, Counter>,
 }
 
 fn seconds() -> Histogram {
@@ -80,6 +87,7 @@ impl Metrics {
             replay_events: Family::default(),
             replay_duration: Family::new_with_constructor(seconds),
             quarantined: Family::default(),
+            slow_handlers: Family::default(),
             registry,
         };
         metrics.register();
@@ -153,6 +161,11 @@ impl Metrics {
             "quarantined",
             "Actors that are set aside",
             self.quarantined.clone(),
+        );
+        registry.register(
+            "slow_handlers",
+            "Commands whose handler took longer than slow_handler",
+            self.slow_handlers.clone(),
         );
     }
 
@@ -231,6 +244,15 @@ impl Metrics {
         self.replay_duration
             .get_or_create(&label(kind))
             .observe(took.as_secs_f64());
+    }
+
+    pub(crate) fn slow_handler(&self, kind: &str, command: &str) {
+        self.slow_handlers
+            .get_or_create(&KindCommand {
+                kind: kind.to_owned(),
+                command: command.to_owned(),
+            })
+            .inc();
     }
 
     /// An actor was set aside, or is no longer.

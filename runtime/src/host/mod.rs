@@ -10,8 +10,8 @@ mod step;
 mod typed;
 
 pub(crate) use execute::{Answer, Exec, Ran, Source, Written, execute, write};
-pub use kind::KindBuilder;
 pub(crate) use kind::{EffectEntry, KindEntry, KindNames, RawOutcome, RawReconciled, Registry};
+pub use kind::{KindBuilder, Priority};
 pub(crate) use recover::{RecoverContext, Recovered, Unrecoverable, decode_operations};
 pub(crate) use resident::{Host, Resident};
 pub(crate) use skip::Skip;

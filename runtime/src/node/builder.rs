@@ -11,6 +11,7 @@ use tokio::sync::{oneshot, watch};
 use super::effects::EffectRunner;
 use super::handle::{Inner, Node};
 use super::recovery::RecoveryPool;
+use super::routes::Routes;
 use super::shared::{Parts, Shared};
 use super::snapshots::SnapshotSink;
 use super::threads::WorkerThreads;
@@ -153,7 +154,8 @@ impl NodeBuilder {
             Some(dir) => open_snapshots(&dir)?,
             None => SnapshotStore::in_memory(),
         };
-        let workers = self.config.workers.get();
+        let routes = Routes::new(self.config.workers, self.registry.own_workers());
+        let workers = routes.workers();
         let (ports, inputs) = (0..workers)
             .map(|_| ports(self.config.worker_queue))
             .unzip();
@@ -174,6 +176,7 @@ impl NodeBuilder {
             snapshots: SnapshotSink::start(snapshots).map_err(NodeError::Thread)?,
             recovery: RecoveryPool::start(workers, capacity).map_err(NodeError::Thread)?,
             ports,
+            routes,
             failures,
             hold_pending_work: self.hold_pending_work,
         }));

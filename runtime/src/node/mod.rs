@@ -7,6 +7,7 @@ mod handle;
 mod keeper;
 mod quarantine;
 mod recovery;
+mod routes;
 mod shared;
 mod snapshots;
 mod threads;

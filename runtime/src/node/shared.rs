@@ -1,6 +1,5 @@
 //! What all parts of a node share. Nothing here is locked while a command is handled.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
@@ -11,6 +10,7 @@ use tokio::sync::watch;
 use super::effects::{EffectJob, EffectRunner};
 use super::keeper::Failure;
 use super::recovery::{RecoveryJob, RecoveryPool};
+use super::routes::Routes;
 use super::snapshots::SnapshotSink;
 use crate::config::Config;
 use crate::core::{EffectKey, random};
@@ -34,6 +34,7 @@ pub(crate) struct Shared {
     pub(super) recovery: RecoveryPool,
     pub(super) effects: OnceLock<Arc<EffectRunner>>,
     pub(super) ports: Vec<WorkerPort>,
+    routes: Routes,
     /// The open journal and its generation, for readers; `None` while it is reopened.
     pub(super) journal: RwLock<Option<(u64, Arc<dyn Journal>)>>,
     /// The newest generation, also while it is not open any more.
@@ -64,6 +65,7 @@ pub(super) struct Parts {
     pub(super) snapshots: SnapshotSink,
     pub(super) recovery: RecoveryPool,
     pub(super) ports: Vec<WorkerPort>,
+    pub(super) routes: Routes,
     pub(super) failures: watch::Sender<Failure>,
     pub(super) hold_pending_work: bool,
 }
@@ -87,6 +89,7 @@ impl Shared {
             recovery: parts.recovery,
             effects: OnceLock::new(),
             ports: parts.ports,
+            routes: parts.routes,
             journal: RwLock::new(None),
             generation: AtomicU64::new(0),
             history: OnceLock::new(),
@@ -107,10 +110,7 @@ impl Shared {
     }
 
     pub(super) fn worker_index(&self, actor: &ActorId) -> usize {
-        let mut hasher = DefaultHasher::new();
-        actor.as_str().hash(&mut hasher);
-        let count = (self.ports.len() as u64).max(1);
-        usize::try_from(hasher.finish() % count).unwrap_or(0)
+        self.routes.worker_of(actor)
     }
 
     pub(crate) fn history(&self) -> HistoryId {

@@ -14,7 +14,9 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::batch::{Batch, Durable, MAX_IN_FLIGHT};
 use super::input::{Answer, Control, Envelope, Inputs};
+use super::ready::Ready;
 use super::slot::Slot;
+use super::slow::SlowHandlers;
 use super::timers::Timers;
 use crate::host::give;
 use crate::node::Shared;
@@ -43,7 +45,7 @@ pub(crate) struct Worker {
     pub(super) slots: Slab<Slot>,
     pub(super) by_id: HashMap<ActorId, usize>,
     /// Slots with a live actor and something in the mailbox, each once.
-    pub(super) ready: VecDeque<usize>,
+    pub(super) ready: Ready<usize>,
     /// Slots that wait for a recovery to be asked for.
     pub(super) to_recover: VecDeque<usize>,
     /// Recoveries asked for and not yet back.
@@ -58,6 +60,7 @@ pub(crate) struct Worker {
     pub(super) timers: Timers,
     /// Outcomes of effects whose handler broke, with the moment to try again.
     pub(super) deferred: Vec<(Duration, Arc<Answer>)>,
+    pub(super) slow: SlowHandlers,
     /// Slots whose mailbox is held after failures, with the moment when it is let go.
     pub(super) holds: BTreeSet<(Duration, usize)>,
     pub(super) draining: Option<oneshot::Sender<()>>,
@@ -75,7 +78,7 @@ impl Worker {
             inputs: Some(inputs),
             slots: Slab::new(),
             by_id: HashMap::new(),
-            ready: VecDeque::new(),
+            ready: Ready::new(QUANTUM),
             to_recover: VecDeque::new(),
             recovering: 0,
             generation: None,
@@ -85,6 +88,7 @@ impl Worker {
             undurable_bytes: 0,
             timers: Timers::default(),
             deferred: Vec::new(),
+            slow: SlowHandlers::default(),
             holds: BTreeSet::new(),
             draining: None,
             stopping: false,
@@ -103,10 +107,12 @@ impl Worker {
         self.lift_holds(false);
         let mut turns = 0;
         while turns < TURNS && self.can_run() {
-            let Some(slot) = self.ready.pop_front() else {
+            let Some((priority, slot)) = self.ready.pop() else {
                 break;
             };
-            turns += self.turns(slot);
+            let used = self.turns(slot);
+            self.ready.charge(priority, used);
+            turns += used;
         }
         self.hand_over();
         if self.can_run() && !self.ready.is_empty() {

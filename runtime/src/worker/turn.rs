@@ -45,7 +45,7 @@ impl Worker {
         let free = matches!(slot.state, State::Live(_)) && !slot.held();
         if free && !slot.queued && !slot.mailbox.is_empty() {
             slot.queued = true;
-            self.ready.push_back(key);
+            self.ready.push(slot.kind.priority, key);
         }
     }
 
@@ -119,14 +119,18 @@ impl Worker {
         }))
     }
 
-    fn measure(&self, envelope: &Envelope, started: Duration) {
+    fn measure(&mut self, envelope: &Envelope, started: Duration) {
         let took = self.shared.clock.running().saturating_sub(started);
         self.shared.metrics.handled(envelope.kind.name, took);
         if took > self.shared.config.slow_handler {
-            tracing::warn!(
-                actor = %envelope.actor, command = envelope.invoke.name(),
-                duration_ms = took.as_millis(), "slow handler: it holds up all actors of its worker"
-            );
+            let (kind, command) = (envelope.kind.name, envelope.invoke.name());
+            self.shared.metrics.slow_handler(kind, command);
+            if let Some(unsaid) = self.slow.note(kind, command, started) {
+                tracing::warn!(
+                    actor = %envelope.actor, command, duration_ms = took.as_millis(), unsaid,
+                    "slow handler: it holds up all actors of its worker"
+                );
+            }
         }
     }
 
