@@ -53,7 +53,7 @@ pub(crate) enum ReplyTo<C: Command> {
 impl<C: Command> ReplyTo<C> {
     fn send(self, reply: Reply<C>) {
         match self {
-            Self::Nobody => {}
+            Self::Nobody => discard("an answer nobody waits for", reply),
             Self::Caller(sender) => give(sender, reply),
             Self::Edge(sender) => {
                 // The answer's own `Serialize` must not take the worker down with it.

@@ -12,9 +12,7 @@ use crate::probe::{Do, Notes, Probe, note, notes, start, start_with, with_probe}
 use crate::world::{Gate, pause, send};
 
 /// A directory with a node that holds one note of actor `a`.
-async fn one_note(
-    change: impl FnOnce(NodeBuilder) -> NodeBuilder,
-) -> (tempfile::TempDir, Node) {
+async fn one_note(change: impl FnOnce(NodeBuilder) -> NodeBuilder) -> (tempfile::TempDir, Node) {
     let dir = tempfile::tempdir().unwrap();
     let node = change(with_probe(Node::open(dir.path())));
     let node = node.start().await.unwrap();
@@ -26,7 +24,14 @@ async fn one_note(
 async fn on_disk(dir: &tempfile::TempDir, node: Node) -> Vec<String> {
     drop(node);
     let node = with_probe(Node::open(dir.path())).start().await.unwrap();
-    assert!(node.inspect().unwrap().verify().unwrap().findings.is_empty());
+    assert!(
+        node.inspect()
+            .unwrap()
+            .verify()
+            .unwrap()
+            .findings
+            .is_empty()
+    );
     notes(&node.actor("a")).await
 }
 
@@ -53,10 +58,8 @@ async fn rejected_and_failed_and_too_large_and_key_reused_write_nothing() {
 
 #[tokio::test]
 async fn overloaded_and_expired_were_never_handled() {
-    let (dir, node) = one_note(|builder| {
-        builder.config(|config| config.mailbox_capacity = 1)
-    })
-    .await;
+    let (dir, node) =
+        one_note(|builder| builder.config(|config| config.mailbox_capacity = 1)).await;
     let (probe, gate) = (node.actor::<Probe>("a"), Gate::closed());
     let standing = send(probe.ask(Do::Stand(gate.number()))).await;
     gate.reached();
@@ -87,10 +90,8 @@ async fn stopped_was_never_handled() {
 
 #[tokio::test]
 async fn quarantined_was_never_handled() {
-    let (dir, node) = one_note(|builder| {
-        builder.config(|config| config.quarantine_after_commands = 1)
-    })
-    .await;
+    let (dir, node) =
+        one_note(|builder| builder.config(|config| config.quarantine_after_commands = 1)).await;
     let probe = node.actor::<Probe>("a");
     let failed = probe.ask(Do::Panic).await;
     assert!(matches!(failed, Err(AskError::Failed { .. })), "{failed:?}");

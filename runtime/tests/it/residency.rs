@@ -75,7 +75,10 @@ async fn those_used_last_stay() {
         assert_eq!(notes(&often).await.len(), 1);
     }
     let brought = figure(&node, "steadfast_replay_duration_seconds_count");
-    assert_eq!(brought, 501, "each came once, and the one used often never left");
+    assert_eq!(
+        brought, 501,
+        "each came once, and the one used often never left"
+    );
 }
 
 /// Actors that leave before they have written enough for a snapshot would be replayed from the start, again
@@ -131,14 +134,21 @@ async fn warming_brings_actors_into_memory_before_they_are_asked() {
     node.shutdown().await.unwrap();
     let node = start(&storage).await;
     let ids = (0..200).map(|actor| ActorId::new("probe", &actor.to_string()).unwrap());
-    assert_eq!(node.warm(ids).await.unwrap(), 100, "the others are not there");
+    assert_eq!(
+        node.warm(ids).await.unwrap(),
+        100,
+        "the others are not there"
+    );
     eventually("they are in memory", async || {
         figure(&node, "steadfast_actors") == 100
     })
     .await;
     let brought = figure(&node, "steadfast_replay_duration_seconds_count");
     assert_eq!(notes(&node.actor("7")).await, ["x"]);
-    assert_eq!(figure(&node, "steadfast_replay_duration_seconds_count"), brought);
+    assert_eq!(
+        figure(&node, "steadfast_replay_duration_seconds_count"),
+        brought
+    );
 }
 
 #[tokio::test]

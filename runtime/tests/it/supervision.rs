@@ -165,7 +165,10 @@ async fn urgent_actors_have_their_turns_first_and_nobody_starves() {
     let last_urgent = places.1.iter().max().unwrap();
     let behind = places.0.iter().filter(|place| *place > last_urgent).count();
     assert!(behind >= 32, "only {behind} of 64 were overtaken");
-    assert!(places.0.is_sorted() && places.1.is_sorted(), "within a class first come is first served");
+    assert!(
+        places.0.is_sorted() && places.1.is_sorted(),
+        "within a class first come is first served"
+    );
 }
 
 #[tokio::test]
@@ -210,7 +213,10 @@ async fn a_name_asked_for_as_two_kinds_has_one_worker() {
 #[tokio::test]
 async fn slow_handlers_are_counted_by_name() {
     let clock = Hands::default();
-    let node = start_with(&MemoryStorage::new(), |builder| builder.clock(clock.clone())).await;
+    let node = start_with(&MemoryStorage::new(), |builder| {
+        builder.clock(clock.clone())
+    })
+    .await;
     let gate = Gate::closed();
     let probe = node.actor::<Probe>("a");
     let standing = send(probe.ask(Do::Stand(gate.number()))).await;
@@ -308,12 +314,18 @@ async fn a_drop_that_panics_does_not_take_the_worker_down() {
     let (gate, probe) = (Gate::closed(), node.actor::<Probe>("a"));
     let standing = send(probe.ask(Do::Stand(gate.number()))).await;
     gate.reached();
-    let late = grudging.ask(provoke(false)).deadline(Duration::from_millis(1));
+    let late = grudging
+        .ask(provoke(false))
+        .deadline(Duration::from_millis(1));
     assert_eq!(late.await, Err(AskError::Expired));
     gate.open();
     standing.await.unwrap();
     grudging.ask(Arm(false)).await.unwrap();
-    assert_eq!(notes(&probe).await, Vec::<String>::new(), "the worker lives");
+    assert_eq!(
+        notes(&probe).await,
+        Vec::<String>::new(),
+        "the worker lives"
+    );
     grudging.ask(Arm(true)).await.unwrap();
     // All states, at the end.
     node.shutdown().await.unwrap();
