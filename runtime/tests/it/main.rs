@@ -25,6 +25,8 @@ mod kit_effects;
 #[cfg(test)]
 mod kit_faults;
 #[cfg(test)]
+mod kit_sequences;
+#[cfg(test)]
 mod latch;
 #[cfg(test)]
 mod life;
