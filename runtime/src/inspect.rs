@@ -23,7 +23,7 @@ pub use replay::{Against, Divergence, Replay};
 
 use crate::core::KeyLimits;
 use crate::error::NodeError;
-use crate::host::{RecoverContext, Recovered, Registry, Unrecoverable};
+use crate::host::{Progress, RecoverContext, Recovered, Registry, Unrecoverable};
 use crate::model::{Clock, Start, Timestamp};
 
 /// Actors read at once when all are listed.
@@ -239,6 +239,7 @@ impl Inspector {
                 running: Duration::ZERO,
             },
             until,
+            progress: &Progress::default(),
         };
         (kind.recover)(&cx).map_err(|error| unrecoverable(&row.id, error))
     }

@@ -14,6 +14,7 @@ mod core;
 mod error;
 mod host;
 mod inspect;
+mod memory;
 mod metrics;
 mod model;
 mod node;
@@ -23,7 +24,7 @@ mod worker;
 
 pub use config::Config;
 pub use error::{AskError, NodeError};
-pub use host::KindBuilder;
+pub use host::{KindBuilder, Priority};
 pub use inspect::{
     ActorSummary, Against, CommandView, Divergence, EffectView, EventView, Inspector,
     PendingCounts, PendingView, Replay, SnapshotView, StateView, TimerView,

@@ -23,6 +23,12 @@ struct KindOutcome {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct KindCommand {
+    kind: String,
+    command: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Operation {
     op: String,
 }
@@ -52,6 +58,10 @@ pub(crate) struct Metrics {
     timers_held: Gauge,
     timers_fired: PerKind<Counter>,
     timer_lateness: PerKind<Histogram>,
+    slow_handlers: Family<KindCommand, Counter>,
+    resident_bytes: Gauge,
+    evictions: PerKind<Counter>,
+    recovery_overdue: PerKind<Counter>,
 }
 
 fn seconds() -> Histogram {
@@ -90,6 +100,10 @@ impl Metrics {
             timers_held: Gauge::default(),
             timers_fired: Family::default(),
             timer_lateness: Family::new_with_constructor(seconds),
+            slow_handlers: Family::default(),
+            resident_bytes: Gauge::default(),
+            evictions: Family::default(),
+            recovery_overdue: Family::default(),
             registry,
         };
         metrics.register();
@@ -165,7 +179,13 @@ impl Metrics {
             "Actors that are set aside",
             self.quarantined.clone(),
         );
+        registry.register(
+            "slow_handlers",
+            "Commands whose handler took longer than slow_handler",
+            self.slow_handlers.clone(),
+        );
         self.register_timers();
+        self.register_residency();
     }
 
     fn register_timers(&mut self) {
@@ -198,6 +218,26 @@ impl Metrics {
             "outbox",
             "Messages that were sent and not taken yet",
             self.outbox.clone(),
+        );
+    }
+
+    fn register_residency(&mut self) {
+        let registry = &mut self.registry;
+        registry.register_with_unit(
+            "resident",
+            "Estimated memory of the actors in memory",
+            Unit::Bytes,
+            self.resident_bytes.clone(),
+        );
+        registry.register(
+            "evictions",
+            "Actors that left memory to make room",
+            self.evictions.clone(),
+        );
+        registry.register(
+            "recovery_overdue",
+            "Times that a recovery took longer than recovery_watchdog",
+            self.recovery_overdue.clone(),
         );
     }
 
@@ -251,6 +291,20 @@ impl Metrics {
         self.actors.get_or_create(&label(kind)).inc_by(change);
     }
 
+    /// The estimate of one actor changed.
+    pub(crate) fn resident_bytes(&self, before: usize, now: usize) {
+        let bytes = |bytes: usize| i64::try_from(bytes).unwrap_or(i64::MAX);
+        self.resident_bytes.inc_by(bytes(now) - bytes(before));
+    }
+
+    pub(crate) fn evicted(&self, kind: &str) {
+        self.evictions.get_or_create(&label(kind)).inc();
+    }
+
+    pub(crate) fn recovery_overdue(&self, kind: &str) {
+        self.recovery_overdue.get_or_create(&label(kind)).inc();
+    }
+
     pub(crate) fn journal_error(&self, op: &str) {
         self.journal_errors
             .get_or_create(&Operation { op: op.to_owned() })
@@ -286,6 +340,15 @@ impl Metrics {
 
     pub(crate) fn outbox(&self, waiting: u64) {
         self.outbox.set(i64::try_from(waiting).unwrap_or(i64::MAX));
+    }
+
+    pub(crate) fn slow_handler(&self, kind: &str, command: &str) {
+        self.slow_handlers
+            .get_or_create(&KindCommand {
+                kind: kind.to_owned(),
+                command: command.to_owned(),
+            })
+            .inc();
     }
 
     /// An actor was set aside, or is no longer.

@@ -12,10 +12,11 @@ use super::effects::EffectRunner;
 use super::handle::{Inner, Node};
 use super::hooks::Hooks;
 use super::recovery::RecoveryPool;
+use super::routes::Routes;
 use super::shared::{Parts, Shared};
 use super::snapshots::SnapshotSink;
 use super::threads::WorkerThreads;
-use super::{keeper, recovery, timers};
+use super::{keeper, timers};
 use crate::config::Config;
 use crate::error::NodeError;
 use crate::host::{KindBuilder, Registry};
@@ -167,7 +168,8 @@ impl NodeBuilder {
             (None, Some(hooks)) => Arc::clone(&hooks.snapshots),
             (None, None) => Arc::new(SnapshotStore::in_memory()),
         };
-        let workers = self.config.workers.get();
+        let routes = Routes::new(self.config.workers, self.registry.own_workers());
+        let workers = routes.workers();
         let (ports, inputs) = (0..workers)
             .map(|_| ports(self.config.worker_queue))
             .unzip();
@@ -178,7 +180,7 @@ impl NodeBuilder {
             .build()
             .map_err(NodeError::Thread)?;
         let (failures, failed) = watch::channel(keeper::Failure::default());
-        let capacity = workers.saturating_mul(recovery::PER_WORKER);
+        let recovery = RecoveryPool::start(workers, self.config.recovery_bytes);
         let shared = Arc::new(Shared::new(Parts {
             config: self.config,
             registry: self.registry,
@@ -186,8 +188,9 @@ impl NodeBuilder {
             resources: self.resources,
             runtime: runtime.handle().clone(),
             snapshots: SnapshotSink::start(snapshots).map_err(NodeError::Thread)?,
-            recovery: RecoveryPool::start(workers, capacity).map_err(NodeError::Thread)?,
+            recovery: recovery.map_err(NodeError::Thread)?,
             ports,
+            routes,
             failures,
             hold_pending_work: self.hold_pending_work,
             hooks: self.hooks,

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 
 use super::{ActorHealth, Node, Shared};
 use crate::error::NodeError;
-use crate::host::RecoverContext;
+use crate::host::{Progress, RecoverContext};
 use crate::inspect::{Replay, StateView, unrecoverable};
 use crate::worker::{Control, Looked};
 
@@ -203,6 +203,7 @@ fn snapshot_blocking(shared: &Shared, actor: &ActorId) -> Result<SnapshotTaken, 
         running,
         start: shared.start,
         until: None,
+        progress: &Progress::default(),
     };
     let recovered = (kind.recover)(&cx).map_err(|error| unrecoverable(actor, error))?;
     let resident = recovered.resident.as_ref();

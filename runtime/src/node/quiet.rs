@@ -4,12 +4,14 @@
 //! is left. The node is quiet when nobody has anything left and nothing happened since the first was
 //! asked; otherwise the next thing that happens is waited for. Nothing sleeps.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
 
 use super::hooks::Hooks;
-use super::{Node, Shared};
+use super::{Node, Shared, timers};
+use crate::model::Clock;
 use crate::worker::{Control, Report, Seen};
 
 /// Real time without any progress after which a test is stuck.
@@ -81,10 +83,11 @@ async fn progress(
 }
 
 /// Asks everybody once. `Err` says what is under way.
-async fn look(shared: &Shared, hooks: &Hooks) -> Result<Quiet, &'static str> {
+async fn look(shared: &Arc<Shared>, hooks: &Hooks) -> Result<Quiet, &'static str> {
     // First: what became durable before it is with the workers by now.
     let disk_waits = hooks.storage.is_holding();
-    let mut next = None;
+    let unloaded = timers::bring_due(shared).await;
+    let mut next = unloaded.map(|wait| hooks.clock.running().saturating_add(wait));
     let (mut busy, mut in_flight) = (None, false);
     for port in &shared.ports {
         if port.commands.capacity() < port.commands.max_capacity() {

@@ -1,6 +1,5 @@
 //! What all parts of a node share. Nothing here is locked while a command is handled.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
@@ -13,11 +12,12 @@ use super::hooks::Hooks;
 use super::keeper::Failure;
 use super::mail::Mail;
 use super::recovery::{RecoveryJob, RecoveryPool};
+use super::routes::Routes;
 use super::snapshots::SnapshotSink;
 use super::timers::TimerWindow;
 use crate::config::Config;
 use crate::core::{EffectKey, random};
-use crate::host::{Invoke, KindEntry, Registry};
+use crate::host::{Invoke, KindEntry, Progress, Registry};
 use crate::metrics::Metrics;
 use crate::model::{Clock, EffectId, Start};
 use crate::resources::Resources;
@@ -40,6 +40,7 @@ pub(crate) struct Shared {
     pub(super) effects: OnceLock<Arc<EffectRunner>>,
     pub(super) ports: Vec<WorkerPort>,
     pub(crate) mail: Mail,
+    routes: Routes,
     /// The open journal and its generation, for readers; `None` while it is reopened.
     pub(super) journal: RwLock<Option<(u64, Arc<dyn Journal>)>>,
     /// The newest generation, also while it is not open any more.
@@ -72,6 +73,7 @@ pub(super) struct Parts {
     pub(super) snapshots: SnapshotSink,
     pub(super) recovery: RecoveryPool,
     pub(super) ports: Vec<WorkerPort>,
+    pub(super) routes: Routes,
     pub(super) failures: watch::Sender<Failure>,
     pub(super) hold_pending_work: bool,
     pub(super) hooks: Option<Hooks>,
@@ -98,6 +100,7 @@ impl Shared {
             effects: OnceLock::new(),
             mail: Mail::new(parts.ports.len()),
             ports: parts.ports,
+            routes: parts.routes,
             journal: RwLock::new(None),
             generation: AtomicU64::new(0),
             history: OnceLock::new(),
@@ -122,10 +125,7 @@ impl Shared {
     }
 
     pub(super) fn worker_index(&self, actor: &ActorId) -> usize {
-        let mut hasher = DefaultHasher::new();
-        actor.as_str().hash(&mut hasher);
-        let count = (self.ports.len() as u64).max(1);
-        usize::try_from(hasher.finish() % count).unwrap_or(0)
+        self.routes.worker_of(actor)
     }
 
     pub(crate) fn history(&self) -> HistoryId {
@@ -269,6 +269,15 @@ impl Shared {
         });
         self.metrics
             .snapshot("all", if kept { "stored" } else { "dropped" });
+    }
+
+    pub(crate) fn worker_count(&self) -> usize {
+        self.ports.len().max(1)
+    }
+
+    /// What is to be seen of a recovery that is about to be asked for.
+    pub(crate) fn recovery_progress(&self) -> Arc<Progress> {
+        Arc::new(self.recovery.progress())
     }
 
     pub(crate) fn recover(self: &Arc<Self>, job: RecoveryJob) {

@@ -18,8 +18,8 @@ use tokio::sync::{Mutex, Notify, oneshot};
 
 use super::Shared;
 use crate::core::{
-    Anchor, Clocks, Group, Micros, Place, TimerRow, anchor_key, decode_row, group_start, micros,
-    timer_place,
+    Anchor, Clocks, Group, Micros, Place, TimerRow, anchor_key, decode_row, duration, group_start,
+    micros, timer_place,
 };
 use crate::error::NodeError;
 use crate::model::{BootId, Start};
@@ -317,6 +317,30 @@ pub(super) async fn keep_filled(shared: Weak<Shared>, window: Arc<TimerWindow>) 
             Err(error) => shared.generation_failed(generation, error.to_string()),
         }
     }
+}
+
+/// Brings into memory what is due, and says how long until the first timer that is not; for the test kit,
+/// which cannot wait for the loader to be woken.
+pub(super) async fn bring_due(shared: &Arc<Shared>) -> Option<Duration> {
+    let (generation, journal) = shared.open_journal()?;
+    if first_unloaded(shared)? <= 0 {
+        match fill(shared, generation, journal.as_ref()).await {
+            Ok(()) | Err(NodeError::Stopped) => {}
+            Err(error) => shared.generation_failed(generation, error.to_string()),
+        }
+    }
+    first_unloaded(shared).map(duration)
+}
+
+/// How long until the first timer behind a bound may be due, in microseconds.
+fn first_unloaded(shared: &Shared) -> Option<Micros> {
+    let clocks = shared.clocks();
+    let parts = shared.timers.read();
+    parts
+        .parts
+        .iter()
+        .filter_map(|part| part.wait(clocks))
+        .min()
 }
 
 /// Moves the window to where it should be.

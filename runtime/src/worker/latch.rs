@@ -191,11 +191,14 @@ impl Worker {
                     trouble.kept.clear();
                 }
             } else if !settled || matches!(slot.state, State::Broken) {
-                slot.state = State::Cold;
+                slot.set_state(State::Cold);
                 // What is rebuilt may hold later commits than this.
                 slot.last_commit = None;
             }
             slot.last_ticket = 0;
+            if let State::Cold = slot.state {
+                slot.recovery = None;
+            }
             // Work of the runtime's own is found again in the journal.
             let waiting: VecDeque<_> = std::mem::take(&mut slot.mailbox);
             let (internal, callers): (Vec<_>, Vec<_>) = waiting
@@ -205,6 +208,10 @@ impl Worker {
             for envelope in internal {
                 envelope.refuse(Refusal::OutcomeUnknown);
             }
+        }
+        let keys: Vec<usize> = self.slots.iter().map(|(key, _)| key).collect();
+        for key in keys {
+            self.account(key);
         }
         self.durable = next - 1;
         self.shared.mail.let_out(self.index, self.durable);
@@ -216,6 +223,7 @@ impl Worker {
         self.deferred.clear();
         self.ready.clear();
         self.to_recover.clear();
+        self.to_warm.clear();
     }
 
     /// A journal is open: go on where the mailboxes stand.
@@ -284,7 +292,9 @@ impl Worker {
             }
         }
         self.generation = None;
-        self.slots.clear();
-        self.by_id.clear();
+        let keys: Vec<usize> = self.slots.iter().map(|(key, _)| key).collect();
+        for key in keys {
+            self.remove(key);
+        }
     }
 }

@@ -16,7 +16,10 @@ use tokio::sync::{mpsc, oneshot};
 use super::batch::{Batch, Durable, MAX_IN_FLIGHT};
 use super::inbox::Inboxes;
 use super::input::{Answer, Control, Envelope, Inputs};
+use super::ready::Ready;
+use super::residency::UseOrder;
 use super::slot::Slot;
+use super::slow::SlowHandlers;
 use super::timers::Timers;
 use crate::host::{KindEntry, give};
 use crate::node::Shared;
@@ -45,11 +48,18 @@ pub(crate) struct Worker {
     pub(super) slots: Slab<Slot>,
     pub(super) by_id: HashMap<ActorId, usize>,
     /// Slots with a live actor and something in the mailbox, each once.
-    pub(super) ready: VecDeque<usize>,
+    pub(super) ready: Ready<usize>,
     /// Slots that wait for a recovery to be asked for.
-    pub(super) to_recover: VecDeque<usize>,
+    pub(super) to_recover: Ready<usize>,
+    /// Actors that are to come into memory when nothing else is to be done.
+    pub(super) to_warm: VecDeque<(ActorId, Arc<KindEntry>)>,
     /// Recoveries asked for and not yet back.
     pub(super) recovering: usize,
+    /// Recoveries asked for so far: their numbers.
+    pub(super) recoveries: u64,
+    /// What the actors in memory take, as estimated.
+    pub(super) resident_bytes: usize,
+    pub(super) use_order: UseOrder,
     /// `None` while no journal is open: then nothing is handled.
     pub(super) generation: Option<Generation>,
     pub(super) open: Batch,
@@ -65,6 +75,7 @@ pub(crate) struct Worker {
     /// Outcomes of effects whose handler broke, with the moment to try again.
     pub(super) deferred: Vec<(Duration, Arc<Answer>)>,
     pub(super) inboxes: Inboxes,
+    pub(super) slow: SlowHandlers,
     /// Slots whose mailbox is held after failures, with the moment when it is let go.
     pub(super) holds: BTreeSet<(Duration, usize)>,
     pub(super) draining: Option<oneshot::Sender<()>>,
@@ -82,9 +93,13 @@ impl Worker {
             inputs: Some(inputs),
             slots: Slab::new(),
             by_id: HashMap::new(),
-            ready: VecDeque::new(),
-            to_recover: VecDeque::new(),
+            ready: Ready::new(QUANTUM),
+            to_recover: Ready::new(1),
+            to_warm: VecDeque::new(),
             recovering: 0,
+            recoveries: 0,
+            resident_bytes: 0,
+            use_order: UseOrder::default(),
             generation: None,
             open: Batch::new(1),
             in_flight: VecDeque::new(),
@@ -95,6 +110,7 @@ impl Worker {
             unarmed: HashMap::new(),
             deferred: Vec::new(),
             inboxes: Inboxes::default(),
+            slow: SlowHandlers::default(),
             holds: BTreeSet::new(),
             draining: None,
             stopping: false,
@@ -120,12 +136,15 @@ impl Worker {
         self.lift_holds(false);
         let mut turns = 0;
         while turns < TURNS && self.can_run() {
-            let Some(slot) = self.ready.pop_front() else {
+            let Some((priority, slot)) = self.ready.pop() else {
                 break;
             };
-            turns += self.turns(slot);
+            let used = self.turns(slot);
+            self.ready.charge(priority, used);
+            turns += used;
         }
         self.hand_over();
+        self.keep_within_budget();
         if self.can_run() && !self.ready.is_empty() {
             ctx.notify(Continue);
         }
@@ -176,7 +195,6 @@ impl Worker {
     fn check_drained(&mut self) {
         let done = self.draining.is_some()
             && self.in_flight.is_empty()
-            && self.recovering == 0
             && self.slots.iter().all(|(_, slot)| slot.mailbox.is_empty());
         if done && let Some(ack) = self.draining.take() {
             self.save_residents();
@@ -218,6 +236,7 @@ impl Actor for Worker {
         ctx.add_stream(stream::poll_fn(move |cx| commands.poll_chunk(cx, CHUNK)));
         ctx.run_interval(SWEEP, |worker, ctx| {
             worker.passivate_idle();
+            worker.watch_recoveries();
             worker.prune_inboxes();
             worker.recover_released();
             // The wall clock may have jumped, or the machine slept.
@@ -268,11 +287,12 @@ impl StreamHandler<Control> for Worker {
         match control {
             Control::Recovered {
                 slot,
+                number,
                 generation,
+                held,
                 outcome,
-            } => {
-                self.on_recovered(slot, generation, outcome);
-            }
+            } => self.on_recovered(slot, number, generation, held, outcome),
+            Control::Warm { actors, reply } => give(reply, self.warm(actors)),
             Control::Deliver(envelope) => self.accept(envelope),
             Control::Answer(answer) => self.deliver_answer(&answer),
             Control::Latch { generation, ack } => {

@@ -176,7 +176,8 @@ impl Worker {
         if !matches!(slot.state, State::Quarantined(_)) {
             self.shared.metrics.quarantined(slot.kind.name, 1);
         }
-        slot.state = State::Quarantined(quarantine);
+        slot.set_state(State::Quarantined(quarantine));
+        slot.recovery = None;
         let trouble = slot.trouble.get_or_insert_default();
         trouble.wanted = false;
         if let Some(until) = trouble.held_until.take() {
@@ -184,6 +185,7 @@ impl Worker {
         }
         let (waiting, actor) = (std::mem::take(&mut slot.mailbox), slot.id.clone());
         self.hold_mail(&actor, None);
+        self.account(key);
         for envelope in waiting {
             if let Some(internal) = envelope.internal.clone() {
                 self.keep(key, internal);

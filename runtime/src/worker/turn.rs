@@ -48,7 +48,7 @@ impl Worker {
         let free = matches!(slot.state, State::Live(_)) && !slot.held();
         if free && !slot.queued && !slot.mailbox.is_empty() {
             slot.queued = true;
-            self.ready.push_back(key);
+            self.ready.push(slot.kind.priority, key);
         }
     }
 
@@ -169,14 +169,18 @@ impl Worker {
         }))
     }
 
-    fn measure(&self, envelope: &Envelope, started: Duration) {
+    fn measure(&mut self, envelope: &Envelope, started: Duration) {
         let took = self.shared.clock.running().saturating_sub(started);
         self.shared.metrics.handled(envelope.kind.name, took);
         if took > self.shared.config.slow_handler {
-            tracing::warn!(
-                actor = %envelope.actor, command = envelope.invoke.name(),
-                duration_ms = took.as_millis(), "slow handler: it holds up all actors of its worker"
-            );
+            let (kind, command) = (envelope.kind.name, envelope.invoke.name());
+            self.shared.metrics.slow_handler(kind, command);
+            if let Some(unsaid) = self.slow.note(kind, command, started) {
+                tracing::warn!(
+                    actor = %envelope.actor, command, duration_ms = took.as_millis(), unsaid,
+                    "slow handler: it holds up all actors of its worker"
+                );
+            }
         }
     }
 
@@ -256,8 +260,9 @@ impl Worker {
         self.shared
             .metrics
             .events(envelope.kind.name, entry.events.len());
-        self.undurable_bytes += append.bytes();
-        self.open.bytes += append.bytes();
+        let bytes = append.bytes();
+        self.undurable_bytes += bytes;
+        self.open.bytes += bytes;
         self.open.events += entry.events.len();
         self.open.appends.push(append);
         self.open.slots.push(key);
@@ -287,6 +292,7 @@ impl Worker {
             self.message_taken(&envelope.actor, id, skipped);
         }
         self.snapshot_if_due(key);
+        self.grew(key, bytes);
     }
 
     /// The state must not be used again: nothing of this command is kept, and the actor is rebuilt once
@@ -300,8 +306,9 @@ impl Worker {
         let counts = internal.is_some() || !matches!(refusal, Refusal::TooLarge { .. });
         self.refuse(envelope, refusal);
         if let Some(slot) = self.slots.get_mut(key) {
-            slot.state = State::Broken;
+            slot.set_state(State::Broken);
         }
+        self.account(key);
         if counts {
             self.failed(key, internal, failing, reason, seq);
         }
@@ -340,7 +347,10 @@ impl Worker {
         slot.unsaved_entries = 0;
         let saved = catch_unwind(AssertUnwindSafe(|| resident.save(now, running)));
         match saved {
-            Ok(Ok(state)) => taken(resident.as_ref(), state),
+            Ok(Ok(state)) => {
+                slot.size.measured(state.len());
+                taken(resident.as_ref(), state)
+            }
             Ok(Err(error)) => {
                 tracing::warn!(actor = %slot.id, %error, "no snapshot: the state cannot be encoded");
                 self.shared.metrics.snapshot(slot.kind.name, "failed");

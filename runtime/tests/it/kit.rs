@@ -252,3 +252,24 @@ fn a_rejection_is_a_fault_of_the_scenario() {
         |_| {},
     );
 }
+
+/// More timers than fit into memory: the rest is fetched before the clock moves past it.
+#[tokio::test]
+async fn timers_on_disk_come_in_time() {
+    let node =
+        TestNode::new(|builder| with_probe(builder).config(|config| config.timer_window = 16));
+    let probe = node.actor::<Probe>("a");
+    let (hour, count) = (3600 * SECOND, 40);
+    for number in 1..=count {
+        let name = number.to_string();
+        probe.ask(after(&name, number * hour, &name)).await.unwrap();
+    }
+    node.advance(10 * hour).await.unwrap();
+    assert_eq!(noted(&node).await.len(), 10);
+    node.reopen();
+    node.advance(30 * hour).await.unwrap();
+    let noted = noted(&node).await;
+    let number = |note: &String| note.split(' ').next().unwrap().parse::<u32>().unwrap();
+    let fired: Vec<u32> = noted.iter().map(number).collect();
+    assert_eq!(fired, (1..=count).collect::<Vec<_>>());
+}

@@ -7,6 +7,8 @@
 #[cfg(test)]
 mod asking;
 #[cfg(test)]
+mod backoff;
+#[cfg(test)]
 mod bank;
 #[cfg(test)]
 mod bell;
@@ -16,6 +18,8 @@ mod durability;
 mod effects;
 #[cfg(test)]
 mod failures;
+#[cfg(test)]
+mod fragile;
 #[cfg(test)]
 mod keys;
 #[cfg(test)]
@@ -42,7 +46,15 @@ mod programs;
 #[cfg(test)]
 mod pulse;
 #[cfg(test)]
+mod quarantine;
+#[cfg(test)]
+mod refusals;
+#[cfg(test)]
+mod residency;
+#[cfg(test)]
 mod snapshots;
+#[cfg(test)]
+mod supervision;
 #[cfg(test)]
 mod timers;
 #[cfg(test)]
