@@ -4,6 +4,7 @@
 //! of it, which is what `make crash` sets. Every random test says its seed first, and
 //! `STEADFAST_TEST_SEED` repeats it.
 
+mod book;
 mod control;
 mod crash;
 mod damage;

@@ -42,6 +42,17 @@ pub use steadfast_journal as journal;
 pub use steadfast_journal::{ActorId, InvalidActorId, SequenceNumber};
 pub use steadfast_macros::{Command, Event};
 
+/// The Rust of the book is compiled and run with the tests.
+#[cfg(doctest)]
+mod book {
+    #[doc = include_str!("../../docs/concepts.md")]
+    mod concepts {}
+    #[doc = include_str!("../../docs/embedding.md")]
+    mod embedding {}
+    #[doc = include_str!("../../docs/testing.md")]
+    mod testing {}
+}
+
 /// What the derives expand to. Not part of the API.
 #[doc(hidden)]
 pub mod __private {
