@@ -400,9 +400,7 @@ async fn raise(
     };
     let mut after = group_start(group);
     if let Bound::Below(place) = from {
-        after = place.key(group);
-        // One byte less sorts before the key itself.
-        after.pop();
+        after = right_before(place, group);
     }
     let page = window.page();
     let ahead = journal.rows(Table::Timers, Some(&after), page)?;
@@ -425,6 +423,18 @@ async fn raise(
         }
         after = last;
     }
+}
+
+/// A key that sorts before the one of `place` and behind all before that: a page that began earlier would
+/// be filled with what is held already.
+fn right_before(mut place: Place, group: Group) -> Vec<u8> {
+    if let Some(index) = place.id.index.checked_sub(1) {
+        place.id.index = index;
+        return place.key(group);
+    }
+    let mut key = place.key(group);
+    key.pop();
+    key
 }
 
 /// Up to where a page reaches.
