@@ -18,8 +18,8 @@ use tokio::sync::{Mutex, Notify, oneshot};
 
 use super::Shared;
 use crate::core::{
-    Anchor, Clocks, Group, Micros, Place, TimerRow, anchor_key, decode_row, group_start, micros,
-    timer_place,
+    Anchor, Clocks, Group, Micros, Place, TimerRow, anchor_key, decode_row, duration, group_start,
+    micros, timer_place,
 };
 use crate::error::NodeError;
 use crate::model::{BootId, Start};
@@ -88,7 +88,11 @@ pub(crate) struct TimerWindow {
 /// What the loader does next.
 enum Next {
     Raise(Group),
-    Trim { target: usize, held: usize },
+    Trim {
+        target: usize,
+        held: usize,
+        until: Duration,
+    },
     Rest,
 }
 
@@ -214,7 +218,13 @@ impl TimerWindow {
         let crowded = held > self.limit / 2 * 3 || (near && !room);
         if crowded && !self.futile.load(Ordering::Relaxed) {
             let target = self.limit / 2;
-            return Next::Trim { target, held };
+            // What is due before the first that is on disk only is not in its way.
+            let until = duration(first.map_or(0, |(wait, _)| wait));
+            return Next::Trim {
+                target,
+                held,
+                until,
+            };
         }
         Next::Rest
     }
@@ -294,9 +304,7 @@ fn shift_of(anchor: Option<Anchor>, start: Start) -> Micros {
 
 fn anchor(journal: &dyn Journal, boot: BootId) -> Result<Option<Anchor>, NodeError> {
     let key = anchor_key(boot);
-    // One byte less sorts before the key, and before at most 255 others.
-    let before = key.get(..key.len() - 1).unwrap_or_default();
-    let rows = journal.rows(Table::Timers, Some(before), 256)?;
+    let rows = journal.rows(Table::Timers, Some(&before(key.clone())), 1)?;
     let found = rows.iter().find(|(other, _)| *other == key);
     Ok(found.and_then(|(_, value)| decode_row(value).ok()))
 }
@@ -334,10 +342,14 @@ async fn fill(
                 filling = true;
                 raise(shared, generation, journal, group).await?;
             }
-            Next::Trim { target, held } => {
+            Next::Trim {
+                target,
+                held,
+                until,
+            } => {
                 // Before they are asked: a worker that lets go takes it back.
                 window.futile.store(true, Ordering::Relaxed);
-                trim(shared, target, held).await?;
+                trim(shared, target, held, until).await?;
             }
             Next::Rest => break,
         }
@@ -345,13 +357,18 @@ async fn fill(
     Ok(())
 }
 
-async fn trim(shared: &Arc<Shared>, target: usize, held: usize) -> Result<(), NodeError> {
+async fn trim(
+    shared: &Arc<Shared>,
+    target: usize,
+    held: usize,
+    until: Duration,
+) -> Result<(), NodeError> {
     for port in &shared.ports {
         let (ack, acked) = oneshot::channel();
         let trim = Control::TrimTimers {
             target,
             held,
-            near: NEAR,
+            until,
             ack,
         };
         port.control
@@ -376,9 +393,7 @@ async fn raise(
     };
     let mut after = group_start(group);
     if let Bound::Below(place) = from {
-        after = place.key(group);
-        // One byte less sorts before the key itself.
-        after.pop();
+        after = before(place.key(group));
     }
     let page = window.page();
     let ahead = journal.rows(Table::Timers, Some(&after), page)?;
@@ -401,6 +416,18 @@ async fn raise(
         }
         after = last;
     }
+}
+
+/// The last key of the same length that sorts before `key`.
+fn before(mut key: Vec<u8>) -> Vec<u8> {
+    for byte in key.iter_mut().rev() {
+        let (less, borrowed) = byte.overflowing_sub(1);
+        *byte = less;
+        if !borrowed {
+            break;
+        }
+    }
+    key
 }
 
 /// Up to where a page reaches.

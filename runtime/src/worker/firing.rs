@@ -216,9 +216,9 @@ impl Worker {
     }
 
     /// Leaves those that are due last to the table on disk, so that the node holds `target` of `held`.
-    pub(super) fn trim_timers(&mut self, target: usize, held: usize, near: Duration) {
+    pub(super) fn trim_timers(&mut self, target: usize, held: usize, until: Duration) {
         let keep = self.timers.len().saturating_mul(target) / held.max(1);
-        let left = self.timers.trim(keep, near, self.shared.clocks());
+        let left = self.timers.trim(keep, until, self.shared.clocks());
         for (group, place) in left {
             // Whoever reads the table next starts there.
             self.shared.timers.lower(group, place);
