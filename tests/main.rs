@@ -15,3 +15,4 @@ mod stopping;
 mod sweep;
 mod syncs;
 mod tidy;
+mod timers;
