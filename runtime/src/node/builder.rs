@@ -14,7 +14,7 @@ use super::recovery::RecoveryPool;
 use super::shared::{Parts, Shared};
 use super::snapshots::SnapshotSink;
 use super::threads::WorkerThreads;
-use super::{keeper, recovery, timers};
+use super::{keeper, loader, recovery};
 use crate::config::Config;
 use crate::error::NodeError;
 use crate::host::{KindBuilder, Registry};
@@ -184,7 +184,7 @@ impl NodeBuilder {
         let window = Arc::clone(&shared.timers);
         shared
             .runtime
-            .spawn(timers::keep_filled(Arc::downgrade(&shared), window));
+            .spawn(loader::keep_filled(Arc::downgrade(&shared), window));
         inner.block_on(keeper::install(&shared, 1, journal))?;
         shared
             .runtime

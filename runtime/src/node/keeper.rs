@@ -11,7 +11,7 @@ use steadfast_journal::{ActorNumber, Journal, Storage, Table};
 use tokio::sync::{oneshot, watch};
 
 use super::effects::EffectJob;
-use super::{Shared, timers};
+use super::{Shared, loader};
 use crate::core::{EffectRow, decode_row};
 use crate::error::NodeError;
 use crate::worker::Control;
@@ -66,7 +66,7 @@ pub(super) async fn load_pending_work(
     shared: &Arc<Shared>,
     journal: &dyn Journal,
 ) -> Result<(), NodeError> {
-    timers::start(shared, journal).await?;
+    loader::start(shared, journal).await?;
     load_effects(shared, journal).await
 }
 

@@ -5,6 +5,7 @@ mod builder;
 mod effects;
 mod handle;
 mod keeper;
+mod loader;
 mod recovery;
 mod shared;
 mod snapshots;

@@ -124,12 +124,11 @@ impl Worker {
     pub(super) fn arm_timer(&mut self, actor: ActorNumber, row: TimerRow) {
         let due = &row.timer.due;
         let place = Place::new(due, actor, row.timer.id);
-        match self.shared.timers.admit(due.group(), place) {
-            Some(shift) => self.timers.set(actor, row, shift),
-            None => {
-                let id = row.timer.id;
-                self.timers.remove(TimerKey { actor, id }, None);
-            }
+        if let Some(shift) = self.shared.timers.admit(due.group(), place) {
+            self.timers.set(actor, row, shift);
+        } else {
+            let id = row.timer.id;
+            self.timers.remove(TimerKey { actor, id }, None);
         }
         self.account_timers();
     }
