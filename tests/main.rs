@@ -15,4 +15,5 @@ mod stopping;
 mod sweep;
 mod syncs;
 mod tidy;
+mod timers;
 mod transfers;
