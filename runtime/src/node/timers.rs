@@ -160,7 +160,12 @@ impl TimerWindow {
     pub(crate) fn lower(&self, group: Group, place: Place) {
         let mut parts = self.write();
         if let Some(part) = parts.parts.iter_mut().find(|part| part.group == group) {
-            part.bound = part.bound.min(Bound::Below(place));
+            let lowered = part.bound.min(Bound::Below(place));
+            if lowered != part.bound {
+                part.bound = lowered;
+                // What is left to disk now may be due before what was kept for being due first.
+                self.futile.store(false, Ordering::Relaxed);
+            }
         }
     }
 
