@@ -44,7 +44,6 @@ const KINDS: &[&str] = &[
     "log-ship",
     "git-sync",
     "container-heal",
-    "http-patrol",
     "ssh-batch",
     "deploy",
     "workflow",

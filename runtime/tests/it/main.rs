@@ -32,6 +32,8 @@ mod look;
 #[cfg(test)]
 mod messages;
 #[cfg(test)]
+mod messages_crash;
+#[cfg(test)]
 mod probe;
 #[cfg(test)]
 mod programs;

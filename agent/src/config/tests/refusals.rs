@@ -33,14 +33,14 @@ fn check(text: fn(&str) -> String, table: &str) {
 
 #[test]
 fn every_planned_kind_is_refused_by_name() {
-    let kinds = "log-ship git-sync container-heal http-patrol ssh-batch deploy workflow \
+    let kinds = "log-ship git-sync container-heal ssh-batch deploy workflow \
                  pipeline cron watch fsm task";
     for kind in kinds.split_whitespace() {
         let lines = format!("[concerns.a]\nkind = \"{kind}\"\nrun = [\"x\"]");
         let problem = only_problem(&file(&lines), &[]);
         let message = format!("kind \"{kind}\" is not available in this version");
         assert_eq!(problem["message"], message);
-        assert_eq!(problem["hint"], "available: cleanup, exec");
+        assert_eq!(problem["hint"], "available: cleanup, exec, http-patrol");
     }
 }
 
@@ -143,7 +143,7 @@ fn wrong_types_say_what_is_expected_and_what_was_found() {
         concerns = []            | concerns        | expected a table, found an array
         concerns.a = 1           | concerns.a      | is not a table     | write `[concerns.a]`
         [[concerns.a]]\nx = 1    | concerns.a      | is not a table     | write `[concerns.a]`
-        concerns.a.kind = 1      | concerns.a.kind | a kind is a string | available: cleanup
+        concerns.a.kind = 1      | concerns.a.kind | a kind is a string | available: cleanup, http-patrol
         "#,
     );
     check(
@@ -176,7 +176,7 @@ fn what_only_the_kind_can_know_is_refused_at_its_key() {
         [concerns.a]\nkind = "cleanup"\npaths = []    | concerns.a.paths    | no paths
         [concerns.a]\nkind = "cleanup"\npaths = ["/"] | concerns.a.paths[0] | "/"
         [concerns.a]\nkind = "cleanup"                | concerns.a.paths    | `paths` is missing
-        [concerns.a] | concerns.a.kind | `concerns.a` has no kind | available: cleanup, exec
+        [concerns.a] | concerns.a.kind | `concerns.a` has no kind | add `kind
         "#,
     );
 }

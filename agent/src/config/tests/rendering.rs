@@ -53,7 +53,7 @@ error: kind "watch" is not available in this version
 3 | concerns.b.kind = "watch"
   |                   ^^^^^^^
   |
-  = help: available: cleanup, exec"#,
+  = help: available: cleanup, exec, http-patrol"#,
     );
 }
 
