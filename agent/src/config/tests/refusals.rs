@@ -143,7 +143,7 @@ fn wrong_types_say_what_is_expected_and_what_was_found() {
         concerns = []            | concerns        | expected a table, found an array
         concerns.a = 1           | concerns.a      | is not a table     | write `[concerns.a]`
         [[concerns.a]]\nx = 1    | concerns.a      | is not a table     | write `[concerns.a]`
-        concerns.a.kind = 1      | concerns.a.kind | a kind is a string | available: cleanup, http-patrol
+        concerns.a.kind = 1      | concerns.a.kind | a kind is a string | available: cleanup, exec
         "#,
     );
     check(
