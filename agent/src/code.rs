@@ -163,7 +163,7 @@ impl Code {
             Self::Overloaded => ("overloaded", "Overloaded", 429, Exit::Unavailable, "steadfast ps"),
             Self::Starting => ("starting", "Starting", 503, Exit::Unavailable, "steadfast ps"),
             Self::Unavailable => ("unavailable", "Unavailable", 503, Exit::Unavailable, "steadfast ps"),
-            Self::Quarantined => ("quarantined", "Quarantined", 409, Exit::Conflict, "steadfast ps"),
+            Self::Quarantined => ("quarantined", "Quarantined", 409, Exit::Conflict, "steadfast quarantine ls"),
             Self::OutcomeUnknown => ("outcome-unknown", "Outcome unknown", 500, Exit::Failed, "steadfast ps"),
             Self::Failed => ("failed", "Failed", 500, Exit::Failed, "steadfast verify"),
             Self::Integrity => ("integrity", "Integrity failure", 500, Exit::Integrity, "steadfast verify"),

@@ -28,6 +28,13 @@ impl From<NodeError> for Problem {
             NodeError::Unrecoverable { .. } => {
                 Self::new(Code::Integrity, text).hint("steadfast verify")
             }
+            NodeError::NotQuarantined { id } => {
+                Self::new(Code::NotFound, format!("actor {id} is not in quarantine"))
+                    .hint("steadfast quarantine ls")
+            }
+            NodeError::NotSkipped { id, .. } => {
+                Self::new(Code::Conflict, text).hint(format!("steadfast quarantine show {id}"))
+            }
             NodeError::Stopped => {
                 let detail = "the node is reopening its journal, or stopping";
                 Self::new(Code::Unavailable, detail).hint("steadfast ps")
@@ -116,7 +123,7 @@ pub(crate) fn asked(actor: &str, error: AskError<Value>) -> Problem {
             Problem::new(Code::Unavailable, text).hint("steadfast status")
         }
         AskError::Quarantined { .. } => {
-            Problem::new(Code::Quarantined, text).hint(format!("steadfast events {actor}"))
+            Problem::new(Code::Quarantined, text).hint(format!("steadfast quarantine show {actor}"))
         }
         AskError::KeyReused => Problem::new(Code::Conflict, text),
         AskError::TooLarge { .. } => Problem::new(Code::TooLarge, text),

@@ -60,7 +60,7 @@ pub(crate) fn of_a_node(verbosity: Verbosity, format: LogFormat, color: bool) {
         LogFormat::Auto if std::io::stderr().is_terminal() => LogFormat::Pretty,
         LogFormat::Auto if journal::is_stderr() => LogFormat::Journald,
         LogFormat::Auto => LogFormat::Json,
-        named => named,
+        LogFormat::Pretty | LogFormat::Json | LogFormat::Journald => format,
     };
     let builder = tracing_subscriber::fmt()
         .with_writer(std::io::stderr)

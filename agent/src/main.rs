@@ -8,6 +8,7 @@
 //! * [`service`]: the same under systemd: ready, alive, ending;
 //! * [`cli`]: arguments, output, and the commands that end by themselves, which read and steer through
 //!   [`client`];
+//! * [`new`]: projects to begin with;
 //! * [`problem`]: everything that can go wrong, by the [`code`] that fixes its exit code; [`failure`] maps the
 //!   library's errors to it.
 //!
@@ -24,6 +25,7 @@ mod failure;
 mod http;
 mod kinds;
 mod logging;
+mod new;
 mod problem;
 mod reload;
 mod report;

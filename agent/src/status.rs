@@ -128,7 +128,7 @@ pub(crate) fn count(rows: &[ConcernRow]) -> (ConcernCounts, Vec<Attention>) {
             Status::Recovering | Status::Stopped => counts.other += 1,
             Status::Quarantined => {
                 counts.quarantined += 1;
-                let (why, next) = ("in quarantine".to_owned(), "inspect");
+                let (why, next) = ("in quarantine".to_owned(), "quarantine show");
                 attention.push(needs(row, why, next, name));
             }
             Status::Idle => match failure(row) {

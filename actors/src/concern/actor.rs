@@ -57,6 +57,12 @@ pub trait Kind: fmt::Debug + Sized + 'static {
     fn stop(live: &mut Live<'_, Concern<Self>>) {
         let _ = live;
     }
+
+    /// What `describe` says beyond what all concerns have; JSON, and a contract.
+    fn detail(concern: &Concern<Self>) -> Option<serde_json::Value> {
+        let _ = concern;
+        None
+    }
 }
 
 /// A concern: one actor with a schedule, at most one run at a time, and its history in short.

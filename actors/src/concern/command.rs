@@ -138,6 +138,9 @@ pub struct ConcernView {
     pub next_run: Option<Timestamp>,
     /// How many runs were started.
     pub runs: u64,
+    /// What its kind has to say beyond that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<serde_json::Value>,
 }
 
 /// What a concern is doing.

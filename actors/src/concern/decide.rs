@@ -114,6 +114,7 @@ impl<K: Kind> Handle<Describe> for Concern<K> {
             last_run: live.last_run.clone(),
             next_run: live.next_run,
             runs: live.runs,
+            detail: K::detail(live),
         })
     }
 }

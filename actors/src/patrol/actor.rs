@@ -12,7 +12,7 @@ use super::event::{
     Alerted, CheckFailed, NotificationGivenUp, Notified, PatrolEvent, Reminded, Report, Resolved,
 };
 use super::probe::{Checked, Failure, FailureKind};
-use super::query::Targets;
+use super::query::{self, Targets};
 use super::web::Web;
 use crate::concern::{self, Concern, Finished, Kind, RunOutcome, finish};
 
@@ -88,6 +88,12 @@ impl Kind for PatrolKind {
     fn stop(live: &mut Live<'_, Patrol>) {
         let reason = live.stopping().map(ToString::to_string);
         finish(live, RunOutcome::Cancelled, reason, Report::default());
+    }
+
+    /// `{"targets": [..]}`, as the query [`Targets`] answers.
+    fn detail(patrol: &Patrol) -> Option<serde_json::Value> {
+        let targets = serde_json::to_value(query::view(patrol)).ok()?;
+        Some(serde_json::json!({ "targets": targets }))
     }
 }
 

@@ -26,7 +26,8 @@ pub(super) struct Asked {
     pub(super) dry_run: bool,
 }
 
-async fn node(target: &Target, timeout: Duration) -> Result<Client, Problem> {
+/// The node, which alone can change something.
+pub(super) async fn node(target: &Target, timeout: Duration) -> Result<Client, Problem> {
     match connect(target, timeout).await? {
         Access::Node(client) => Ok(client),
         Access::Directory(dir) => {
@@ -47,18 +48,17 @@ pub(super) async fn trigger(
 ) -> Result<Exit, Problem> {
     let client = node(target, timeout).await?;
     let path = format!("{}/trigger", concern_path(concern));
-    let by = std::env::var("USER").map_or_else(|_| "cli".to_owned(), |user| format!("cli:{user}"));
+    let by = who();
     let body = json!({ "dry_run": asked.dry_run, "wait": asked.wait, "by": by });
     let patience = match (asked.wait, asked.wait_timeout) {
         (false, _) => Patience::Usual,
         (true, None) => Patience::Endless,
         (true, Some(time)) => Patience::For(time),
     };
-    let shows = asked.dry_run && asked.wait && output.form == Form::Table;
-    let before = if shows {
-        preview::newest(&client, concern).await?
+    let before = if asked.wait && output.form == Form::Table {
+        Some(preview::before(&client, concern).await?)
     } else {
-        0
+        None
     };
     let answer: Result<Run, Problem> = client.post(&path, &body, patience).await;
     let run = answer.map_err(|problem| while_waiting(problem, concern, asked.wait))?;
@@ -67,14 +67,19 @@ pub(super) async fn trigger(
     } else {
         output.document(&run)?;
     }
-    if shows {
-        preview::print(&client, concern, &run, before, output).await?;
+    if let Some(before) = before {
+        preview::show(&client, concern, &run, asked.dry_run, &before, output).await?;
     }
     if asked.wait {
         judge(&run, concern)
     } else {
         Ok(Exit::Ok)
     }
+}
+
+/// Who asks, for the journal.
+pub(super) fn who() -> String {
+    std::env::var("USER").map_or_else(|_| "cli".to_owned(), |user| format!("cli:{user}"))
 }
 
 /// What a lost answer means while a run is waited for.

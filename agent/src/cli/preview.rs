@@ -1,9 +1,11 @@
-//! What a dry run selected, for people: read back from the events of that run.
+//! What a run found, for people: what a dry run selected, what a patrol saw. Read back from the events of that
+//! run.
 
 use serde_json::Value;
 use steadfast::ActorId;
 use steadfast_actors::concern::Run;
 
+use super::checks;
 use super::output::Output;
 use crate::client::{Client, Patience, actor_path, concern_path};
 use crate::problem::Problem;
@@ -14,16 +16,41 @@ const PAGE: usize = 200;
 /// Files that are named; the others are counted.
 const NAMED: u64 = 50;
 
-/// The newest event of a concern: what comes after it belongs to what is asked next.
-pub(super) async fn newest(client: &Client, concern: &ActorId) -> Result<u64, Problem> {
+/// A concern before a run is asked for.
+#[derive(Debug)]
+pub(super) struct Before {
+    kind: String,
+    /// Its newest event: what comes after it belongs to what is asked next.
+    seq: u64,
+}
+
+/// What is to be known of a concern before a run is asked for whose findings are shown.
+pub(super) async fn before(client: &Client, concern: &ActorId) -> Result<Before, Problem> {
     let row: ConcernRow = client
         .get(&concern_path(concern), &[], Patience::Usual)
         .await?;
-    Ok(row.seq)
+    let ConcernRow { kind, seq, .. } = row;
+    Ok(Before { kind, seq })
+}
+
+/// Prints what `run` found, where its kind finds something.
+pub(super) async fn show(
+    client: &Client,
+    concern: &ActorId,
+    run: &Run,
+    dry_run: bool,
+    before: &Before,
+    output: Output,
+) -> Result<(), Problem> {
+    match before.kind.as_str() {
+        "cleanup" if dry_run => print(client, concern, run, before.seq, output).await,
+        "http-patrol" => checks::print(client, concern, run, before.seq, output).await,
+        _ => Ok(()),
+    }
 }
 
 /// Prints the files that `run` selected, which began after event `before`.
-pub(super) async fn print(
+async fn print(
     client: &Client,
     concern: &ActorId,
     run: &Run,

@@ -25,7 +25,7 @@ pub(crate) enum Kind {
     Cleanup(CleanupConfig),
     /// Runs a program.
     Exec(Box<ExecConfig>),
-    /// Checks HTTP targets. Boxed: it is many times as large as the others.
+    /// Checks HTTP targets.
     HttpPatrol(Box<PatrolConfig>),
 }
 
@@ -166,6 +166,9 @@ fn missing_kind(entry: &Entry) -> Problem {
             entry.node.place.clone(),
             format!("`{}` has no kind", entry.node.key),
         )
-        .hint(format!("add `kind = \"…\"`, one of: {}", KINDS.join(", "))),
+        .hint(format!(
+            "add `kind = \"…\"`; available: {}",
+            KINDS.join(", ")
+        )),
     }
 }

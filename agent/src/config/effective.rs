@@ -123,7 +123,12 @@ impl Places {
                     self.collect(path, value, lines);
                 }
             }
-            value => lines.push(Line {
+            value @ (Json::Null
+            | Json::Bool(_)
+            | Json::Number(_)
+            | Json::String(_)
+            | Json::Array(_)
+            | Json::Object(_)) => lines.push(Line {
                 origin: self.origin(&path),
                 value: masked(&path, value),
                 path,
@@ -282,7 +287,7 @@ impl Effective {
         for line in &self.lines {
             let (table, key) = line.split();
             if table != open {
-                text.push_str(&format!("\n[{}]\n", dotted(table)));
+                text.extend(["\n[", &dotted(table), "]\n"]);
                 open = table;
             }
             let assignment = match &line.value {
@@ -292,7 +297,7 @@ impl Effective {
             text.push_str(&assignment);
             if with_origin {
                 let gap = 44_usize.saturating_sub(assignment.chars().count()).max(1);
-                text.push_str(&format!("{:gap$}# {}", "", line.origin));
+                text.extend([&" ".repeat(gap), "# ", &line.origin.to_string()]);
             }
             text.push('\n');
         }

@@ -30,7 +30,7 @@ const CONCERN: &[Planned] = &[
     ("on", "use `every` or `cron`, or `steadfast trigger`"),
     (
         "alert",
-        "outcomes are in `steadfast ps`, its events and /metrics",
+        "`http-patrol` has `alert_after` and `notify`; outcomes are in `steadfast ps`, its events and /metrics",
     ),
     (
         "on_failure",

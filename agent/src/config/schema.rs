@@ -225,9 +225,10 @@ fn problems(mut tree: Node) -> Vec<Problem> {
 }
 
 fn kind(concern: &Node) -> Option<&str> {
-    match &concern.entry("kind")?.node.value {
-        Value::Text(kind) => Some(kind),
-        _ => None,
+    if let Value::Text(kind) = &concern.entry("kind")?.node.value {
+        Some(kind)
+    } else {
+        None
     }
 }
 

@@ -140,9 +140,10 @@ fn not_done(actor: &str, command: &str, keyed: bool, error: AskError<Value>) -> 
 }
 
 fn invalid(actor: &ActorId, error: &InvalidCommand) -> Problem {
-    let code = match error {
-        InvalidCommand::Body { .. } => Code::BadRequest,
-        _ => Code::NotFound,
+    let code = if matches!(error, InvalidCommand::Body { .. }) {
+        Code::BadRequest
+    } else {
+        Code::NotFound
     };
     Problem::new(code, format!("{actor}: {error}")).hint(format!("steadfast inspect {actor}"))
 }

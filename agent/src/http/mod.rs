@@ -11,6 +11,7 @@ mod events;
 mod guard;
 mod metrics;
 mod problem;
+mod quarantine;
 mod routes;
 mod server;
 mod status;

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use steadfast::ActorId;
 
 use super::problem::{bad_body, bad_query, json, no_route, wrong_method};
-use super::{App, actors, concerns, events, status};
+use super::{App, actors, concerns, events, quarantine, status};
 use crate::ask::blocking;
 use crate::problem::{Code, Problem};
 use crate::report::verify_json;
@@ -69,6 +69,11 @@ pub(super) fn configure(service: &mut ServiceConfig) {
                 .post(actors::command),
         )
         .service(at("/v1/actors/{space}/{key:.*}").get(actor))
+        .service(at("/v1/quarantine").get(quarantine::list))
+        .service(at("/v1/quarantine/{space}/{key:.*}/retry").post(quarantine::retry))
+        .service(at("/v1/quarantine/{space}/{key:.*}/skip").post(quarantine::skip))
+        .service(at("/v1/quarantine/{space}/{key:.*}/release").post(quarantine::release))
+        .service(at("/v1/quarantine/{space}/{key:.*}").get(quarantine::show))
         .service(at("/v1/verify").get(verify))
         .default_service(web::to(no_route));
 }

@@ -15,6 +15,8 @@ mod apply;
 mod log;
 mod plan;
 mod secret;
+#[cfg(test)]
+mod tests;
 
 use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock};
@@ -284,7 +286,7 @@ pub(crate) fn refused(plan: &Plan) -> Option<Problem> {
     let first = plan.refused.first()?;
     let name = &first.concern;
     let detail = format!("concerns.{name}: {}", first.reason);
-    let mut problem = Problem::new(Code::Config, detail).hint(format!("steadfast events {name}"));
+    let mut problem = Problem::new(Code::Config, detail).hint(first.next.clone());
     let all = plan.refused.iter().map(serde_json::to_value);
     problem.errors = all.filter_map(Result::ok).collect();
     Some(problem)

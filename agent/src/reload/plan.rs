@@ -84,6 +84,8 @@ pub(crate) struct Refused {
     pub(crate) concern: String,
     /// Why.
     pub(crate) reason: String,
+    /// The command to run next.
+    pub(crate) next: String,
 }
 
 /// One step of taking a plan over, with all that doing and undoing it takes.
@@ -162,13 +164,13 @@ impl Planned {
                  the new concern another name",
                 summary.kind
             );
-            self.refuse(&concern.name, reason);
+            self.refuse(&concern.name, reason, "events");
             return Ok(());
         }
         let view = match inspector.state(&summary.actor, None) {
             Ok(view) => view,
             Err(error) => {
-                self.refuse(&concern.name, error.to_string());
+                self.refuse(&concern.name, error.to_string(), "quarantine show");
                 return Ok(());
             }
         };
@@ -219,10 +221,11 @@ impl Planned {
         }
     }
 
-    fn refuse(&mut self, concern: &str, reason: String) {
+    fn refuse(&mut self, concern: &str, reason: String, next: &str) {
         self.plan.refused.push(Refused {
             concern: concern.to_owned(),
             reason,
+            next: format!("steadfast {next} {concern}"),
         });
     }
 }

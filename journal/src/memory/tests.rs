@@ -7,7 +7,7 @@ use super::{CommitFault, MemoryStorage};
 use crate::conformance::{Driver, run_all};
 use crate::error::{CommitError, Error};
 use crate::ids::ActorNumber;
-use crate::journal::Append;
+use crate::journal::{Append, Storage};
 
 #[test]
 fn keeps_the_contract() {
@@ -114,4 +114,116 @@ fn a_crash_loses_what_was_not_acknowledged() {
     driver.write("a", 1);
     driver.check();
     drop(old);
+}
+
+#[test]
+fn planned_faults_meet_the_write_they_were_planned_for() {
+    let storage = MemoryStorage::new();
+    let mut driver = Driver::new(Box::new(storage.clone()));
+    assert_eq!(storage.writes(), 1, "the opening");
+    storage.fail_write(3, CommitFault::Lost);
+    driver.write("a", 1);
+    let one = append(&mut driver, "a");
+    assert!(driver.submit(vec![one]).is_err());
+    assert_eq!(storage.writes(), 3);
+    driver.forget("a");
+    driver.drop_and_reopen();
+    driver.write("a", 1);
+    driver.check();
+    storage.fail_write(storage.writes() + 1, CommitFault::Lost);
+    storage.forget_planned_faults();
+    driver.write("a", 1);
+    driver.check();
+}
+
+#[test]
+fn without_power_nothing_is_written_or_opened() {
+    for (fault, survives) in [(CommitFault::Lost, false), (CommitFault::Kept, true)] {
+        let storage = MemoryStorage::new();
+        let mut driver = Driver::new(Box::new(storage.clone()));
+        driver.write("a", 1);
+        storage.cut_power_at(storage.writes() + 1, fault);
+        let one = append(&mut driver, "a");
+        let outcome = driver.submit(vec![one]);
+        assert!(matches!(outcome, Err(CommitError::Unknown(_))));
+        assert!(!storage.has_power());
+        let writes = storage.writes();
+        assert!(storage.open().is_err());
+        assert_eq!(storage.writes(), writes, "what cannot begin is not counted");
+        storage.restore_power();
+        if !survives {
+            driver.forget("a");
+        }
+        driver.drop_and_reopen();
+        driver.check();
+    }
+}
+
+#[test]
+fn cutting_the_power_ends_the_open_journal() {
+    let storage = MemoryStorage::new();
+    let mut driver = Driver::new(Box::new(storage.clone()));
+    driver.write("a", 1);
+    storage.cut_power();
+    let late = append(&mut driver, "a");
+    assert!(driver.submit(vec![late]).is_err());
+    driver.forget("a");
+    storage.restore_power();
+    let late = append(&mut driver, "a");
+    assert!(
+        driver.submit(vec![late]).is_err(),
+        "the old journal is dead"
+    );
+    driver.forget("a");
+    driver.drop_and_reopen();
+    driver.check();
+}
+
+#[test]
+fn a_full_disk_has_space_again_after_so_many_writes() {
+    let storage = MemoryStorage::new();
+    let mut driver = Driver::new(Box::new(storage.clone()));
+    storage.no_space(storage.writes() + 1, 3);
+    let one = append(&mut driver, "a");
+    assert!(driver.submit(vec![one]).is_err());
+    driver.forget("a");
+    assert!(storage.open().is_err());
+    assert!(storage.open().is_err());
+    driver.drop_and_reopen();
+    driver.write("a", 1);
+    driver.check();
+}
+
+#[test]
+fn held_commits_are_let_go_by_number() {
+    let storage = MemoryStorage::new();
+    let mut driver = Driver::new(Box::new(storage.clone()));
+    let (holds, held) = std::sync::mpsc::channel();
+    storage.on_hold(move || holds.send(()).unwrap());
+    storage.pause();
+    for name in ["a", "b"] {
+        let one = append(&mut driver, name);
+        let outcome = driver.start(vec![one]);
+        held.recv().unwrap();
+        assert!(matches!(outcome.try_recv(), Err(TryRecvError::Empty)));
+        storage.let_go(1);
+        assert!(!storage.is_holding());
+        outcome.recv().unwrap().unwrap();
+    }
+    storage.let_go(2);
+    driver.write("a", 1);
+    driver.write("b", 1);
+    storage.resume();
+    driver.check();
+}
+
+#[test]
+fn failing_reads_end() {
+    let storage = MemoryStorage::new();
+    let mut driver = Driver::new(Box::new(storage.clone()));
+    driver.write("a", 1);
+    storage.fail_reads(1);
+    let first = driver.journal().last_entry(ActorNumber::FIRST);
+    assert!(matches!(first, Err(Error::Store { corrupt: false, .. })));
+    assert!(driver.journal().last_entry(ActorNumber::FIRST).is_ok());
 }

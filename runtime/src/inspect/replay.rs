@@ -128,25 +128,24 @@ impl Inspector {
         Ok(())
     }
 
-    /// The journal up to the entry that holds event `to`, or up to the newest entry. `None` if there is no
-    /// such event.
+    /// What a replay up to event `to` sees, where there is such an event: all entries, because a later one
+    /// may say that an event was skipped; without `to` those up to the newest one.
     fn window(&self, row: &ActorRow, to: Option<u64>) -> Result<Option<Window<'_>>, NodeError> {
-        let last = match to.and_then(SequenceNumber::new) {
+        let (last, limit) = match to.and_then(SequenceNumber::new) {
             Some(seq) => {
                 let mut entries = self.journal.entries_from_event(row.number, seq);
-                entries.next().transpose()?
+                (entries.next().transpose()?, None)
             }
-            None => self.journal.last_entry(row.number)?,
+            None => {
+                let last = self.journal.last_entry(row.number)?;
+                let limit = last.as_ref().map(|last| (last.entry.number, last.commit));
+                (last, limit)
+            }
         };
-        let Some(StoredEntry { commit, entry }) = last else {
-            return Ok(None);
-        };
-        let window = Window {
+        Ok(last.map(|_| Window {
             journal: self.journal.as_ref(),
-            last: entry.number,
-            commit,
-        };
-        Ok(Some(window))
+            limit,
+        }))
     }
 
     /// The newest event of the snapshot that a recovery started from.
@@ -215,12 +214,12 @@ fn differences(
     }
 }
 
-/// A journal as it was when entry `last` of one actor was its newest. For reading that actor only.
+/// A journal as it was when one entry of one actor was its newest. For reading that actor only.
 struct Window<'a> {
     journal: &'a dyn JournalReader,
-    last: EntryNumber,
-    /// The commit that holds `last`; a snapshot of a later one is out of sight.
-    commit: CommitIndex,
+    /// That entry, and the commit that holds it: a snapshot of a later one is out of sight. `None` shows
+    /// everything.
+    limit: Option<(EntryNumber, CommitIndex)>,
 }
 
 impl JournalReader for Window<'_> {
@@ -229,7 +228,7 @@ impl JournalReader for Window<'_> {
     }
 
     fn contains(&self, history: HistoryId, commit: CommitIndex) -> bool {
-        commit <= self.commit && self.journal.contains(history, commit)
+        self.limit.is_none_or(|(_, last)| commit <= last) && self.journal.contains(history, commit)
     }
 
     fn actor(&self, id: &ActorId) -> Result<Option<ActorRow>, Error> {
@@ -241,7 +240,10 @@ impl JournalReader for Window<'_> {
     }
 
     fn last_entry(&self, actor: ActorNumber) -> Result<Option<StoredEntry>, Error> {
-        self.journal.entries(actor, self.last).next().transpose()
+        match self.limit {
+            Some((last, _)) => self.journal.entries(actor, last).next().transpose(),
+            None => self.journal.last_entry(actor),
+        }
     }
 
     fn entries(&self, actor: ActorNumber, from: EntryNumber) -> Entries<'_> {
@@ -270,12 +272,11 @@ impl Window<'_> {
         &self,
         entries: Entries<'a>,
     ) -> impl Iterator<Item = Result<StoredEntry, Error>> + Send + use<'a> {
-        let last = self.last;
-        entries.take_while(move |stored| {
-            // An error is not skipped: it ends the reading in the reader's hands.
-            stored
-                .as_ref()
-                .map_or(true, |stored| stored.entry.number <= last)
+        let last = self.limit.map(|(last, _)| last);
+        // An error is not passed over: it ends the reading in the reader's hands.
+        entries.take_while(move |stored| match (stored, last) {
+            (Ok(stored), Some(last)) => stored.entry.number <= last,
+            (Ok(_), None) | (Err(_), _) => true,
         })
     }
 }

@@ -153,6 +153,15 @@ impl Shared {
         }
     }
 
+    /// Longest wait that a worker asks its clock for. A test kit's clock, which skips from one wait to the
+    /// next, is told the whole of it.
+    pub(crate) fn longest_sleep(&self) -> Duration {
+        match self.hooks {
+            Some(_) => Duration::MAX,
+            None => Duration::from_secs(3600),
+        }
+    }
+
     /// Something happened.
     pub(crate) fn note_activity(&self) {
         if let Some(hooks) = &self.hooks {

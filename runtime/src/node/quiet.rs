@@ -43,6 +43,11 @@ impl Node {
         }
     }
 
+    /// Idle time before an actor leaves memory.
+    pub(crate) fn passivate_after(&self) -> Duration {
+        self.shared().config.passivate_after
+    }
+
     /// The actors in memory.
     pub(crate) async fn seen(&self) -> Vec<Seen> {
         let mut all = Vec::new();

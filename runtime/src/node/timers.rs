@@ -9,7 +9,7 @@
 //! when a timer is durable: so either the worker sees the bound or the read sees the row. It is lowered
 //! before a worker forgets what stands behind it.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
 use std::time::Duration;
 
@@ -76,8 +76,8 @@ pub(crate) struct TimerWindow {
     limit: usize,
     /// Timers in memory, of all workers.
     held: AtomicUsize,
-    /// `held` when the workers were last asked to let go: asking again would find as little.
-    trimmed: AtomicUsize,
+    /// Whether the workers were asked to let go and found nothing, since when `held` is the same.
+    futile: AtomicBool,
     parts: RwLock<Parts>,
     /// Wakes the loader.
     wanted: Notify,
@@ -97,7 +97,7 @@ impl TimerWindow {
         Self {
             limit,
             held: AtomicUsize::new(0),
-            trimmed: AtomicUsize::new(usize::MAX),
+            futile: AtomicBool::new(false),
             parts: RwLock::default(),
             wanted: Notify::new(),
             filling: Mutex::new(()),
@@ -212,7 +212,7 @@ impl TimerWindow {
             }
         }
         let crowded = held > self.limit / 2 * 3 || (near && !room);
-        if crowded && self.trimmed.swap(held, Ordering::Relaxed) != held {
+        if crowded && !self.futile.load(Ordering::Relaxed) {
             let target = self.limit / 2;
             return Next::Trim { target, held };
         }
@@ -236,6 +236,7 @@ impl Shared {
             return;
         }
         let held = &self.timers.held;
+        self.timers.futile.store(false, Ordering::Relaxed);
         if now > before {
             held.fetch_add(now - before, Ordering::Relaxed);
         } else {
@@ -333,7 +334,11 @@ async fn fill(
                 filling = true;
                 raise(shared, generation, journal, group).await?;
             }
-            Next::Trim { target, held } => trim(shared, target, held).await?,
+            Next::Trim { target, held } => {
+                // Before they are asked: a worker that lets go takes it back.
+                window.futile.store(true, Ordering::Relaxed);
+                trim(shared, target, held).await?;
+            }
             Next::Rest => break,
         }
     }

@@ -13,6 +13,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use super::clock::VirtualClock;
+use super::fail;
 use crate::model::{Effect, EffectContext, EffectError, EffectId, Reconciled};
 use crate::node::Activity;
 
@@ -43,18 +44,52 @@ pub struct FakeRun {
 ///
 /// ```
 /// # use serde::{Deserialize, Serialize};
-/// # use steadfast::{Effect, EffectContext, EffectError};
+/// # use std::time::Duration;
+/// # use steadfast::{ActorId, Command, Done, Effect, EffectContext, EffectError, Event, Handle, Live, Never,
+/// #     Outcome, StatefulActor};
+/// # #[derive(Event)]
+/// # enum OrderEvent { Paid { receipt: u64 } }
 /// # #[derive(Serialize, Deserialize)]
-/// # struct Receipt;
-/// # impl Effect for Receipt {
-/// #     const NAME: &'static str = "receipt";
+/// # struct Order { receipt: Option<u64> }
+/// # impl StatefulActor for Order {
+/// #     const KIND: &'static str = "order";
+/// #     type Event = OrderEvent;
+/// #     fn new(_: &ActorId) -> Self { Self { receipt: None } }
+/// #     fn apply(&mut self, event: &OrderEvent) {
+/// #         let OrderEvent::Paid { receipt } = event;
+/// #         self.receipt = Some(*receipt);
+/// #     }
+/// # }
+/// # #[derive(Serialize, Deserialize)]
+/// # struct Charge;
+/// # impl Effect for Charge {
+/// #     const NAME: &'static str = "charge";
 /// #     type Output = u64;
 /// #     async fn run(&self, _: &EffectContext) -> Result<u64, EffectError> { Ok(1) }
 /// # }
-/// use steadfast::testkit::FakeEffect;
+/// # #[derive(Serialize, Deserialize, Command)]
+/// # struct Pay;
+/// # impl Handle<Pay> for Order {
+/// #     fn handle(order: &mut Live<'_, Self>, _: Pay) -> Result<(), Never> { order.run(Charge); Ok(()) }
+/// # }
+/// # impl Handle<Done<Charge>> for Order {
+/// #     fn handle(order: &mut Live<'_, Self>, done: Done<Charge>) -> Result<(), Never> {
+/// #         if let Outcome::Succeeded(receipt) = done.outcome {
+/// #             order.emit(OrderEvent::Paid { receipt });
+/// #         }
+/// #         Ok(())
+/// #     }
+/// # }
+/// use steadfast::testkit::{FakeEffect, TestNode};
 ///
-/// let receipts = FakeEffect::<Receipt>::new().fail_times(2).then_succeed(7);
-/// assert!(receipts.runs().is_empty());
+/// let node = TestNode::new(|node| node.register::<Order>(|kind| kind.effect::<Charge>()));
+/// let charges = node.fake(|| FakeEffect::<Charge>::new().fail_times(2).then_succeed(7));
+/// node.block_on(async {
+///     node.actor::<Order>("a").ask(Pay).await.unwrap();
+///     node.advance(Duration::from_secs(60)).await.unwrap();
+/// });
+/// assert_eq!(charges.runs().len(), 3);
+/// assert_eq!(node.state::<Order>("a").receipt, Some(7));
 /// ```
 pub struct FakeEffect<E: Effect> {
     inner: Arc<Mutex<Inner<E>>>,
@@ -130,10 +165,9 @@ impl<E: Effect> FakeEffect<E> {
 
     /// Lets the next attempt panic.
     #[must_use]
-    #[expect(clippy::panic, reason = "it is what the test asks for")]
     pub fn panic_once(self) -> Self {
         self.inner().script.push_back(Arc::new(|_, _| {
-            Box::pin(async { panic!("the fake was told to panic") })
+            Box::pin(async { fail("the fake was told to panic") })
         }));
         self
     }

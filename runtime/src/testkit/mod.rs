@@ -1,4 +1,8 @@
-//! Tests of an actor without a node: given these events, when this command, then that.
+//! Tests of actors: one of them without a node, or a whole node with its clock, its disk and its power in the
+//! test's hands.
+//!
+//! # One actor
+//! Given these events, when this command, then that:
 //!
 //! ```
 //! # use serde::{Deserialize, Serialize};
@@ -44,8 +48,64 @@
 //! Commands run through the same code as in a node, over a journal in memory; nothing needs to be
 //! registered, and no effect is run. Whatever does not hold panics with the line of the test.
 //!
+//! # A whole node
+//! A [`TestNode`] keeps everything in memory. Its clock stands until the test moves it, and then all that falls
+//! due is done before [`advance`](TestNode::advance) returns; [`settle`](TestNode::settle) waits until nothing
+//! is under way. Nothing sleeps and nothing is polled for. [`crash`](TestNode::crash) cuts the power,
+//! [`crash_after`](TestNode::crash_after) does so in the middle of a write, [`faults`](TestNode::faults) lets the
+//! disk fail and the node come back by itself, and [`fake`](TestNode::fake) replaces what an effect does.
+//!
+//! ```
+//! # use serde::{Deserialize, Serialize};
+//! # use steadfast::{ActorId, Command, Event, Handle, Live, Never, StatefulActor};
+//! # #[derive(Event)]
+//! # enum AccountEvent { Deposited { cents: u64 } }
+//! # #[derive(Serialize, Deserialize)]
+//! # struct Account { cents: u64 }
+//! # impl StatefulActor for Account {
+//! #     const KIND: &'static str = "account";
+//! #     type Event = AccountEvent;
+//! #     fn new(_: &ActorId) -> Self { Self { cents: 0 } }
+//! #     fn apply(&mut self, event: &AccountEvent) {
+//! #         let AccountEvent::Deposited { cents } = event;
+//! #         self.cents += cents;
+//! #     }
+//! # }
+//! # #[derive(Serialize, Deserialize, Command)]
+//! # #[command(reply = u64)]
+//! # struct Deposit { cents: u64 }
+//! # impl Handle<Deposit> for Account {
+//! #     fn handle(account: &mut Live<'_, Self>, command: Deposit) -> Result<u64, Never> {
+//! #         account.emit(AccountEvent::Deposited { cents: command.cents });
+//! #         Ok(account.cents)
+//! #     }
+//! # }
+//! use steadfast::AskError;
+//! use steadfast::testkit::{CommitFault, TestNode};
+//!
+//! let node = TestNode::new(|node| node.register::<Account>(|kind| kind));
+//! node.block_on(async {
+//!     let account = node.actor::<Account>("alice");
+//!     assert_eq!(account.ask(Deposit { cents: 70 }).key("monday").await, Ok(70));
+//!
+//!     // The power fails while the next deposit is written, which reaches the disk all the same.
+//!     node.crash_after(1, CommitFault::Kept);
+//!     let answer = account.ask(Deposit { cents: 30 }).key("tuesday").await;
+//!     assert_eq!(answer, Err(AskError::OutcomeUnknown));
+//!
+//!     // The caller asks again, with the same key.
+//!     node.reopen();
+//!     let account = node.actor::<Account>("alice");
+//!     assert_eq!(account.ask(Deposit { cents: 30 }).key("tuesday").await, Ok(100));
+//! });
+//! assert_eq!(node.state::<Account>("alice").cents, 100);
+//! ```
+//!
+//! [`crash_everywhere`] does this at every write of a scenario, and [`Sequence`] plays random histories; with
+//! the feature `proptest`, `sequences` draws and shrinks them.
+//!
 //! # The three laws
-//! Each `when` also checks what the runtime relies on:
+//! Each `when` also checks what the runtime relies on, and whole nodes are held to the third one:
 //!
 //! 1. **Round trip.** Every event, the command and the state survive being encoded, decoded and encoded.
 //! 2. **Determinism.** `handle`, run again on equal states with the same time and seed, gives the same
@@ -66,6 +126,9 @@ mod faults;
 mod laws;
 mod messages;
 mod node;
+mod sequence;
+#[cfg(feature = "proptest")]
+mod strategy;
 mod then;
 
 #[cfg(test)]
@@ -81,7 +144,10 @@ pub(crate) use fake::Fakes;
 pub use fake::{FakeEffect, FakeRun};
 pub use faults::FaultPlan;
 pub use node::{Crashed, TestNode};
+pub use sequence::{Sequence, Step};
 pub use steadfast_journal::CommitFault;
+#[cfg(feature = "proptest")]
+pub use strategy::sequences;
 pub use then::Then;
 
 use crate::core::{PendingEffect, micros};

@@ -203,6 +203,16 @@ impl TestNode {
         }
     }
 
+    /// Lets every actor at rest leave memory, by letting so much time pass as that takes.
+    ///
+    /// # Errors
+    /// [`Crashed`] once the power has failed.
+    pub async fn passivate(&self) -> Result<(), Crashed> {
+        let node = self.opening().node.clone();
+        let after = node.map_or(Duration::ZERO, |node| node.passivate_after());
+        self.advance(after).await
+    }
+
     /// Waits until the node is at rest; when it goes on by itself.
     async fn quiet(&self) -> Result<Option<Duration>, Crashed> {
         let node = self.opening().node.clone();
@@ -229,7 +239,8 @@ impl TestNode {
         }
     }
 
-    /// Opens the node again; one that still runs is crashed first.
+    /// Opens the node again; one that still runs is crashed first. An opening in which the power fails once
+    /// more, as [`crash_after`](Self::crash_after) may ask for, is repeated.
     #[track_caller]
     pub fn reopen(&self) {
         self.crash();
@@ -342,7 +353,8 @@ impl TestNode {
                     recovered => expect(recovered, "recovering an actor"),
                 };
                 let core = recovered.resident.core();
-                check_replay(&seen, core.events, recovered.resident.to_json().ok(), how);
+                let state = recovered.resident.to_json().ok();
+                check_replay(&seen, core.events, state.as_ref(), how);
             }
         }
     }
@@ -352,11 +364,17 @@ impl TestNode {
     }
 
     #[track_caller]
-    fn open_or_fail(&self) {
-        expect(self.open(), "the node does not start");
+    pub(super) fn open_or_fail(&self) {
+        loop {
+            match self.open() {
+                Ok(()) => return,
+                Err(_) if !self.storage.has_power() => {}
+                Err(error) => fail(&format!("the node does not start: {error}")),
+            }
+        }
     }
 
-    pub(super) fn open(&self) -> Result<(), NodeError> {
+    fn open(&self) -> Result<(), NodeError> {
         self.storage.restore_power();
         let activity = Activity::new();
         let (watcher, slow) = (Arc::clone(&activity), self.slow.clone());
@@ -399,7 +417,7 @@ impl Drop for TestNode {
 }
 
 #[track_caller]
-fn check_replay(live: &Seen, events: u64, state: Option<serde_json::Value>, how: &str) {
+fn check_replay(live: &Seen, events: u64, state: Option<&serde_json::Value>, how: &str) {
     let Seen {
         actor,
         events: seen,
@@ -410,14 +428,12 @@ fn check_replay(live: &Seen, events: u64, state: Option<serde_json::Value>, how:
             "{actor} has {seen} events in memory, and {events} by {how}: a bug of steadfast, please report it"
         ));
     }
-    if in_memory.is_some() && *in_memory != state {
-        let shown = |state: &Option<serde_json::Value>| {
-            state.as_ref().map_or_else(String::new, ToString::to_string)
-        };
+    if in_memory.is_some() && in_memory.as_ref() != state {
+        let shown = |state: Option<&serde_json::Value>| state.map(ToString::to_string);
         Law::Replay.broken(&format!(
             "the state of {actor} in memory differs from what {how} make of it\nin memory: {}\nrecovered: {}",
-            shown(in_memory),
-            shown(&state),
+            shown(in_memory.as_ref()).unwrap_or_default(),
+            shown(state).unwrap_or_default(),
         ));
     }
 }

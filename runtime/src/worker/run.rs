@@ -157,7 +157,7 @@ impl Worker {
             return;
         };
         // A timer may be years away; the runtime's own timer is asked for at most an hour.
-        let wait = wait.clamp(Duration::from_millis(1), Duration::from_secs(3600));
+        let wait = wait.clamp(Duration::from_millis(1), self.shared.longest_sleep());
         let at = running.saturating_add(wait);
         if self.generation.is_none() || self.wake.is_some_and(|(set, _)| set <= at) {
             return;

@@ -5,9 +5,10 @@ use std::time::Duration;
 use futures_util::poll;
 use steadfast::AskError;
 use steadfast::journal::MemoryStorage;
+use steadfast::testkit::TestNode;
 
-use crate::probe::{Do, Notes, Probe, note, notes, start, start_with};
-use crate::world::{Hands, eventually, pause, send};
+use crate::probe::{Do, Notes, Probe, note, notes, start, with_probe};
+use crate::world::{pause, send};
 
 #[tokio::test]
 async fn a_retry_gets_the_same_reply() {
@@ -79,18 +80,14 @@ async fn keys_outlive_a_restart() {
 #[tokio::test]
 async fn keys_outlive_passivation() {
     for snapshot_every in [0, 1] {
-        let storage = MemoryStorage::new();
-        let node = start_with(&storage, |builder| {
-            builder.config(|config| config.snapshot_every = snapshot_every)
-        })
-        .await;
+        let node = TestNode::new(move |builder| {
+            with_probe(builder).config(|config| config.snapshot_every = snapshot_every)
+        });
         let probe = node.actor::<Probe>("a");
         assert_eq!(probe.ask(note("one")).key("k").await, Ok(1));
         probe.ask(Do::NoteAndLeave("two".to_owned())).await.unwrap();
-        eventually("the actor leaves memory", async || {
-            node.health().await.is_empty()
-        })
-        .await;
+        node.settle().await.unwrap();
+        assert!(node.node().health().await.is_empty());
         assert_eq!(probe.ask(note("one")).key("k").await, Ok(1));
         assert_eq!(notes(&probe).await, ["one", "two"]);
     }
@@ -100,17 +97,14 @@ async fn keys_outlive_passivation() {
 /// came back with most of its time whenever its actor had left memory.
 #[tokio::test]
 async fn a_key_expires_though_its_actor_left_memory() {
-    let hands = Hands::default();
-    let storage = MemoryStorage::new();
-    let node = start_with(&storage, |builder| builder.clock(hands.clone())).await;
+    let node = TestNode::new(with_probe);
     let probe = node.actor::<Probe>("a");
     assert_eq!(probe.ask(note("daily")).key("k").await, Ok(1));
     probe.ask(Do::NoteAndLeave("two".to_owned())).await.unwrap();
-    eventually("the actor leaves memory", async || {
-        node.health().await.is_empty()
-    })
-    .await;
-    hands.pass(Duration::from_secs(24 * 3600 + 60), &node).await;
+    node.settle().await.unwrap();
+    assert!(node.node().health().await.is_empty());
+    let day = Duration::from_secs(24 * 3600);
+    node.advance(day + Duration::from_secs(60)).await.unwrap();
     assert_eq!(probe.ask(note("daily")).key("k").await, Ok(3));
 }
 
@@ -168,15 +162,12 @@ async fn a_retry_while_the_first_is_in_flight_waits_for_it() {
 
 #[tokio::test]
 async fn the_window_has_a_count_and_a_time() {
-    let (storage, hands) = (MemoryStorage::new(), Hands::default());
-    let clock = hands.clone();
-    let node = start_with(&storage, |builder| {
-        builder.clock(clock).config(|config| {
+    let node = TestNode::new(|builder| {
+        with_probe(builder).config(|config| {
             config.keys = 2;
             config.key_window = Duration::from_secs(60);
         })
-    })
-    .await;
+    });
     let probe = node.actor::<Probe>("a");
     for key in ["1", "2", "3"] {
         probe.ask(note(key)).key(key).await.unwrap();
@@ -187,7 +178,7 @@ async fn the_window_has_a_count_and_a_time() {
         Ok(4),
         "the oldest was forgotten"
     );
-    hands.advance(Duration::from_secs(61));
+    node.advance(Duration::from_secs(61)).await.unwrap();
     assert_eq!(
         probe.ask(note("1")).key("1").await,
         Ok(5),

@@ -33,9 +33,10 @@ fn remembered() -> FakeEffect<Job<RECONCILED>> {
     let world = fake.clone();
     fake.reconciles(move |_, _| {
         let done = world.runs().iter().any(|run| run.ended && !run.reconciling);
-        std::future::ready(Ok(match done {
-            true => Reconciled::Done(7),
-            false => Reconciled::NotDone,
+        std::future::ready(Ok(if done {
+            Reconciled::Done(7)
+        } else {
+            Reconciled::NotDone
         }))
     })
 }
@@ -207,6 +208,26 @@ async fn released_jobs_are_done_when_the_node_is_at_rest() {
     fake.release();
     node.settle().await.unwrap();
     assert_eq!((fake.held(), noted(&node).await.len()), (0, 5));
+}
+
+#[tokio::test]
+async fn a_fake_does_what_the_test_says() {
+    let node = TestNode::new(with_probe);
+    node.fake(|| {
+        let fake = FakeEffect::<Job<REPEATED>>::new().fail_for_good();
+        fake.then(|job, cx| async move {
+            let length = u32::try_from(job.text.len()).unwrap();
+            Ok(length * 10 + cx.attempt())
+        })
+    });
+    let probe = node.actor::<Probe>("a");
+    for _ in 0..2 {
+        probe.ask(run(REPEATED, 5)).await.unwrap();
+        node.settle().await.unwrap();
+    }
+    let noted = noted(&node).await;
+    assert!(noted[0].contains("Failed"), "{noted:?}");
+    assert_eq!(noted[1], "job: Succeeded(31)");
 }
 
 #[test]

@@ -4,24 +4,24 @@ use std::time::Duration;
 
 use futures_util::poll;
 use steadfast::journal::MemoryStorage;
+use steadfast::testkit::TestNode;
 use steadfast::{AskError, Node};
 
-use crate::probe::{Do, Notes, Probe, note, notes, start, start_with, with_probe};
+use crate::probe::{Do, Notes, Probe, note, notes, start, with_probe};
 use crate::world::{eventually, pause, send};
 
 #[tokio::test]
 async fn an_idle_actor_leaves_memory_and_loses_nothing() {
-    let node = start_with(&MemoryStorage::new(), |builder| {
-        builder.config(|config| config.passivate_after = Duration::from_millis(1))
-    })
-    .await;
+    let node = TestNode::new(|builder| {
+        with_probe(builder).config(|config| config.passivate_after = Duration::from_secs(60))
+    });
     let probe = node.actor::<Probe>("a");
     for number in 1..=3 {
         assert_eq!(probe.ask(note(&number.to_string())).await, Ok(number));
-        eventually("the actor leaves memory", async || {
-            node.health().await.is_empty()
-        })
-        .await;
+        node.advance(Duration::from_secs(59)).await.unwrap();
+        assert_eq!(node.node().health().await.len(), 1);
+        node.advance(Duration::from_secs(1)).await.unwrap();
+        assert_eq!(node.node().health().await.len(), 0);
     }
     assert_eq!(notes(&probe).await, ["1", "2", "3"]);
 }
@@ -47,10 +47,9 @@ async fn an_actor_that_leaves_all_the_time_keeps_the_order() {
 
 #[tokio::test]
 async fn an_actor_with_a_write_in_flight_does_not_leave() {
-    let storage = MemoryStorage::new();
-    let node = start(&storage).await;
+    let node = TestNode::new(with_probe);
     let probe = node.actor::<Probe>("a");
-    let paused = pause(&storage);
+    let paused = pause(node.storage());
     let leaving = send(probe.ask(Do::NoteAndLeave("one".to_owned()))).await;
     assert_eq!(
         probe.ask(Notes).dirty_ok().await,
@@ -60,10 +59,8 @@ async fn an_actor_with_a_write_in_flight_does_not_leave() {
     assert_eq!(probe.ask(Notes).dirty_ok().await.unwrap().len(), 2);
     paused.resume();
     assert_eq!((leaving.await, next.await), (Ok(()), Ok(2)));
-    eventually("it leaves after all", async || {
-        node.health().await.is_empty()
-    })
-    .await;
+    node.settle().await.unwrap();
+    assert!(node.node().health().await.is_empty(), "it leaves after all");
     assert_eq!(notes(&probe).await, ["one", "two"]);
 }
 

@@ -25,6 +25,8 @@ mod kit_effects;
 #[cfg(test)]
 mod kit_faults;
 #[cfg(test)]
+mod kit_sequences;
+#[cfg(test)]
 mod latch;
 #[cfg(test)]
 mod life;
@@ -46,6 +48,10 @@ mod timers;
 #[cfg(test)]
 mod timers_clocks;
 #[cfg(test)]
+mod timers_model;
+#[cfg(test)]
 mod timers_policies;
+#[cfg(test)]
+mod timers_window;
 #[cfg(test)]
 mod world;

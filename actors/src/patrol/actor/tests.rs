@@ -9,7 +9,7 @@ use steadfast::Clock as _;
 use steadfast::testkit::{Crashed, FakeEffect, TestNode, crash_everywhere};
 
 use super::Patrol;
-use crate::concern::{Cancel, Configure, RunOutcome, Trigger};
+use crate::concern::{Cancel, Configure, Describe, RunOutcome, Trigger};
 use crate::human::Span;
 use crate::patrol::{
     Check, FailureKind, Notice, NoticeState, PatrolConfig, PatrolEvent, TargetStatus, Targets,

@@ -143,7 +143,7 @@ fn wrong_types_say_what_is_expected_and_what_was_found() {
         concerns = []            | concerns        | expected a table, found an array
         concerns.a = 1           | concerns.a      | is not a table     | write `[concerns.a]`
         [[concerns.a]]\nx = 1    | concerns.a      | is not a table     | write `[concerns.a]`
-        concerns.a.kind = 1      | concerns.a.kind | a kind is a string | available: cleanup, exec
+        concerns.a.kind = 1      | concerns.a.kind | a kind is a string | available: cleanup, exec, http-patrol
         "#,
     );
     check(
@@ -176,7 +176,7 @@ fn what_only_the_kind_can_know_is_refused_at_its_key() {
         [concerns.a]\nkind = "cleanup"\npaths = []    | concerns.a.paths    | no paths
         [concerns.a]\nkind = "cleanup"\npaths = ["/"] | concerns.a.paths[0] | "/"
         [concerns.a]\nkind = "cleanup"                | concerns.a.paths    | `paths` is missing
-        [concerns.a] | concerns.a.kind | `concerns.a` has no kind | add `kind
+        [concerns.a] | concerns.a.kind | `concerns.a` has no kind | available: cleanup, exec, http-patrol
         "#,
     );
 }
