@@ -20,9 +20,9 @@ const KINDS: [(&str, &str); 3] = [
     ),
 ];
 /// Keys that are for another case than the one that is shown: another schedule, several targets, a method
-/// that sends a body.
+/// that sends a body, a secret (which cannot be read back from where it is masked).
 #[cfg(test)]
-const OTHER_CASES: [&str; 3] = ["cron", "targets", "body"];
+const OTHER_CASES: [&str; 4] = ["cron", "targets", "body", "notify"];
 
 /// The example of one kind, or of all; `None` if there is no such kind.
 pub(crate) fn example(kind: Option<&str>) -> Option<String> {

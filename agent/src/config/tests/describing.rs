@@ -23,9 +23,15 @@ impl Judge {
     }
 
     fn accepts(&self, file: &str) -> bool {
+        self.judge(file).is_ok()
+    }
+
+    /// What is wrong with it.
+    fn judge(&self, file: &str) -> Result<(), String> {
         let value: toml::Table = toml::from_str(file).unwrap();
         let value = serde_json::to_value(value).unwrap();
-        self.0.validate(&value, self.1).is_ok()
+        let judged = self.0.validate(&value, self.1);
+        judged.map_err(|error| format!("{error:#}"))
     }
 }
 
@@ -45,7 +51,7 @@ fn the_reader_and_the_schema_accept_every_sample() {
     let judge = Judge::new();
     for sample in samples() {
         read(&sample).unwrap_or_else(|problems| panic!("{problems}\n{sample}"));
-        assert!(judge.accepts(&sample), "{sample}");
+        assert_eq!(judge.judge(&sample), Ok(()), "{sample}");
     }
 }
 
