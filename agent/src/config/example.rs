@@ -21,7 +21,6 @@ const KINDS: [(&str, &str); 3] = [
 ];
 /// Keys that are for another case than the one that is shown: another schedule, several targets, a method
 /// that sends a body, a secret (which cannot be read back from where it is masked).
-#[cfg(test)]
 const OTHER_CASES: [&str; 4] = ["cron", "targets", "body", "notify"];
 
 /// The example of one kind, or of all; `None` if there is no such kind.
@@ -38,7 +37,6 @@ pub(crate) fn example(kind: Option<&str>) -> Option<String> {
 }
 
 /// All of them with every key that may be set together.
-#[cfg(test)]
 pub(super) fn everything() -> String {
     uncommented(&OTHER_CASES)
 }

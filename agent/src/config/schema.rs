@@ -8,22 +8,23 @@ use serde_json::{Map, Value as Json, json};
 
 use super::document::{Asked, Entry, Node, Value};
 use super::environment::ANY;
-use super::problem::Problem;
 use super::report::Report;
 use super::{check, example, merge};
 
 /// The schema, draft 2020-12.
 pub(crate) fn schema() -> Json {
     let text = example::every_key();
+    // Without a tree the schema would allow anything; a test keeps the examples readable.
+    match (tree(&text), tree(&example::everything())) {
+        (Some(every_key), Some(readable)) => Describer::new(every_key, readable, &text).file(),
+        _ => Json::Bool(true),
+    }
+}
+
+fn tree(text: &str) -> Option<Node> {
     let mut report = Report::default();
-    // Without a tree the schema would allow anything; a test keeps the example readable.
-    let tree = merge(
-        Some("/etc/steadfast"),
-        &text,
-        std::iter::empty(),
-        &mut report,
-    );
-    tree.map_or(Json::Bool(true), |tree| Describer::new(tree, &text).file())
+    let directory = Some("/etc/steadfast");
+    merge(directory, text, std::iter::empty(), &mut report)
 }
 
 /// Every key that is no table of fixed names, with what it is for; a concern's name stands for all.
@@ -57,29 +58,23 @@ fn collect(table: &Json, path: &[&str], found: &mut Vec<(Vec<String>, String)>) 
 }
 
 struct Describer {
+    /// Has every key there is.
     tree: Node,
+    /// Has those that the reader takes together.
+    readable: Node,
     words: BTreeMap<String, String>,
-    /// What is wrong with the example as it is: it has keys that stand for each other.
-    problems: Vec<Problem>,
 }
 
 impl Describer {
-    fn new(tree: Node, text: &str) -> Self {
+    fn new(tree: Node, readable: Node, text: &str) -> Self {
         let words = example::descriptions(&tree, text);
         // Reading it notes what is wanted.
-        let problems = problems(tree.clone());
+        is_accepted(tree.clone());
         Self {
             tree,
+            readable,
             words,
-            problems,
         }
-    }
-
-    /// Whether the reader takes the example after a change as well as before.
-    fn is_accepted(&self, change: impl FnOnce(&mut Node)) -> bool {
-        let mut tree = self.tree.clone();
-        change(&mut tree);
-        problems(tree).iter().all(|one| self.problems.contains(one))
     }
 
     fn file(&self) -> Json {
@@ -166,9 +161,9 @@ impl Describer {
                 continue;
             };
             properties.insert((*name).to_owned(), self.describe(node));
-            let is_optional = self.is_accepted(|tree| {
-                tree.cut(&node.key);
-            });
+            let mut without = self.readable.clone();
+            without.cut(&node.key);
+            let is_optional = is_accepted(without);
             if !is_optional {
                 required.push(*name);
             }
@@ -185,11 +180,9 @@ impl Describer {
     /// taken too. One that would take anything says nothing.
     fn own(&self, node: &Node, words: &str) -> Json {
         let takes = |value: Value| {
-            self.is_accepted(|tree| {
-                if let Some(node) = find(tree, &node.key) {
-                    node.value = value;
-                }
-            })
+            let mut with = self.readable.clone();
+            let found = find(&mut with, &node.key).map(|node| node.value = value);
+            found.is_some() && is_accepted(with)
         };
         let own = match &node.value {
             Value::Text(_) => "string",
@@ -218,10 +211,10 @@ impl Describer {
     }
 }
 
-fn problems(mut tree: Node) -> Vec<Problem> {
+/// Whether the reader takes this.
+fn is_accepted(mut tree: Node) -> bool {
     let mut report = Report::default();
-    check(&mut tree, &mut report);
-    report.into_problems()
+    check(&mut tree, &mut report).is_some() && report.is_empty()
 }
 
 fn kind(concern: &Node) -> Option<&str> {
