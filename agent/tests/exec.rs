@@ -14,10 +14,10 @@ fn configure(site: &Site, command: &str, keys: &str) {
 /// The end of the newest run, as its event tells it.
 fn end(site: &Site) -> Value {
     let events = site.jsonl(&["events", "job"]);
-    let ends = events
+    let mut ends = events
         .iter()
         .filter(|event| event["name"] == "exec.finished");
-    ends.last().unwrap()["data"].clone()
+    ends.next_back().unwrap()["data"].clone()
 }
 
 fn text(path: &Path) -> Option<String> {
