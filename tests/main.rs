@@ -8,6 +8,7 @@ mod control;
 mod crash;
 mod damage;
 mod disk;
+mod exec;
 mod first_ask;
 mod harness;
 mod panics;
