@@ -104,6 +104,12 @@ fn the_query_shows_each_target() {
     );
     assert_eq!(views[1].url.as_deref(), Some("http://b/"));
     assert_eq!(views[1].failure.as_ref().unwrap().kind, FailureKind::Status);
+    let detail = bench.ask(Describe {}).detail.unwrap();
+    assert_eq!(
+        detail["targets"],
+        serde_json::to_value(&views).unwrap(),
+        "`describe` shows them as well"
+    );
 }
 
 #[test]
@@ -150,9 +156,11 @@ fn what_is_given_up_is_journalled_and_the_next_is_sent() {
     }
     bench.advance(60 * MINUTE);
     let events = bench.node.events::<Patrol>("p");
-    let given_up = events.iter().find_map(|event| match event {
-        PatrolEvent::NotificationGivenUp(event) => Some(event.clone()),
-        _ => None,
+    let given_up = events.iter().find_map(|event| {
+        let PatrolEvent::NotificationGivenUp(event) = event else {
+            return None;
+        };
+        Some(event)
     });
     let given_up = given_up.unwrap();
     assert_eq!(
