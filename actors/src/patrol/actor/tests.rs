@@ -5,8 +5,8 @@ mod world;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use steadfast::Clock as _;
 use steadfast::testkit::{Crashed, FakeEffect, TestNode, crash_everywhere};
+use steadfast::{Clock as _, Event as _};
 
 use super::Patrol;
 use crate::concern::{Cancel, Configure, Describe, RunOutcome, Trigger};
@@ -64,6 +64,36 @@ fn an_alert_and_its_end_are_told_once_each() {
     assert_eq!(received[1].1.reason, "2 checks in a row passed");
     let state = bench.state();
     assert_eq!((state.totals.alerts, state.totals.notified), (1, 2));
+}
+
+#[test]
+fn a_steady_state_is_two_small_events_a_run() {
+    let names: Vec<String> = (0..10)
+        .map(|n| format!("service-{n}.example.com"))
+        .collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let bench = Bench::new(&config(&names));
+    for down in [&names[..0], &names[..]] {
+        // Until all that changes is told.
+        for _ in 0..3 {
+            bench.run(down);
+        }
+        let before = bench.names().len();
+        for _ in 0..4 {
+            bench.run(down);
+        }
+        let steady = &bench.names()[before..];
+        assert_eq!(steady, ["patrol.started", "patrol.finished"].repeat(4));
+    }
+    let events = bench.node.events::<Patrol>("p");
+    let bytes = events.last().unwrap().encode().unwrap().len();
+    assert!(
+        bytes < 300 + 10 * 150,
+        "{bytes} bytes for ten failing targets"
+    );
+    let probes = config(&names).probes();
+    let bytes = rmp_serde::to_vec_named(&probes).unwrap().len();
+    assert!(bytes < 10 * 150, "{bytes} bytes to ask ten targets");
 }
 
 #[test]
