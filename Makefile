@@ -24,7 +24,7 @@ export CARGO_TARGET_DIR
 
 SCOPE := --release --workspace $(LOCKED)
 
-.PHONY: help prerequisites build run test check fmt fmt-check readme-check clippy doc deny crash bench clean
+.PHONY: help prerequisites build run test check fmt fmt-check readme-check clippy doc deny deb unit crash bench clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -60,6 +60,12 @@ doc: prerequisites ## Build the documentation; a warning is an error
 
 deny: ## Judge dependencies by deny.toml
 	@bash scripts/deny.sh
+
+unit: ## Have systemd judge the unit in packaging/
+	@bash scripts/unit.sh
+
+deb: build ## Make the Debian package, and look at it
+	@bash scripts/deb.sh
 
 crash: prerequisites ## The long form of the crash tests (much more than a minute)
 	STEADFAST_TEST_SCALE=long cargo test $(SCOPE) --no-fail-fast --test '*' -- --nocapture

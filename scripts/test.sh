@@ -30,10 +30,18 @@ sum_up() {
         END { printf "%d passed, %d failed, %d skipped\n", passed, failed, skipped; exit passed == 0 }' "$1"
 }
 
+# A project of `steadfast new`; its tests count.
+try_project() {
+    bash scripts/new-service.sh "$CARGO_TARGET_DIR/release/steadfast" | tee -a "$work/log"
+}
+
 outcome=0
 cargo test --release --workspace --no-fail-fast "$@" | tee "$work/log" || outcome=$?
 if [ "$outcome" = 0 ]; then
     run_examples || outcome=$?
+fi
+if [ "$outcome" = 0 ]; then
+    try_project || outcome=$?
 fi
 [ "$outcome" = 0 ] || printf "\nFAILED: the first error is above\n"
 printf '\nafter %d s, of tests (examples not counted):\n' "$SECONDS"

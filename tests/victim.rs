@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! victim load DIR RECORD AGAIN LIFE SEED NOTE   load until killed, or until standard input ends
+//! victim transfers DIR RECORD AGAIN LIFE SEED NOTE   transfers until killed, or until input ends
 //! victim fill DIR COUNT                         creates COUNT actors, stops in order
 //! victim first-ask DIR KEY                      starts and asks once
 //! ```
@@ -14,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use steadfast::{Clock, Node, SystemClock};
+use steadfast_tests::bank::{self, Transfers};
 use steadfast_tests::tally::{self, Add, Peek, Tally};
 use steadfast_tests::{Extra, Load, Options, Plan, Record};
 
@@ -23,7 +25,7 @@ type Failure = Box<dyn std::error::Error>;
 const TOGETHER: usize = 4_096;
 
 fn main() -> Result<(), Failure> {
-    let clock = SystemClock::new();
+    let begun = SystemClock::new().running();
     let args: Vec<String> = std::env::args().skip(1).collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -34,25 +36,50 @@ fn main() -> Result<(), Failure> {
         ["load", dir, record, again, numbers @ ..] => {
             runtime.block_on(load(Path::new(dir), Path::new(record), again, numbers))
         }
+        ["transfers", dir, record, again, numbers @ ..] => {
+            runtime.block_on(transfer(Path::new(dir), Path::new(record), again, numbers))
+        }
         ["fill", dir, count] => runtime.block_on(fill(Path::new(dir), count.parse()?)),
-        ["first-ask", dir, key] => runtime.block_on(first_ask(Path::new(dir), key, clock)),
+        ["first-ask", dir, key] => runtime.block_on(first_ask(Path::new(dir), key, begun)),
         _ => Err("see the top of victim.rs".into()),
     }
 }
 
-async fn load(dir: &Path, record: &Path, again: &str, numbers: &[&str]) -> Result<(), Failure> {
+fn options(numbers: &[&str]) -> Result<Options, Failure> {
     let [life, seed, filler] = numbers else {
         return Err("LIFE SEED NOTE".into());
     };
-    let options = Options {
+    Ok(Options {
         life: life.parse()?,
         seed: seed.parse()?,
         note: filler.parse()?,
-    };
-    let again = read_to_string(again)?
+    })
+}
+
+fn operations(list: &str) -> Result<Vec<u64>, Failure> {
+    let numbers = read_to_string(list)?;
+    Ok(numbers
         .lines()
         .map(str::parse)
-        .collect::<Result<Vec<u64>, _>>()?;
+        .collect::<Result<Vec<u64>, _>>()?)
+}
+
+async fn transfer(dir: &Path, record: &Path, again: &str, numbers: &[&str]) -> Result<(), Failure> {
+    let (options, again) = (options(numbers)?, operations(again)?);
+    let record = Arc::new(Record::append_to(record)?);
+    let node = bank::bank_node(dir).start().await?;
+    say(format!("ready {}", std::process::id()));
+    let asked_to_stop = end_of_input()?;
+    let running = tokio::spawn(Transfers::new(node.clone(), record, options, say).run(again));
+    asked_to_stop.await?;
+    node.shutdown().await?;
+    running.await?;
+    say("stopped");
+    Ok(())
+}
+
+async fn load(dir: &Path, record: &Path, again: &str, numbers: &[&str]) -> Result<(), Failure> {
+    let (options, again) = (options(numbers)?, operations(again)?);
     let record = Arc::new(Record::append_to(record)?);
     let node = tally::restless_node(dir, &record).start().await?;
     say(format!("ready {}", std::process::id()));
@@ -124,9 +151,10 @@ fn plain_operation(key: u64) -> u64 {
     op
 }
 
-async fn first_ask(dir: &Path, key: &str, clock: SystemClock) -> Result<(), Failure> {
+async fn first_ask(dir: &Path, key: &str, begun: Duration) -> Result<(), Failure> {
     let record = Arc::new(Record::append_to(&dir.with_extension("record"))?);
     let node = tally::plain_node(dir, &record).start().await?;
+    let clock = SystemClock::new();
     let started = clock.running();
     let tally = node
         .actor::<Tally>(key)
@@ -137,7 +165,7 @@ async fn first_ask(dir: &Path, key: &str, clock: SystemClock) -> Result<(), Fail
     say(format!(
         "answered {} starting {} asking {}",
         tally.operations,
-        micros(started),
+        micros(started.saturating_sub(begun)),
         micros(answered.saturating_sub(started))
     ));
     let report = node.opened()?;

@@ -18,6 +18,18 @@ pub(crate) async fn blocking<T: Send + 'static>(
     }
 }
 
+/// [`blocking`] for what fails in other ways too.
+pub(crate) async fn blocking_with<T: Send + 'static>(
+    node: &Node,
+    read: impl FnOnce(&Inspector) -> Result<T, Problem> + Send + 'static,
+) -> Result<T, Problem> {
+    let inspector = node.inspect()?;
+    match tokio::task::spawn_blocking(move || read(&inspector)).await {
+        Ok(read) => read,
+        Err(error) => Err(Problem::new(Code::Failed, error.to_string())),
+    }
+}
+
 /// What a concern says of itself.
 pub(crate) async fn describe(
     node: &Node,

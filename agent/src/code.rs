@@ -14,9 +14,9 @@ pub(crate) enum Exit {
     Failed = 1,
     /// The command line is wrong.
     Usage = 2,
-    /// The run that was waited for did some of its work.
+    /// Some of the work was done.
     Partial = 3,
-    /// What is stored is not what was acknowledged.
+    /// What is stored is not what was acknowledged, or does not lead to the state that there is.
     Integrity = 4,
     /// There is no such thing.
     NotFound = 5,
@@ -28,6 +28,8 @@ pub(crate) enum Exit {
     RunFailed = 8,
     /// Another process holds the directory.
     Locked = 9,
+    /// There is something to change: what `plan` found.
+    Changes = 10,
     /// Not now: a port is taken, the node is starting or draining.
     Unavailable = 69,
     /// It may not be done.
@@ -93,6 +95,12 @@ pub(crate) enum Code {
     RunPartial,
     /// The run did not succeed.
     RunFailed,
+    /// The actor refuses the command.
+    Rejected,
+    /// Replaying an actor's events does not give its state.
+    Divergence,
+    /// Some of the work was done.
+    Partial,
 }
 
 /// What is fixed about a [`Code`].
@@ -112,7 +120,7 @@ pub(crate) struct Row {
 
 impl Code {
     /// All of them.
-    pub(crate) const ALL: [Self; 22] = [
+    pub(crate) const ALL: [Self; 25] = [
         Self::BadRequest,
         Self::NotFound,
         Self::MethodNotAllowed,
@@ -135,6 +143,9 @@ impl Code {
         Self::Timeout,
         Self::RunPartial,
         Self::RunFailed,
+        Self::Rejected,
+        Self::Divergence,
+        Self::Partial,
     ];
 
     /// What is fixed about it.
@@ -152,7 +163,7 @@ impl Code {
             Self::Overloaded => ("overloaded", "Overloaded", 429, Exit::Unavailable, "steadfast ps"),
             Self::Starting => ("starting", "Starting", 503, Exit::Unavailable, "steadfast ps"),
             Self::Unavailable => ("unavailable", "Unavailable", 503, Exit::Unavailable, "steadfast ps"),
-            Self::Quarantined => ("quarantined", "Quarantined", 409, Exit::Conflict, "steadfast ps"),
+            Self::Quarantined => ("quarantined", "Quarantined", 409, Exit::Conflict, "steadfast quarantine ls"),
             Self::OutcomeUnknown => ("outcome-unknown", "Outcome unknown", 500, Exit::Failed, "steadfast ps"),
             Self::Failed => ("failed", "Failed", 500, Exit::Failed, "steadfast verify"),
             Self::Integrity => ("integrity", "Integrity failure", 500, Exit::Integrity, "steadfast verify"),
@@ -163,6 +174,9 @@ impl Code {
             Self::Timeout => ("timeout", "Timeout", 504, Exit::Timeout, "steadfast ps"),
             Self::RunPartial => ("run-partial", "Run partial", 409, Exit::Partial, "steadfast ps"),
             Self::RunFailed => ("run-failed", "Run failed", 409, Exit::RunFailed, "steadfast ps"),
+            Self::Rejected => ("rejected", "Rejected", 409, Exit::Failed, "steadfast ps"),
+            Self::Divergence => ("divergence", "Divergence", 409, Exit::Integrity, "steadfast verify"),
+            Self::Partial => ("partial", "Partly done", 409, Exit::Partial, "steadfast status"),
         };
         Row { slug, title, status, exit, next }
     }

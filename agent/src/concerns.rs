@@ -6,9 +6,11 @@
 //!   again resumes it, and leaves alone what an operator has paused.
 //! * A name that now means another kind is an error: the old history would be mistaken for the new one's.
 
+use std::time::Duration;
+
 use futures_util::future::try_join_all;
-use serde_json::json;
-use steadfast::{ActorId, ActorSummary, AskError, Node, SequenceNumber};
+use serde_json::{Value, json};
+use steadfast::{ActorId, ActorSummary, AskError, Inspector, Node, NodeError, SequenceNumber};
 use steadfast_actors::concern::SPACE;
 
 use crate::ask::{blocking, describe};
@@ -17,6 +19,12 @@ use crate::failure::asked;
 use crate::kinds;
 use crate::problem::{Code, Problem};
 
+/// How long a concern may take to answer a command.
+pub(crate) const ANSWER_WITHIN: Duration = Duration::from_secs(8);
+/// How often a command is sent that finds no open ear or loses its answer.
+const ATTEMPTS: u32 = 5;
+/// Time between two of them.
+const BETWEEN: Duration = Duration::from_millis(200);
 /// What the keys of our pauses begin with.
 const KEY: &str = "steadfast-agent/not-configured/";
 /// Events read at once, looking back for the pause.
@@ -38,7 +46,9 @@ pub(crate) async fn align(node: &Node, concerns: &[Concern]) -> Result<(), Probl
             set_aside(node, summary).await;
         }
     }
-    let configured = concerns.iter().map(|concern| configure(node, concern));
+    let configured = concerns
+        .iter()
+        .map(|concern| configure_at_start(node, concern));
     try_join_all(configured).await.map(drop)
 }
 
@@ -76,41 +86,62 @@ async fn set_aside(node: &Node, summary: &ActorSummary) {
             return;
         }
     }
-    let epoch = node.opened().map_or(0, |report| report.epoch.get());
-    let key = Some(format!("{KEY}{epoch}"));
-    match node
-        .ask_json(actor, &summary.kind, "pause", json!({}), key)
-        .await
-    {
-        Ok(_) => tracing::warn!(
+    match pause(node, summary).await {
+        Ok(()) => tracing::warn!(
             %actor,
             "not in the config file: paused; its state stays, and it goes on once it is configured again"
         ),
-        Err(error) => {
-            let problem = asked(actor.as_str(), error);
+        Err(problem) => {
             tracing::error!(%actor, %problem, "not in the config file, and could not be paused");
         }
     }
 }
 
-async fn configure(node: &Node, concern: &Concern) -> Result<(), Problem> {
+/// Pauses a concern so that [`configure`] knows the pause for one of ours. Its key is of this moment of its
+/// life, so that it takes effect once and a later one is another.
+pub(crate) async fn pause(node: &Node, summary: &ActorSummary) -> Result<(), Problem> {
+    let epoch = node.opened().map_or(0, |report| report.epoch.get());
+    let key = Some(format!("{KEY}{epoch}/{}", summary.seq));
+    let told = tell(node, &summary.actor, &summary.kind, "pause", json!({}), key).await;
+    told.map_err(|error| asked(summary.actor.as_str(), error))
+}
+
+/// Lets a concern go on.
+pub(crate) async fn resume(node: &Node, actor: &ActorId, kind: &str) -> Result<(), Problem> {
+    let told = tell(node, actor, kind, "resume", json!({}), None).await;
+    told.map_err(|error| asked(actor.as_str(), error))
+}
+
+async fn configure_at_start(node: &Node, concern: &Concern) -> Result<(), Problem> {
     let name = &concern.name;
     let actor = ActorId::new(SPACE, name)
         .map_err(|error| Problem::new(Code::Config, format!("concerns.{name}: {error}")))?;
     let (kind, body) = kinds::configuration(&concern.kind)?;
-    match node.ask_json(&actor, kind, "configure", body, None).await {
-        Ok(_) => {}
+    match configure(node, &actor, kind, body).await {
+        Err(problem) if problem.code == Code::Quarantined => {
+            // One bad actor must not keep the others from running.
+            tracing::error!(%actor, %problem, "not configured");
+            Ok(())
+        }
+        configured => configured,
+    }
+}
+
+/// Tells a concern its configuration, and lets it go on if it was held for want of one.
+pub(crate) async fn configure(
+    node: &Node,
+    actor: &ActorId,
+    kind: &str,
+    body: Value,
+) -> Result<(), Problem> {
+    let name = actor.key();
+    match tell(node, actor, kind, "configure", body, None).await {
+        Ok(()) => {}
         Err(AskError::Rejected(reason)) => {
             return Err(Problem::new(
                 Code::Config,
                 format!("concerns.{name}: {reason}"),
             ));
-        }
-        Err(error @ AskError::Quarantined { .. }) => {
-            // One bad actor must not keep the others from running.
-            let problem = asked(actor.as_str(), error);
-            tracing::error!(%actor, %problem, "not configured");
-            return Ok(());
         }
         Err(error) => return Err(asked(actor.as_str(), error)),
     }
@@ -122,38 +153,56 @@ async fn configure(node: &Node, concern: &Concern) -> Result<(), Problem> {
     if !view.map_err(|error| asked(actor.as_str(), error))?.paused {
         return Ok(());
     }
-    if paused_by_us(node, &summary).await? {
+    if blocking(node, move |inspector| paused_by_us(inspector, &summary)).await? {
         tracing::info!(%actor, "configured again: resumed");
-        let resumed = node.ask_json(&actor, kind, "resume", json!({}), None).await;
-        return resumed
-            .map(drop)
-            .map_err(|error| asked(actor.as_str(), error));
+        return resume(node, actor, kind).await;
     }
     tracing::warn!(%actor, "paused by an operator: `steadfast resume {name}` lets it go on");
     Ok(())
 }
 
-/// Whether the pause that holds a concern is one of [`set_aside`].
-async fn paused_by_us(node: &Node, summary: &ActorSummary) -> Result<bool, Problem> {
+/// Sends a command that may be sent twice until it is answered or refused for good.
+async fn tell(
+    node: &Node,
+    actor: &ActorId,
+    kind: &str,
+    command: &str,
+    body: Value,
+    key: Option<String>,
+) -> Result<(), AskError<Value>> {
+    let mut attempt = 1;
+    loop {
+        let ask = node.ask_json(actor, kind, command, body.clone(), key.clone());
+        match ask.deadline(ANSWER_WITHIN).await {
+            Ok(_) => return Ok(()),
+            Err(AskError::Overloaded { .. } | AskError::OutcomeUnknown) if attempt < ATTEMPTS => {
+                attempt += 1;
+                tokio::time::sleep(BETWEEN).await;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Whether the pause that holds a concern is one of [`pause`].
+pub(crate) fn paused_by_us(
+    inspector: &Inspector,
+    summary: &ActorSummary,
+) -> Result<bool, NodeError> {
     let mut end = summary.seq;
     while end > 0 {
         let start = end.saturating_sub(PAGE).saturating_add(1).max(1);
-        let (id, count) = (
-            summary.actor.clone(),
-            end.saturating_sub(start).saturating_add(1),
-        );
+        let count = end.saturating_sub(start).saturating_add(1);
         let from = SequenceNumber::new(start).unwrap_or(SequenceNumber::FIRST);
         let limit = usize::try_from(count).unwrap_or(usize::MAX);
-        let page = blocking(node, move |inspector| inspector.events(&id, from, limit)).await?;
-        if let Some(pause) = page
+        let page = inspector.events(&summary.actor, from, limit)?;
+        let pause = page
             .iter()
             .rev()
-            .find(|event| event.name.ends_with(".paused"))
-        {
-            let key = pause
-                .command
-                .as_ref()
-                .and_then(|command| command.key.as_deref());
+            .find(|event| event.name.ends_with(".paused"));
+        if let Some(pause) = pause {
+            let command = pause.command.as_ref();
+            let key = command.and_then(|command| command.key.as_deref());
             return Ok(key.is_some_and(|key| key.starts_with(KEY)));
         }
         end = start.saturating_sub(1);

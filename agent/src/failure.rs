@@ -28,6 +28,13 @@ impl From<NodeError> for Problem {
             NodeError::Unrecoverable { .. } => {
                 Self::new(Code::Integrity, text).hint("steadfast verify")
             }
+            NodeError::NotQuarantined { id } => {
+                Self::new(Code::NotFound, format!("actor {id} is not in quarantine"))
+                    .hint("steadfast quarantine ls")
+            }
+            NodeError::NotSkipped { id, .. } => {
+                Self::new(Code::Conflict, text).hint(format!("steadfast quarantine show {id}"))
+            }
             NodeError::Stopped => {
                 let detail = "the node is reopening its journal, or stopping";
                 Self::new(Code::Unavailable, detail).hint("steadfast ps")
@@ -111,11 +118,12 @@ pub(crate) fn asked(actor: &str, error: AskError<Value>) -> Problem {
     match error {
         AskError::Rejected(rejection) => rejected(actor, &rejection),
         AskError::Overloaded { .. } => Problem::new(Code::Overloaded, text),
-        AskError::Expired | AskError::Stopped | AskError::ReadOnly { .. } => {
-            Problem::new(Code::Unavailable, text).hint("steadfast ps")
+        AskError::Expired => Problem::new(Code::Timeout, text),
+        AskError::Stopped | AskError::ReadOnly { .. } => {
+            Problem::new(Code::Unavailable, text).hint("steadfast status")
         }
         AskError::Quarantined { .. } => {
-            Problem::new(Code::Quarantined, text).hint(format!("steadfast events {actor}"))
+            Problem::new(Code::Quarantined, text).hint(format!("steadfast quarantine show {actor}"))
         }
         AskError::KeyReused => Problem::new(Code::Conflict, text),
         AskError::TooLarge { .. } => Problem::new(Code::TooLarge, text),
@@ -124,6 +132,17 @@ pub(crate) fn asked(actor: &str, error: AskError<Value>) -> Problem {
             Problem::new(Code::OutcomeUnknown, text).hint(format!("steadfast state {actor}"))
         }
     }
+}
+
+/// Why a command by name was not done.
+pub(crate) fn commanded(actor: &str, command: &str, error: AskError<Value>) -> Problem {
+    let AskError::Rejected(rejection) = error else {
+        return asked(actor, error);
+    };
+    let detail = format!("{actor} rejects {command}: {rejection}");
+    let mut problem = Problem::new(Code::Rejected, detail).hint(format!("steadfast state {actor}"));
+    problem.errors = vec![rejection];
+    problem
 }
 
 fn rejected(actor: &str, rejection: &Value) -> Problem {

@@ -1,4 +1,7 @@
-//! What a process says about itself: to stderr, for people on a terminal, as JSON lines elsewhere.
+//! What a process says about itself: to stderr, for people on a terminal, with priorities where the
+//! journal of systemd reads, as JSON lines elsewhere.
+
+mod journal;
 
 use std::io::IsTerminal;
 
@@ -53,20 +56,24 @@ impl Verbosity {
 
 /// The log of a node.
 pub(crate) fn of_a_node(verbosity: Verbosity, format: LogFormat, color: bool) {
-    let pretty = match format {
-        LogFormat::Auto => std::io::stderr().is_terminal(),
-        LogFormat::Pretty => true,
-        LogFormat::Json => false,
+    let format = match format {
+        LogFormat::Auto if std::io::stderr().is_terminal() => LogFormat::Pretty,
+        LogFormat::Auto if journal::is_stderr() => LogFormat::Journald,
+        LogFormat::Auto => LogFormat::Json,
+        LogFormat::Pretty | LogFormat::Json | LogFormat::Journald => format,
     };
     let builder = tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
         .with_env_filter(filter(verbosity.of_node()))
         .with_ansi(color);
     // A second subscriber in one process would be a bug; the first one then stays.
-    if pretty {
-        drop(builder.finish().try_init());
-    } else {
-        drop(builder.json().flatten_event(true).finish().try_init());
+    match format {
+        LogFormat::Auto | LogFormat::Pretty => drop(builder.finish().try_init()),
+        LogFormat::Json => drop(builder.json().flatten_event(true).finish().try_init()),
+        LogFormat::Journald => {
+            let builder = builder.with_ansi(false).without_time();
+            drop(builder.with_writer(journal::ToJournal).finish().try_init());
+        }
     }
 }
 

@@ -4,8 +4,11 @@
 //! # Layout
 //! * [`config`]: the file and its overrides, checked before anything is touched;
 //! * [`run`]: a node in the foreground: [`kinds`] it knows, [`concerns`] it is given, [`http`] it serves;
+//! * [`reload`]: another configuration while it runs;
+//! * [`service`]: the same under systemd: ready, alive, ending;
 //! * [`cli`]: arguments, output, and the commands that end by themselves, which read and steer through
 //!   [`client`];
+//! * [`new`]: projects to begin with;
 //! * [`problem`]: everything that can go wrong, by the [`code`] that fixes its exit code; [`failure`] maps the
 //!   library's errors to it.
 //!
@@ -17,15 +20,20 @@ mod client;
 mod code;
 mod concerns;
 mod config;
+mod detail;
 mod failure;
 mod http;
 mod kinds;
 mod logging;
+mod new;
 mod problem;
+mod reload;
 mod report;
 mod run;
+mod service;
 mod signals;
 mod socket;
+mod status;
 mod view;
 
 use std::process::ExitCode;

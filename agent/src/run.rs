@@ -11,9 +11,11 @@ use crate::config::{Config, Listen};
 use crate::http::{App, Listener, Phase, Server, bind_tcp};
 use crate::logging::{self, Verbosity};
 use crate::problem::{Code, Exit, Problem};
+use crate::reload::{Reloader, Source};
+use crate::service::{Notifier, State, Watchdog};
 use crate::signals::Ending;
 use crate::socket::{self, SocketFile};
-use crate::{concerns, kinds, signals};
+use crate::{kinds, signals};
 
 /// Runs a node until it is asked to end.
 pub(crate) fn run(
@@ -30,17 +32,33 @@ pub(crate) fn run(
         .enable_all()
         .build()
         .map_err(|error| Problem::new(Code::Failed, format!("no runtime: {error}")))?;
-    runtime.block_on(serve(&config, &dir, &socket))
+    let source = Source {
+        file: file.to_owned(),
+        data_dir_named: data_dir.is_some(),
+    };
+    runtime.block_on(serve(&config, source, &dir, &socket))
 }
 
-async fn serve(config: &Config, dir: &Path, socket: &Path) -> Result<Exit, Problem> {
+async fn serve(
+    config: &Config,
+    source: Source,
+    dir: &Path,
+    socket: &Path,
+) -> Result<Exit, Problem> {
     let mut ending = signals::listen()?;
     refuse_held(dir)?;
-    let mut front = Front::new(App::new());
+    let service = Notifier::from_environment();
+    service.tell(State::Starting("opening the journal"));
+    let reloader = Reloader::new(source, config, service.clone());
+    let mut front = Front::new(App::new(config, dir, reloader));
     front.serve_ports(&config.http.listen)?;
     let node = open(dir).await?;
     front.app.install(node.clone());
-    let served = until_asked(&mut front, &node, config, dir, socket, &mut ending).await;
+    let place = Place { dir, socket };
+    let served = until_asked(&mut front, &node, config, place, &service, &mut ending).await;
+    service.tell(State::Stopping(
+        "draining: what is unfinished goes on at the next start",
+    ));
     if let Err(problem) = &served {
         tracing::error!(%problem, "stopping");
     }
@@ -48,17 +66,25 @@ async fn serve(config: &Config, dir: &Path, socket: &Path) -> Result<Exit, Probl
     served.and(drained)
 }
 
+/// Where the node keeps its data, and the socket in there.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    dir: &'a Path,
+    socket: &'a Path,
+}
+
 /// Configures, serves, and waits for a signal.
 async fn until_asked(
     front: &mut Front,
     node: &Node,
     config: &Config,
-    dir: &Path,
-    socket: &Path,
+    Place { dir, socket }: Place<'_>,
+    service: &Notifier,
     ending: &mut Ending,
 ) -> Result<Exit, Problem> {
     front.serve_sockets(socket, &config.http.listen)?;
-    concerns::align(node, &config.concerns).await?;
+    let reloader = Arc::clone(front.app.reloader());
+    reloader.start(node, config).await?;
     node.start_pending_work().await?;
     front.app.enter(Phase::Ready);
     let listen: Vec<String> = config.http.listen.iter().map(ToString::to_string).collect();
@@ -71,7 +97,10 @@ async fn until_asked(
         concerns = config.concerns.len(),
         "ready"
     );
-    let signal = ending.signal().await;
+    let count = config.concerns.len();
+    service.tell(State::Ready(&format!("serving {count} concern(s)")));
+    let _watchdog = Watchdog::start(service, node);
+    let signal = reloader.serve(node, ending).await;
     tracing::info!(
         signal,
         "draining: runs that are going go on at the next start; SIGINT leaves at once"

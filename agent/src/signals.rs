@@ -1,21 +1,40 @@
-//! Signals: SIGTERM and the first SIGINT ask for an orderly end, a further SIGINT ends at once.
+//! Signals: SIGTERM and the first SIGINT ask for an orderly end, a further SIGINT ends at once; SIGHUP asks
+//! for the configuration to be read again.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::problem::{Code, Exit, Problem};
 
-/// Told once, when the process is asked to end.
-#[derive(Debug, Clone)]
-pub(crate) struct Ending(watch::Receiver<Option<&'static str>>);
+/// What the process is asked for by its signals.
+#[derive(Debug)]
+pub(crate) struct Ending {
+    /// The first signal that asks for the end.
+    end: watch::Receiver<Option<&'static str>>,
+    /// What comes while nobody waits counts once.
+    hangup: Signal,
+}
+
+/// What a signal asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// The end; the signal's name.
+    End(&'static str),
+    /// Reading the configuration again.
+    Reload,
+}
 
 impl Ending {
-    /// Waits for the first signal and names it.
-    pub(crate) async fn signal(&mut self) -> &'static str {
-        match self.0.wait_for(Option::is_some).await {
-            Ok(signal) => signal.unwrap_or("a signal"),
-            // The listener lives as long as the runtime does.
-            Err(_) => std::future::pending().await,
+    /// Waits for the next signal. The end comes before everything else, and is told again and again.
+    pub(crate) async fn next(&mut self) -> Asked {
+        tokio::select! {
+            biased;
+            Ok(signal) = self.end.wait_for(Option::is_some) => {
+                Asked::End(signal.unwrap_or("a signal"))
+            }
+            Some(()) = self.hangup.recv() => Asked::Reload,
+            // The listeners live as long as the runtime does.
+            else => std::future::pending().await,
         }
     }
 }
@@ -30,13 +49,14 @@ pub(crate) fn listen() -> Result<Ending, Problem> {
             )
         })
     };
-    let (interrupt, terminate) = (
+    let (interrupt, terminate, hangup) = (
         take(SignalKind::interrupt())?,
         take(SignalKind::terminate())?,
+        take(SignalKind::hangup())?,
     );
-    let (sender, receiver) = watch::channel(None);
+    let (sender, end) = watch::channel(None);
     tokio::spawn(attend(interrupt, terminate, sender));
-    Ok(Ending(receiver))
+    Ok(Ending { end, hangup })
 }
 
 async fn attend(

@@ -158,7 +158,8 @@ fn verify_reports_what_it_checked() {
     );
     assert_eq!(
         (&report["actors"], &report["events"]),
-        (&json!(1), &json!(1))
+        (&json!(2), &json!(2)),
+        "the concern, and the actor of the configuration"
     );
 }
 

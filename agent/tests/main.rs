@@ -9,12 +9,20 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod about;
 mod concerns;
 mod contract;
 mod control;
 mod crash;
+mod exec;
 mod exit_codes;
 mod http;
 mod offline;
+mod operate;
+mod packaging;
 mod patrol;
+mod projects;
+mod quarantine;
+mod reload;
+mod service;
 mod support;

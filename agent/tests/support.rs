@@ -154,6 +154,11 @@ impl Site {
 
     /// Starts an agent.
     pub(crate) fn spawn(&self) -> Agent {
+        self.spawn_with(|_| {})
+    }
+
+    /// Starts an agent whose command is changed first. Its log exists by then.
+    pub(crate) fn spawn_with(&self, change: impl FnOnce(&mut Command)) -> Agent {
         let log = self.path("log");
         let mut command = self.program();
         command
@@ -164,6 +169,7 @@ impl Site {
         command
             .stdout(Stdio::null())
             .stderr(fs::File::create(&log).unwrap());
+        change(&mut command);
         Agent {
             child: command.spawn().unwrap(),
             log,
@@ -236,8 +242,14 @@ impl Agent {
 
     /// Ends it in order.
     #[track_caller]
-    pub(crate) fn stop(mut self) {
+    pub(crate) fn stop(self) {
         self.signal("TERM");
+        self.stopped();
+    }
+
+    /// Waits for an orderly end.
+    #[track_caller]
+    pub(crate) fn stopped(mut self) {
         let status = self.ended();
         assert_eq!(status.code(), Some(0), "{}", self.log());
     }

@@ -32,6 +32,15 @@ macro_rules! delegate_reads {
                 self.reads.actors(after, limit)
             }
 
+            fn actors_in(
+                &self,
+                space: &str,
+                after: Option<&$crate::ids::ActorId>,
+                limit: usize,
+            ) -> Result<Vec<$crate::journal::ActorRow>, $crate::error::Error> {
+                self.reads.actors_in(space, after, limit)
+            }
+
             fn last_entry(
                 &self,
                 actor: $crate::ids::ActorNumber,

@@ -206,6 +206,28 @@ pub trait JournalReader: Send + Sync {
     /// A store error.
     fn actors(&self, after: Option<&ActorId>, limit: usize) -> Result<Vec<ActorRow>, Error>;
 
+    /// Up to `limit` actors of `space` with names after `after`, ordered by name. Stores that can seek
+    /// read only those; this default looks at all actors.
+    ///
+    /// # Errors
+    /// A store error.
+    fn actors_in(
+        &self,
+        space: &str,
+        after: Option<&ActorId>,
+        limit: usize,
+    ) -> Result<Vec<ActorRow>, Error> {
+        let (mut found, mut after) = (Vec::new(), after.cloned());
+        while found.len() < limit {
+            let page = self.actors(after.as_ref(), limit)?;
+            let Some(last) = page.last() else { break };
+            after = Some(last.id.clone());
+            found.extend(page.into_iter().filter(|row| row.id.space() == space));
+        }
+        found.truncate(limit);
+        Ok(found)
+    }
+
     /// The newest entry of an actor.
     ///
     /// # Errors

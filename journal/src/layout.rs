@@ -110,6 +110,12 @@ pub(crate) fn actor_name_key(id: &ActorId) -> Vec<u8> {
 
 /// All actors by name.
 pub(crate) const ACTOR_NAMES: (&[u8], &[u8]) = (&[BY_NAME], &[BY_NAME + 1]);
+/// The actors of one space by name: what begins with `SPACE/`.
+pub(crate) fn actor_names_of(space: &str) -> (Vec<u8>, Vec<u8>) {
+    let ending = |byte: u8| [&[BY_NAME], space.as_bytes(), &[byte]].concat();
+    (ending(b'/'), ending(b'/' + 1))
+}
+
 /// All actors by number.
 pub(crate) const ACTOR_NUMBERS: (&[u8], &[u8]) = (&[BY_NUMBER], &[BY_NUMBER + 1]);
 

@@ -16,7 +16,7 @@ use crate::journal::{
     ActorRow, Commit, Commits, Entries, Head, JournalReader, Row, Table, VerifyReport,
 };
 use crate::layout::{
-    ACTOR_NAMES, ACTOR_NUMBERS, CommitRecord, META_HISTORIES, Past, actor_name_key,
+    ACTOR_NAMES, ACTOR_NUMBERS, CommitRecord, META_HISTORIES, Past, actor_name_key, actor_names_of,
     actor_of_number_key, actor_of_row, commit_key, commit_of_key, entry_key, entry_key_raw,
     entry_of_key, split_entry,
 };
@@ -92,6 +92,34 @@ impl Reads {
         Ok(Chunk { rows, full })
     }
 
+    /// Actors by name whose rows lie in `first..end`, those up to `after` left out.
+    fn actors_between(
+        &self,
+        first: &[u8],
+        after: Option<&ActorId>,
+        end: &[u8],
+        limit: usize,
+    ) -> Result<Vec<ActorRow>, Error> {
+        let after = after.map(|id| successor(&actor_name_key(id)));
+        let from = after.as_deref().map_or(first, |after| after.max(first));
+        let span = Span {
+            from,
+            to: Some(end),
+        };
+        let mut rows = Vec::new();
+        scan_up_to(
+            &*self.slot.store()?,
+            Keyspace::Actors,
+            span,
+            limit,
+            &mut |key, value| {
+                rows.push(actor_of_row(key, value)?);
+                Ok(())
+            },
+        )?;
+        Ok(rows)
+    }
+
     fn commit_chunk(&self, walk: &mut Walk<'_>) -> Result<Chunk<Commit>, Error> {
         let Some(from) = walk.next() else {
             return Ok(Chunk::end());
@@ -161,26 +189,18 @@ impl JournalReader for Reads {
     }
 
     fn actors(&self, after: Option<&ActorId>, limit: usize) -> Result<Vec<ActorRow>, Error> {
-        let from = after.map_or_else(
-            || ACTOR_NAMES.0.to_vec(),
-            |id| successor(&actor_name_key(id)),
-        );
-        let span = Span {
-            from: &from,
-            to: Some(ACTOR_NAMES.1),
-        };
-        let mut rows = Vec::new();
-        scan_up_to(
-            &*self.slot.store()?,
-            Keyspace::Actors,
-            span,
-            limit,
-            &mut |key, value| {
-                rows.push(actor_of_row(key, value)?);
-                Ok(())
-            },
-        )?;
-        Ok(rows)
+        let (first, end) = ACTOR_NAMES;
+        self.actors_between(first, after, end, limit)
+    }
+
+    fn actors_in(
+        &self,
+        space: &str,
+        after: Option<&ActorId>,
+        limit: usize,
+    ) -> Result<Vec<ActorRow>, Error> {
+        let (first, end) = actor_names_of(space);
+        self.actors_between(&first, after, &end, limit)
     }
 
     fn last_entry(&self, actor: ActorNumber) -> Result<Option<StoredEntry>, Error> {

@@ -23,6 +23,9 @@ pub struct Config {
     pub undurable_bytes: usize,
     /// Most bytes that one command may write. Default 4 MiB.
     pub entry_bytes: usize,
+    /// Messages of one actor that may wait for their receivers before its callers are told `Overloaded`.
+    /// Default 10,000.
+    pub outbox_capacity: u64,
     /// Idle time before an actor leaves memory. Default 5 minutes.
     pub passivate_after: Duration,
     /// Entries between two snapshots of an actor; 0 takes none. Default 200.
@@ -33,8 +36,18 @@ pub struct Config {
     pub key_window: Duration,
     /// Effects that run at the same time. Default 64.
     pub effects: usize,
+    /// Timers that the node holds in memory; those due later wait on disk only. It may be passed by as much
+    /// again for a moment, while many are set. Default 65,536.
+    pub timer_window: usize,
     /// How long shutting down waits for accepted commands and running effects. Default 30 s.
     pub drain_timeout: Duration,
+    /// Failures in a row of one piece of work of the runtime's own (a timer's command, an effect's outcome,
+    /// a message) after which its actor is set aside; 0 means never. Default 5.
+    pub quarantine_after: u32,
+    /// Failures in a row of an actor's commands, from whomever, after which it is set aside; 0 means never.
+    /// Any command that is answered or rejected in between ends the row, so that one bad request cannot set
+    /// aside an actor that serves others. Default 10.
+    pub quarantine_after_commands: u32,
     /// A handler that takes longer is named in a warning. Default 50 ms.
     pub slow_handler: Duration,
 }
@@ -48,12 +61,16 @@ impl Default for Config {
             worker_queue: 8_192,
             undurable_bytes: 32 << 20,
             entry_bytes: 4 << 20,
+            outbox_capacity: 10_000,
             passivate_after: Duration::from_secs(300),
             snapshot_every: 200,
             keys: 1_024,
             key_window: Duration::from_secs(24 * 3600),
             effects: 64,
+            timer_window: 65_536,
             drain_timeout: Duration::from_secs(30),
+            quarantine_after: 5,
+            quarantine_after_commands: 10,
             slow_handler: Duration::from_millis(50),
         }
     }
@@ -67,6 +84,7 @@ impl Config {
             ("undurable_bytes", self.undurable_bytes),
             ("entry_bytes", self.entry_bytes),
             ("effects", self.effects),
+            ("timer_window", self.timer_window),
         ];
         for (field, value) in positive {
             if value == 0 {

@@ -163,6 +163,20 @@ pub enum NodeError {
         /// Its kind.
         kind: String,
     },
+    /// The actor is not set aside.
+    #[error("actor {id} is not in quarantine: `list` shows those that are")]
+    NotQuarantined {
+        /// The actor.
+        id: String,
+    },
+    /// What keeps the actor in quarantine was not skipped.
+    #[error("nothing of actor {id} was skipped: {reason}")]
+    NotSkipped {
+        /// The actor.
+        id: String,
+        /// Why not, and what to do instead.
+        reason: String,
+    },
     /// The actor's entries cannot be replayed.
     #[error("actor {id} cannot be recovered after event {seq}: {reason}")]
     Unrecoverable {

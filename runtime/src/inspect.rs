@@ -3,6 +3,9 @@
 //!
 //! Everything here blocks on the disk: call it from a thread that may.
 
+mod pending;
+mod replay;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,14 +13,17 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::Value;
 use steadfast_journal::{
-    ActorId, ActorRow, CommitIndex, EventRecord, JournalReader, SequenceNumber, StoredEntry,
-    VerifyReport,
+    ActorId, ActorRow, CommitIndex, EventRecord, HistoryId, JournalReader, SequenceNumber,
+    StoredEntry, VerifyReport,
 };
 use steadfast_snapshots::SnapshotStore;
 
+pub use pending::{EffectView, PendingCounts, PendingView, SnapshotView, TimerView};
+pub use replay::{Against, Divergence, Replay};
+
 use crate::core::KeyLimits;
 use crate::error::NodeError;
-use crate::host::{RecoverContext, Recovered, Registry};
+use crate::host::{RecoverContext, Recovered, Registry, Unrecoverable};
 use crate::model::{Clock, Start, Timestamp};
 
 /// Actors read at once when all are listed.
@@ -116,6 +122,12 @@ impl Inspector {
         self.journal.head().map(|head| head.index)
     }
 
+    /// The timeline that the journal follows.
+    #[must_use]
+    pub fn history(&self) -> Option<HistoryId> {
+        self.journal.head().map(|head| head.history)
+    }
+
     /// All actors of `space`, or of every space, by name.
     ///
     /// # Errors
@@ -124,17 +136,31 @@ impl Inspector {
         let mut all = Vec::new();
         let mut after: Option<ActorId> = None;
         loop {
-            let page = self.journal.actors(after.as_ref(), PAGE)?;
+            let page = self.actors_after(space, after.as_ref(), PAGE)?;
             let Some(last) = page.last() else {
                 return Ok(all);
             };
-            after = Some(last.id.clone());
-            for row in page {
-                if space.is_none_or(|space| row.id.space() == space) {
-                    all.push(self.summary(row)?);
-                }
-            }
+            after = Some(last.actor.clone());
+            all.extend(page);
         }
+    }
+
+    /// Up to `limit` actors of `space`, or of every space, with names after `after`: for going through
+    /// many without holding them all.
+    ///
+    /// # Errors
+    /// A store error.
+    pub fn actors_after(
+        &self,
+        space: Option<&str>,
+        after: Option<&ActorId>,
+        limit: usize,
+    ) -> Result<Vec<ActorSummary>, NodeError> {
+        let rows = match space {
+            Some(space) => self.journal.actors_in(space, after, limit)?,
+            None => self.journal.actors(after, limit)?,
+        };
+        rows.into_iter().map(|row| self.summary(row)).collect()
     }
 
     fn summary(&self, row: ActorRow) -> Result<ActorSummary, NodeError> {
@@ -168,7 +194,8 @@ impl Inspector {
     /// [`NodeError::NoActor`], [`NodeError::UnknownKind`], [`NodeError::Unrecoverable`],
     /// [`NodeError::NoEvent`] for an `at` that is not there yet, or a store error.
     pub fn state(&self, id: &ActorId, at: Option<u64>) -> Result<StateView, NodeError> {
-        let recovered = self.recover(id, at, true)?;
+        let row = self.row(id)?;
+        let recovered = self.recover(&row, self.journal.as_ref(), &self.snapshots, at)?;
         let seq = recovered.resident.core().events;
         if let Some(at) = at.filter(|at| seq < *at) {
             return Err(NodeError::NoEvent {
@@ -177,42 +204,33 @@ impl Inspector {
                 newest: seq,
             });
         }
-        let state = recovered
-            .resident
-            .to_json()
-            .map_err(|error| NodeError::Unrecoverable {
-                id: id.to_string(),
-                seq,
-                reason: format!("its state has no JSON form: {error}"),
-            })?;
         Ok(StateView {
             actor: id.clone(),
             seq,
-            state,
+            state: state_json(id, &recovered)?,
         })
     }
 
-    /// The actor as it is recovered, with or without its snapshots.
-    pub(crate) fn recover(
+    /// Recovers an actor from what `journal` and `snapshots` show, up to event `until`.
+    fn recover(
         &self,
-        id: &ActorId,
+        row: &ActorRow,
+        journal: &dyn JournalReader,
+        snapshots: &SnapshotStore,
         until: Option<u64>,
-        snapshots: bool,
     ) -> Result<Recovered, NodeError> {
-        let row = self.row(id)?;
         let kind = self
             .registry
             .get(&row.kind)
             .ok_or_else(|| NodeError::UnknownKind {
-                id: id.to_string(),
+                id: row.id.to_string(),
                 kind: row.kind.clone(),
             })?;
-        let none = SnapshotStore::in_memory();
         let now = self.clock.now();
         let cx = RecoverContext {
-            id,
-            journal: self.journal.as_ref(),
-            snapshots: if snapshots { &self.snapshots } else { &none },
+            id: &row.id,
+            journal,
+            snapshots,
             limits: self.limits,
             now,
             running: Duration::ZERO,
@@ -222,11 +240,14 @@ impl Inspector {
             },
             until,
         };
-        (kind.recover)(&cx).map_err(|error| NodeError::Unrecoverable {
-            id: id.to_string(),
-            seq: error.seq,
-            reason: error.reason,
-        })
+        (kind.recover)(&cx).map_err(|error| unrecoverable(&row.id, error))
+    }
+
+    /// The actor as it is recovered, with or without its snapshots.
+    pub(crate) fn recovered(&self, id: &ActorId, snapshots: bool) -> Result<Recovered, NodeError> {
+        let (row, none) = (self.row(id)?, SnapshotStore::in_memory());
+        let snapshots = if snapshots { &self.snapshots } else { &none };
+        self.recover(&row, self.journal.as_ref(), snapshots, None)
     }
 
     /// All events of an actor as they are stored.
@@ -314,4 +335,23 @@ impl Inspector {
     pub fn verify(&self) -> Result<VerifyReport, NodeError> {
         Ok(self.journal.verify()?)
     }
+}
+
+pub(crate) fn unrecoverable(id: &ActorId, error: Unrecoverable) -> NodeError {
+    NodeError::Unrecoverable {
+        id: id.to_string(),
+        seq: error.seq,
+        reason: error.reason,
+    }
+}
+
+fn state_json(id: &ActorId, recovered: &Recovered) -> Result<Value, NodeError> {
+    recovered
+        .resident
+        .to_json()
+        .map_err(|error| NodeError::Unrecoverable {
+            id: id.to_string(),
+            seq: recovered.resident.core().events,
+            reason: format!("its state has no JSON form: {error}"),
+        })
 }

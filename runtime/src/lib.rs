@@ -24,13 +24,19 @@ mod worker;
 pub use config::Config;
 pub use error::{AskError, NodeError};
 pub use host::KindBuilder;
-pub use inspect::{ActorSummary, CommandView, EventView, Inspector, StateView};
-pub use model::{
-    AfterCrash, Clock, Command, Done, Effect, EffectContext, EffectError, EffectId, Event,
-    EventError, Fired, Handle, Live, Never, Outcome, Reconciled, RetryPolicy, Sleep, StatefulActor,
-    SystemClock, Timestamp,
+pub use inspect::{
+    ActorSummary, Against, CommandView, Divergence, EffectView, EventView, Inspector,
+    PendingCounts, PendingView, Replay, SnapshotView, StateView, TimerView,
 };
-pub use node::{ActorHealth, ActorRef, Address, Ask, Node, NodeBuilder};
+pub use model::{
+    Address, AfterCrash, BootId, CatchUp, Clock, Command, Cron, CronError, Done, Effect,
+    EffectContext, EffectError, EffectId, Event, EventError, Fired, Handle, Live, Never, Outcome,
+    Reconciled, RetryPolicy, Returned, Sleep, StatefulActor, SystemClock, Timer, Timestamp,
+};
+pub use node::{
+    ActorHealth, ActorRef, Ask, InvalidCommand, JsonAsk, Node, NodeBuilder, NodeTotals,
+    QuarantineControl, Quarantined, SnapshotTaken, Vitals,
+};
 pub use steadfast_journal as journal;
 pub use steadfast_journal::{ActorId, InvalidActorId, SequenceNumber};
 pub use steadfast_macros::{Command, Event};

@@ -26,8 +26,25 @@ impl Victim {
         Self::load_with(command, place, (life, seed, 0), again)
     }
 
+    /// Transfers money in `place.dir`, asking the transfers `again` first.
+    pub(crate) fn transfers(place: &Place, life: u64, seed: u64, again: &[u64]) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_victim"));
+        command.arg("transfers");
+        Self::run(command, place, (life, seed, 0), again)
+    }
+
     /// The same with a command that ends where the victim's arguments begin, and a note in each entry.
     pub(crate) fn load_with(
+        mut command: Command,
+        place: &Place,
+        numbers: (u64, u64, usize),
+        again: &[u64],
+    ) -> Self {
+        command.arg("load");
+        Self::run(command, place, numbers, again)
+    }
+
+    fn run(
         mut command: Command,
         place: &Place,
         (life, seed, note): (u64, u64, usize),
@@ -36,10 +53,11 @@ impl Victim {
         let list: Vec<String> = again.iter().map(u64::to_string).collect();
         let again = place.root.path().join("again");
         std::fs::write(&again, list.join("\n")).expect("the list of operations is written");
-        command
-            .arg("load")
-            .args([&place.dir, &place.record, &again])
-            .args([life.to_string(), seed.to_string(), note.to_string()]);
+        command.args([&place.dir, &place.record, &again]).args([
+            life.to_string(),
+            seed.to_string(),
+            note.to_string(),
+        ]);
         Self::spawn(command)
     }
 

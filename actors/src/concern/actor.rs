@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use steadfast::{ActorId, Event, KindBuilder, Live, NodeBuilder, StatefulActor, Timestamp};
 
 use super::{
-    Cancel, Cause, ConcernStatus, Configure, Configured, Describe, Finished, Pause, Paused, Resume,
-    Resumed, Run, Schedule, Settings, Started, StopReason, Stopping, Tick, TickMissed, TickQueued,
-    TickSkipped, Trigger,
+    Cancel, Cause, Check, ConcernStatus, Configure, Configured, Describe, Finished, Pause, Paused,
+    Resume, Resumed, Run, Schedule, Settings, Started, StopReason, Stopping, Tick, TickMissed,
+    TickQueued, TickSkipped, Trigger,
 };
 
 /// What one kind of concern adds to the shell.
@@ -96,6 +96,7 @@ pub fn register<K: Kind>(node: NodeBuilder) -> NodeBuilder {
     node.register::<Concern<K>>(|kind| {
         let kind = kind
             .command::<Configure<K::Config>>()
+            .command::<Check<K::Config>>()
             .command::<Trigger>()
             .command::<Cancel>()
             .command::<Pause>()

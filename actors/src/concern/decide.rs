@@ -20,13 +20,14 @@ impl<K: Kind> Handle<Configure<K::Config>> for Concern<K> {
         }
         let after = config.schedule();
         let goes_on = live
+            .state()
             .schedule()
             .is_some_and(|before| before.ticks_like(&after));
         let anchored = goes_on || live.paused;
         let next_run = if anchored {
             live.next_run
         } else {
-            tick::first(&after, live.now())
+            after.first(live.now())
         };
         info!(actor = %live.id(), "configured");
         live.emit(Configured { config, next_run });
@@ -77,8 +78,8 @@ impl<K: Kind> Handle<Resume> for Concern<K> {
     fn handle(live: &mut Live<'_, Self>, _: Resume) -> Result<(), Never> {
         if live.paused {
             info!(actor = %live.id(), "resumed");
-            let schedule = live.schedule().unwrap_or_default();
-            let next_run = tick::first(&schedule, live.now());
+            let schedule = live.state().schedule().unwrap_or_default();
+            let next_run = schedule.first(live.now());
             live.emit(Resumed { next_run });
             tick::arm(live);
         }
@@ -99,7 +100,7 @@ impl<K: Kind> Handle<Cancel> for Concern<K> {
 
 impl<K: Kind> Handle<Describe> for Concern<K> {
     fn handle(live: &mut Live<'_, Self>, _: Describe) -> Result<ConcernView, Never> {
-        let schedule = live.schedule().unwrap_or_default();
+        let schedule = live.state().schedule().unwrap_or_default();
         Ok(ConcernView {
             actor: live.actor.clone(),
             kind: K::NAME.to_owned(),

@@ -13,6 +13,7 @@
 //! * a run that is to be stopped is journalled as such first, and ends as `finished` like every other.
 
 mod actor;
+mod check;
 mod command;
 mod decide;
 mod event;
@@ -24,6 +25,7 @@ mod tests;
 mod tick;
 
 pub use actor::{Concern, Kind, register};
+pub use check::Check;
 pub use command::{
     Cancel, CancelRejection, ConcernStatus, ConcernView, Configure, ConfigureReply, Describe,
     Pause, Resume, Tick, Trigger, TriggerRejection, Triggered,

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use steadfast::Fired;
+use steadfast::{CatchUp, Cron, CronError, Fired, Timer, Timestamp};
 
 use super::ConfigError;
 
@@ -17,7 +17,7 @@ pub enum Missed {
     Once,
     /// No run: wait for the next tick.
     Skip,
-    /// One run for each of them, one after the other; at most a thousand are owed at a time.
+    /// One run for each of them, one after the other; of those that have gathered, the newest thousand.
     All,
 }
 
@@ -57,6 +57,10 @@ const MIN_PERIOD: Duration = Duration::from_millis(100);
 const LATE_SHARE: u32 = 10;
 /// A tick that is less late than this was delayed by work, not by a node that was down.
 const LATE_AT_LEAST: Duration = Duration::from_secs(1);
+/// A tick that is later than this was missed, however rare they are.
+const LATE_AT_MOST: Duration = Duration::from_secs(60);
+/// The time zone where none is said.
+const UTC: &str = "UTC";
 
 impl Schedule {
     /// A schedule of this period, or one by hand only.
@@ -82,25 +86,54 @@ impl Schedule {
             let problem = "shorter than 100ms: leave it out to run only by hand";
             return Err(ConfigError::new("every", problem));
         }
-        Ok(())
+        if self.every.is_some_and(|every| self.jitter > every) {
+            let problem = "longer than `every`: ticks would overtake each other";
+            return Err(ConfigError::new("jitter", problem));
+        }
+        // A time zone that no `cron` needs yet is checked as well.
+        let expression = self.cron.as_deref().unwrap_or("@daily");
+        let parsed = self.parse(expression);
+        parsed.map(drop).map_err(|error| {
+            let is_zone = matches!(error, CronError::TimeZone { .. });
+            let key = if is_zone { "timezone" } else { "cron" };
+            ConfigError::new(key, error.to_string())
+        })
     }
 
-    /// Whether the same timer serves both: what is different is looked at when it fires.
-    pub(super) fn ticks_like(&self, other: &Self) -> bool {
-        let timer = |schedule: &Self| Self {
-            timezone: schedule
-                .timezone
-                .clone()
-                .filter(|_| schedule.cron.is_some()),
-            missed: if schedule.missed == Missed::All {
-                Missed::All
-            } else {
-                Missed::Once
-            },
-            overlap: Overlap::Skip,
-            ..schedule.clone()
+    fn parse(&self, expression: &str) -> Result<Cron, CronError> {
+        Cron::parse(expression, self.timezone.as_deref().unwrap_or(UTC))
+    }
+
+    /// The due times by `cron`; none where a checked schedule has no `cron`.
+    fn times(&self) -> Option<Cron> {
+        self.parse(self.cron.as_deref()?).ok()
+    }
+
+    /// The timer of its ticks; `None` runs only by hand.
+    pub(super) fn timer(&self) -> Option<Timer> {
+        let timer = match self.every {
+            Some(period) => Timer::every(period),
+            None => Timer::cron(self.times()?),
         };
-        timer(self) == timer(other)
+        // What is missed is always told: whether it leads to a run is decided when it is.
+        let catch_up = match self.missed {
+            Missed::All => CatchUp::All,
+            Missed::Once | Missed::Skip => CatchUp::Once,
+        };
+        Some(timer.jitter(self.jitter).catch_up(catch_up))
+    }
+
+    /// When the first tick is due of a schedule that begins now.
+    pub(super) fn first(&self, now: Timestamp) -> Option<Timestamp> {
+        match self.every {
+            Some(period) => Some(now.plus(period)),
+            None => self.times()?.next_after(now),
+        }
+    }
+
+    /// Whether the same timer serves both: what else is different is looked at when it fires.
+    pub(super) fn ticks_like(&self, other: &Self) -> bool {
+        self.timer() == other.timer()
     }
 }
 
@@ -109,5 +142,6 @@ pub(super) fn is_late(fired: &Fired) -> bool {
     let period = fired
         .next
         .map_or(Duration::ZERO, |next| next.since(fired.due));
-    fired.missed > 0 || fired.late > (period / LATE_SHARE).max(LATE_AT_LEAST)
+    let limit = (period / LATE_SHARE).clamp(LATE_AT_LEAST, LATE_AT_MOST);
+    fired.missed > 0 || fired.late > limit
 }

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use steadfast::AskError;
 
+mod cron;
 mod overlap;
 mod probe;
 
 use super::{
-    Configure, Missed, Overlap, Pause, Resume, RunId, RunOutcome, Started, TickMissed, TickSkipped,
-    Trigger,
+    Check, Configure, Missed, Overlap, Pause, Resume, RunId, RunOutcome, Started, TickMissed,
+    TickSkipped, Trigger,
 };
 use probe::{Bench, ProbeConfig, ProbeEvent};
 use steadfast::Timestamp;
@@ -17,6 +18,9 @@ use steadfast::Timestamp;
 const HOUR: Duration = Duration::from_secs(3_600);
 const HOURLY: ProbeConfig = ProbeConfig {
     hours: Some(1),
+    cron: None,
+    timezone: None,
+    jitter: Duration::ZERO,
     missed: Missed::Once,
     overlap: Overlap::Skip,
     note: 0,
@@ -251,4 +255,21 @@ fn shell_events_keep_their_json() {
     assert_eq!(serde_json::to_value(&started).unwrap(), json);
     let packed = rmp_serde::to_vec_named(&started).unwrap();
     assert_eq!(rmp_serde::from_slice::<Started>(&packed).unwrap(), started);
+}
+
+#[tokio::test]
+async fn asking_whether_a_configuration_would_do_changes_nothing() {
+    let bench = Bench::start().await;
+    bench.configure(HOURLY).await;
+    let check = async |config| bench.actor().ask(Check(config)).await;
+    assert!(!check(HOURLY).await.unwrap().changed);
+    let other = ProbeConfig { note: 1, ..HOURLY };
+    assert!(check(other).await.unwrap().changed);
+    let wrong = ProbeConfig {
+        hours: Some(0),
+        ..HOURLY
+    };
+    let refused = check(wrong).await;
+    assert!(matches!(refused, Err(AskError::Rejected(_))), "{refused:?}");
+    assert_eq!(bench.events().len(), 1);
 }

@@ -6,8 +6,8 @@ use tracing::info;
 use super::decide::{start, stop};
 use super::schedule::is_late;
 use super::{
-    Cause, Concern, Kind, Missed, Overlap, Schedule, Settings, StopReason, Tick, TickMissed,
-    TickQueued, TickSkipReason, TickSkipped,
+    Cause, Concern, Kind, Missed, Overlap, Settings, StopReason, Tick, TickMissed, TickQueued,
+    TickSkipReason, TickSkipped,
 };
 
 /// The durable timer of the schedule.
@@ -15,15 +15,14 @@ const TIMER: &str = "tick";
 /// Most ticks that were missed and still get a run each. They are part of the state.
 const MOST_OWED: usize = 1_000;
 
-/// When the first tick of a schedule that begins now is due.
-pub(super) fn first(schedule: &Schedule, now: Timestamp) -> Option<Timestamp> {
-    schedule.every.map(|period| now.plus(period))
-}
-
 /// Sets the timer of the schedule anew, or forgets it.
 pub(super) fn arm<K: Kind>(live: &mut Live<'_, Concern<K>>) {
-    match live.schedule().and_then(|schedule| schedule.every) {
-        Some(period) => live.every(TIMER, period, Tick {}),
+    match live
+        .state()
+        .schedule()
+        .and_then(|schedule| schedule.timer())
+    {
+        Some(timer) => live.schedule(TIMER, timer, Tick {}),
         None => live.cancel(TIMER),
     }
 }
@@ -35,7 +34,7 @@ pub(super) fn disarm<K: Kind>(live: &mut Live<'_, Concern<K>>) {
 
 impl<K: Kind> Handle<Tick> for Concern<K> {
     fn handle(live: &mut Live<'_, Self>, _: Tick) -> Result<(), Never> {
-        let (Some(fired), Some(schedule)) = (live.fired().cloned(), live.schedule()) else {
+        let (Some(fired), Some(schedule)) = (live.fired().cloned(), live.state().schedule()) else {
             return Ok(());
         };
         if live.paused {
@@ -75,7 +74,7 @@ fn overlap<K: Kind>(
     next_run: Option<Timestamp>,
     owed: bool,
 ) {
-    let policy = live.schedule().unwrap_or_default().overlap;
+    let policy = live.state().schedule().unwrap_or_default().overlap;
     let most = if owed { MOST_OWED } else { 1 };
     let reason = match policy {
         Overlap::Skip if !owed => Some(TickSkipReason::Running),

@@ -124,8 +124,13 @@ fn judge(
 }
 
 impl Handle<Done<Stop>> for Exec {
-    fn handle(_: &mut Live<'_, Self>, _: Done<Stop>) -> Result<(), Never> {
-        // The program's own effect says when it has ended.
+    fn handle(live: &mut Live<'_, Self>, done: Done<Stop>) -> Result<(), Never> {
+        // Invariant: a run that is to end has a pending effect which sees to it. The program may not have
+        // been there yet, or be tried again; or it has ended, and its outcome comes next.
+        let run = done.effect.run;
+        if live.current().is_some_and(|current| current.id == run) {
+            live.run(Stop { run });
+        }
         Ok(())
     }
 }

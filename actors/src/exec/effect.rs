@@ -117,7 +117,7 @@ impl Effect for Program {
     }
 }
 
-/// `exec.stop`: has the program of a run end. The run's own effect tells how it did.
+/// `exec.stop`: has the program of a run end, and waits for that. The run's own effect tells how it did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stop {
     /// Which run.
@@ -129,7 +129,7 @@ impl Effect for Stop {
     type Output = ();
 
     async fn run(&self, cx: &EffectContext) -> Result<(), EffectError> {
-        cx.resource::<Runs>()?.stop(&self.run);
+        cx.resource::<Runs>()?.stop(&self.run).await;
         Ok(())
     }
 }

@@ -1,68 +1,95 @@
 //! The programs that are going in this process, so that they can be told to end.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 use crate::concern::RunId;
 
-/// Most runs that were told to end before their program was there; the oldest are forgotten. One stays
-/// behind only where its program ended in the same moment.
-const MOST_EARLY: usize = 1_024;
+/// How long somebody who stops a run waits for a program that is not there yet.
+const COMES_WITHIN: Duration = Duration::from_secs(1);
 
 /// A resource of the node.
 #[derive(Debug, Default)]
-pub(super) struct Runs(Mutex<Known>);
+pub(super) struct Runs(Mutex<HashMap<RunId, Arc<Slot>>>);
 
-#[derive(Debug, Default)]
-struct Known {
-    /// Programs that are going: true once they are to end.
-    going: HashMap<RunId, watch::Sender<bool>>,
-    /// Runs that are to end as soon as their program is there.
-    early: VecDeque<RunId>,
+/// One run. It is known as long as somebody holds it: the effect of its program, or one that stops it.
+#[derive(Debug)]
+struct Slot {
+    is_to_end: watch::Sender<bool>,
+    is_going: watch::Sender<bool>,
 }
 
 impl Runs {
     /// The program of `run` is about to start.
     pub(super) fn enter(self: &Arc<Self>, run: &RunId) -> Going {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let early = known.early.contains(run);
-        let (sender, stopped) = watch::channel(early);
-        known.going.insert(run.clone(), sender);
-        Going {
-            runs: Arc::clone(self),
-            run: run.clone(),
-            stopped,
+        let slot = self.hold(run);
+        slot.slot.is_going.send_replace(true);
+        let is_to_end = slot.slot.is_to_end.subscribe();
+        Going { slot, is_to_end }
+    }
+
+    /// Has the program of `run` end, and waits until it has. Returns early where no such program comes.
+    pub(super) async fn stop(self: &Arc<Self>, run: &RunId) {
+        let held = self.hold(run);
+        held.slot.is_to_end.send_replace(true);
+        let mut is_going = held.slot.is_going.subscribe();
+        // The sender is in the slot that is held here: neither wait can fail.
+        let comes = timeout(COMES_WITHIN, is_going.wait_for(|going| *going));
+        let has_come = matches!(comes.await, Ok(Ok(_)));
+        if has_come {
+            drop(is_going.wait_for(|going| !going).await);
         }
     }
 
-    /// The program of `run` is to end, now or when it is there.
-    pub(super) fn stop(&self, run: &RunId) {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(going) = known.going.get(run) {
-            going.send_replace(true);
-            return;
+    fn hold(self: &Arc<Self>, run: &RunId) -> Held {
+        let mut slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let slot = slots.entry(run.clone()).or_insert_with(|| {
+            let (is_to_end, is_going) = (watch::Sender::new(false), watch::Sender::new(false));
+            Arc::new(Slot {
+                is_to_end,
+                is_going,
+            })
+        });
+        Held {
+            runs: Arc::clone(self),
+            run: run.clone(),
+            slot: Arc::clone(slot),
         }
-        if known.early.len() >= MOST_EARLY {
-            known.early.pop_front();
+    }
+}
+
+#[derive(Debug)]
+struct Held {
+    runs: Arc<Runs>,
+    run: RunId,
+    slot: Arc<Slot>,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let mut slots = self.runs.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // One is the table's and one is ours; others are only made under this lock.
+        if Arc::strong_count(&self.slot) <= 2 {
+            slots.remove(&self.run);
         }
-        known.early.push_back(run.clone());
     }
 }
 
 /// A program that is going, until this is dropped.
 #[derive(Debug)]
 pub(super) struct Going {
-    runs: Arc<Runs>,
-    run: RunId,
-    stopped: watch::Receiver<bool>,
+    slot: Held,
+    is_to_end: watch::Receiver<bool>,
 }
 
 impl Going {
     /// Completes when the program is to end.
     pub(super) async fn stopped(&mut self) {
-        if self.stopped.wait_for(|stopped| *stopped).await.is_err() {
+        if self.is_to_end.wait_for(|is| *is).await.is_err() {
             // Nobody is left who could tell.
             std::future::pending::<()>().await;
         }
@@ -70,15 +97,13 @@ impl Going {
 
     /// Whether it is to end already.
     pub(super) fn is_stopped(&self) -> bool {
-        *self.stopped.borrow()
+        *self.is_to_end.borrow()
     }
 }
 
 impl Drop for Going {
     fn drop(&mut self) {
-        let mut known = self.runs.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.going.remove(&self.run);
-        known.early.retain(|run| *run != self.run);
+        self.slot.slot.is_going.send_replace(false);
     }
 }
 
@@ -92,29 +117,47 @@ mod tests {
         RunId::new(Timestamp::from_micros(0), [number, 0])
     }
 
-    #[tokio::test]
-    async fn a_program_is_told_whenever_it_was_said() {
-        let runs = Arc::new(Runs::default());
-        let mut late = runs.enter(&run(1));
-        assert!(!late.is_stopped());
-        runs.stop(&run(1));
-        late.stopped().await;
-        drop(late);
-
-        runs.stop(&run(2));
-        runs.enter(&run(2)).stopped().await;
-        assert!(!runs.enter(&run(2)).is_stopped(), "told once");
-        assert!(!runs.enter(&run(3)).is_stopped(), "told another");
+    fn known(runs: &Runs) -> usize {
+        runs.0.lock().unwrap().len()
     }
 
-    #[test]
-    fn what_never_comes_is_forgotten_in_the_end() {
+    #[tokio::test]
+    async fn a_program_is_told_and_waited_for() {
         let runs = Arc::new(Runs::default());
-        for number in 0..=MOST_EARLY as u64 {
-            runs.stop(&run(number));
+        let (mut going, other) = (runs.enter(&run(1)), runs.enter(&run(2)));
+        assert!(!going.is_stopped());
+        let told = async {
+            going.stopped().await;
+            drop(going);
+        };
+        let first = run(1);
+        tokio::join!(runs.stop(&first), told);
+        assert!(!other.is_stopped());
+        assert_eq!(known(&runs), 1);
+        assert!(!runs.enter(&run(1)).is_stopped(), "told once");
+    }
+
+    #[tokio::test]
+    async fn a_program_that_comes_late_is_told_as_well() {
+        let runs = Arc::new(Runs::default());
+        let stopping = {
+            let runs = Arc::clone(&runs);
+            tokio::spawn(async move { runs.stop(&run(1)).await })
+        };
+        while known(&runs) == 0 {
+            tokio::task::yield_now().await;
         }
-        assert!(!runs.enter(&run(0)).is_stopped());
-        assert!(runs.enter(&run(1)).is_stopped());
-        assert_eq!(runs.0.lock().unwrap().early.len(), MOST_EARLY - 1);
+        let going = runs.enter(&run(1));
+        assert!(going.is_stopped());
+        drop(going);
+        stopping.await.unwrap();
+        assert_eq!(known(&runs), 0);
+    }
+
+    #[tokio::test]
+    async fn nobody_waits_for_a_program_that_never_comes() {
+        let runs = Arc::new(Runs::default());
+        runs.stop(&run(1)).await;
+        assert_eq!(known(&runs), 0);
     }
 }

@@ -8,6 +8,10 @@ use clap_complete::Shell;
 use steadfast::ActorId;
 use steadfast_actors::human::Span;
 
+use super::ask::Asked;
+use super::config::ConfigCommand;
+use super::new::NewCommand;
+use super::quarantine::QuarantineCommand;
 use crate::client::Endpoint;
 
 /// Stateful actors on one node: what was acknowledged survives every crash.
@@ -30,9 +34,10 @@ pub(crate) struct Cli {
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0 ok                 1 failed              2 usage            3 run partial
-  4 integrity failure  5 not found           6 conflict         7 node unreachable
-  8 run did not succeed                      9 directory held by another process
+  0 ok                 1 failed, rejected    2 usage            3 partly done
+  4 integrity failure, divergence            5 not found        6 conflict
+  7 node unreachable   8 run did not succeed 9 directory held by another process
+  10 the plan has changes
   69 unavailable (port in use, draining)     77 permission      78 configuration
   124 timeout          130 interrupted";
 
@@ -95,8 +100,25 @@ pub(crate) enum Command {
         #[arg(short, long, value_name = "FILE")]
         config: PathBuf,
     },
+    /// Show the node on one screen; exit 7 if there is none
+    Status,
+    /// Show, describe and explain the configuration
+    Config {
+        /// What to do
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
     /// List the concerns, what they do and how their newest run went
     Ps,
+    /// Show one actor in full: state, pending work, mailbox, newest events
+    Inspect {
+        /// SPACE/KEY, or the name of a concern
+        #[arg(value_parser = actor)]
+        actor: ActorId,
+        /// How many of its newest events to show
+        #[arg(long, value_name = "COUNT", default_value_t = 10, value_parser = clap::value_parser!(u64).range(..=1000))]
+        events: u64,
+    },
     /// Show the state of an actor, now or after one of its events
     State {
         /// SPACE/KEY, or the name of a concern
@@ -145,15 +167,100 @@ pub(crate) enum Command {
         #[arg(value_parser = concern)]
         concern: ActorId,
     },
+    /// Send a command by name and print the reply
+    ///
+    /// Answered when the command was handled and everything that it wrote is durable. A rejection ends with
+    /// exit 1; with `-o json` it is the first of the problem's `errors`.
+    Ask(CommandArgs),
+    /// Send a command by name; done when it was handled and everything that it wrote is durable
+    Tell(CommandArgs),
+    /// Show what the config file would change in the running node; exit 10 if anything
+    Plan {
+        /// Another file instead of the one that the node was started with
+        #[arg(short, long, value_name = "FILE")]
+        config: Option<PathBuf>,
+    },
+    /// Take the config file over: all of it or nothing, as with SIGHUP
+    Reload,
+    /// Store the state of an actor, or of all, so that its next recovery replays less
+    Snapshot {
+        /// SPACE/KEY, or the name of a concern
+        #[arg(value_parser = actor, required_unless_present = "all")]
+        actor: Option<ActorId>,
+        /// All actors that have events since their newest snapshot
+        #[arg(long, conflicts_with = "actor")]
+        all: bool,
+    },
+    /// Rebuild an actor from its first event and compare; exit 4 if its state is another
+    Replay {
+        /// SPACE/KEY, or the name of a concern
+        #[arg(value_parser = actor)]
+        actor: ActorId,
+        /// Only up to this event, and not with the state in memory
+        #[arg(long, value_name = "SEQ", value_parser = clap::value_parser!(u64).range(1..))]
+        to: Option<u64>,
+    },
+    /// Look after actors that are set aside after failures
+    Quarantine {
+        /// What to do
+        #[command(subcommand)]
+        command: QuarantineCommand,
+    },
     /// Check everything that is stored: chain, entries, mark
     Verify,
+    /// Make a project to begin with
+    New {
+        /// What to make
+        #[command(subcommand)]
+        command: NewCommand,
+    },
     /// Print a completion script
     Completions {
         /// For this shell
         shell: Shell,
     },
-    /// Print the version
+    /// Write the manual pages
+    Man {
+        /// Into this directory, which is made if missing
+        #[arg(value_name = "DIR")]
+        directory: PathBuf,
+    },
+    /// Print the version, and what it was built from
     Version,
+}
+
+/// A command by name.
+#[derive(Debug, Args)]
+pub(crate) struct CommandArgs {
+    /// SPACE/KEY, or the name of a concern
+    #[arg(value_parser = actor)]
+    actor: ActorId,
+    /// Name of the command
+    command: String,
+    /// JSON, @FILE, or - for standard input
+    #[arg(value_name = "JSON", default_value = "{}")]
+    body: String,
+    /// Makes it take effect once, however often it is sent with this key
+    #[arg(long)]
+    key: Option<String>,
+}
+
+impl CommandArgs {
+    pub(crate) fn asked(self, wants_reply: bool) -> Asked {
+        let Self {
+            actor,
+            command,
+            body,
+            key,
+        } = self;
+        Asked {
+            actor,
+            command,
+            body,
+            key,
+            wants_reply,
+        }
+    }
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
@@ -163,7 +270,7 @@ fn duration(text: &str) -> Result<Duration, String> {
 }
 
 /// `SPACE/KEY`; a bare name is a concern's.
-fn actor(text: &str) -> Result<ActorId, String> {
+pub(super) fn actor(text: &str) -> Result<ActorId, String> {
     let id = if text.contains('/') {
         text.parse()
     } else {

@@ -7,7 +7,8 @@ use serde_json::json;
 use super::args::Form;
 use super::output::{Output, warn};
 use crate::config::{self, Config, Problems};
-use crate::problem::{Code, Exit, Problem};
+use crate::problem::{Exit, Problem};
+use crate::reload::invalid;
 
 /// Checks the file.
 pub(super) fn check(file: &Path, output: Output) -> Result<Exit, Problem> {
@@ -35,12 +36,9 @@ pub(crate) fn load(file: &Path, output: Output) -> Result<Config, Problem> {
     config::load(file, config::variables()).map_err(|problems| refused(file, &problems, output))
 }
 
-fn refused(file: &Path, problems: &Problems, output: Output) -> Problem {
+pub(super) fn refused(file: &Path, problems: &Problems, output: Output) -> Problem {
     if output.form == Form::Table {
         warn(&problems.render(output.color));
     }
-    let mut problem = Problem::new(Code::Config, format!("{} is not valid", file.display()))
-        .hint(format!("steadfast check --config {}", file.display()));
-    problem.errors = problems.to_json().as_array().cloned().unwrap_or_default();
-    problem
+    invalid(file, problems)
 }

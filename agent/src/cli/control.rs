@@ -26,7 +26,8 @@ pub(super) struct Asked {
     pub(super) dry_run: bool,
 }
 
-async fn node(target: &Target, timeout: Duration) -> Result<Client, Problem> {
+/// The node, which alone can change something.
+pub(super) async fn node(target: &Target, timeout: Duration) -> Result<Client, Problem> {
     match connect(target, timeout).await? {
         Access::Node(client) => Ok(client),
         Access::Directory(dir) => {
@@ -47,7 +48,7 @@ pub(super) async fn trigger(
 ) -> Result<Exit, Problem> {
     let client = node(target, timeout).await?;
     let path = format!("{}/trigger", concern_path(concern));
-    let by = std::env::var("USER").map_or_else(|_| "cli".to_owned(), |user| format!("cli:{user}"));
+    let by = who();
     let body = json!({ "dry_run": asked.dry_run, "wait": asked.wait, "by": by });
     let patience = match (asked.wait, asked.wait_timeout) {
         (false, _) => Patience::Usual,
@@ -74,6 +75,11 @@ pub(super) async fn trigger(
     } else {
         Ok(Exit::Ok)
     }
+}
+
+/// Who asks, for the journal.
+pub(super) fn who() -> String {
+    std::env::var("USER").map_or_else(|_| "cli".to_owned(), |user| format!("cli:{user}"))
 }
 
 /// What a lost answer means while a run is waited for.

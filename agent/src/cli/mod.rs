@@ -1,18 +1,27 @@
 //! The command line: from arguments to an exit code.
 
+mod about;
 mod args;
+mod ask;
 mod check;
 mod checks;
+mod config;
 mod control;
 mod events;
+mod inspect;
+mod new;
 mod output;
+mod plan;
 mod preview;
+mod quarantine;
 mod show;
+mod status;
 pub(crate) mod target;
+mod upkeep;
 
 use std::ffi::OsString;
 
-use clap::{CommandFactory, Parser};
+use clap::Parser;
 
 use args::{Cli, Command, Global};
 pub(crate) use check::load;
@@ -66,7 +75,27 @@ async fn client(command: Command, global: &Global, output: Output) -> Result<Exi
     match command {
         Command::Run { .. } => Ok(Exit::Usage),
         Command::Check { config } => check::check(&config, output),
+        Command::Status => status::status(&target()?, timeout, output).await,
+        Command::Config { command } => config::config(&command, global.data_dir.as_deref(), output),
         Command::Ps => show::ps(target()?, timeout, output).await,
+        Command::Inspect { actor, events } => {
+            inspect::inspect(target()?, timeout, &actor, events, output).await
+        }
+        Command::Ask(command) => ask::ask(&target()?, timeout, command.asked(true), output).await,
+        Command::Tell(command) => ask::ask(&target()?, timeout, command.asked(false), output).await,
+        Command::Plan { config } => {
+            plan::plan(&target()?, timeout, config.as_deref(), output).await
+        }
+        Command::Quarantine { command } => {
+            quarantine::quarantine(&target()?, timeout, command, output).await
+        }
+        Command::Reload => plan::reload(&target()?, timeout, output).await,
+        Command::Snapshot { actor, all: _ } => {
+            upkeep::snapshot(&target()?, timeout, actor.as_ref(), output).await
+        }
+        Command::Replay { actor, to } => {
+            upkeep::replay(target()?, timeout, &actor, to, output).await
+        }
         Command::State { actor, at } => show::state(target()?, timeout, &actor, at, output).await,
         Command::Verify => show::verify(target()?, timeout, output).await,
         Command::Events {
@@ -100,20 +129,33 @@ async fn client(command: Command, global: &Global, output: Output) -> Result<Exi
         Command::Resume { concern } => {
             control::switch(&target()?, timeout, &concern, "resume", output).await
         }
-        Command::Completions { shell } => {
-            let mut script = Vec::new();
-            clap_complete::generate(shell, &mut Cli::command(), "steadfast", &mut script);
-            output.raw(&script)?;
-            Ok(Exit::Ok)
-        }
-        Command::Version => show::version(output),
+        Command::Completions { shell } => about::completions(shell, output),
+        Command::Man { directory } => about::man(&directory, output),
+        Command::New { command } => new::new(&command, output),
+        Command::Version => about::version(output),
     }
 }
 
 /// A command to run next, with the flags by which this one found its target.
 fn with_flags(hint: &str, flags: &str) -> String {
-    const TARGETED: [&str; 8] = [
-        "ps", "state", "events", "trigger", "pause", "resume", "verify", "run",
+    const TARGETED: [&str; 17] = [
+        "ps",
+        "state",
+        "events",
+        "trigger",
+        "pause",
+        "resume",
+        "verify",
+        "run",
+        "status",
+        "inspect",
+        "ask",
+        "tell",
+        "plan",
+        "reload",
+        "snapshot",
+        "quarantine",
+        "replay",
     ];
     let verb = hint
         .strip_prefix("steadfast ")

@@ -1,8 +1,8 @@
-//! Commands that show something: `ps`, `state`, `verify`, `version`.
+//! Commands that show something: `ps`, `state`, `verify`.
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use steadfast::{ActorId, Timestamp};
 use steadfast_actors::concern::Run;
 
@@ -136,15 +136,4 @@ fn verify_for_people(report: &Value, output: Output) -> Result<(), Problem> {
         number("events"),
         number("actors"),
     ))
-}
-
-/// `version`.
-pub(super) fn version(output: Output) -> Result<Exit, Problem> {
-    let version = env!("CARGO_PKG_VERSION");
-    if output.form == Form::Table {
-        output.line(&format!("steadfast {version}"))?;
-    } else {
-        output.document(&json!({ "name": "steadfast", "version": version }))?;
-    }
-    Ok(Exit::Ok)
 }

@@ -48,9 +48,32 @@ pub(crate) fn directory(
     flag: Option<&Path>,
     configured: Option<&Path>,
 ) -> Result<PathBuf, Problem> {
-    let named = flag.or(configured).map(Path::to_owned);
-    named
-        .or_else(|| from_environment(|name| std::env::var_os(name)))
+    decide(flag, configured).map(|(dir, _)| dir)
+}
+
+/// What decided where the data directory is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Decided {
+    /// `--data-dir`.
+    Flag,
+    /// The config file, or a variable over it.
+    Config,
+    /// This variable.
+    Variable(&'static str),
+}
+
+/// [`directory`], and why it is that one.
+pub(super) fn decide(
+    flag: Option<&Path>,
+    configured: Option<&Path>,
+) -> Result<(PathBuf, Decided), Problem> {
+    let flagged = flag.map(|dir| (dir.to_owned(), Decided::Flag));
+    flagged
+        .or_else(|| configured.map(|dir| (dir.to_owned(), Decided::Config)))
+        .or_else(|| {
+            let (dir, name) = from_environment(|name| std::env::var_os(name))?;
+            Some((dir, Decided::Variable(name)))
+        })
         .ok_or_else(|| {
             let detail = "no data directory: none was named, and neither $STATE_DIRECTORY, \
                       $XDG_STATE_HOME nor $HOME is set";
@@ -58,7 +81,7 @@ pub(crate) fn directory(
         })
 }
 
-fn from_environment(get: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+fn from_environment(get: impl Fn(&str) -> Option<OsString>) -> Option<(PathBuf, &'static str)> {
     let set = |name: &str| {
         get(name)
             .filter(|value| !value.is_empty())
@@ -70,12 +93,13 @@ fn from_environment(get: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
         text.split_once(':')
             .map_or_else(|| list.clone(), |(first, _)| PathBuf::from(first))
     });
+    let of_service = of_service.map(|dir| (dir, "STATE_DIRECTORY"));
     of_service
         .or_else(|| {
             let base = set("XDG_STATE_HOME").filter(|base| base.is_absolute());
-            base.map(|base| base.join("steadfast"))
+            base.map(|base| (base.join("steadfast"), "XDG_STATE_HOME"))
         })
-        .or_else(|| set("HOME").map(|home| home.join(".local/state/steadfast")))
+        .or_else(|| set("HOME").map(|home| (home.join(".local/state/steadfast"), "HOME")))
 }
 
 #[cfg(test)]
@@ -89,7 +113,7 @@ mod tests {
                 .find(|(key, _)| *key == name)
                 .map(|(_, value)| value.into())
         });
-        assert_eq!(found, expected.map(PathBuf::from));
+        assert_eq!(found.map(|(dir, _)| dir), expected.map(PathBuf::from));
     }
 
     #[test]

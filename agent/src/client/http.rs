@@ -211,6 +211,15 @@ pub(crate) fn actor_path(actor: &ActorId) -> String {
     )
 }
 
+/// The path of an actor that is set aside.
+pub(crate) fn quarantine_path(actor: &ActorId) -> String {
+    format!(
+        "/v1/quarantine/{}/{}",
+        escape(actor.space()),
+        escape(actor.key())
+    )
+}
+
 /// The path of a concern.
 pub(crate) fn concern_path(concern: &ActorId) -> String {
     format!("/v1/concerns/{}", escape(concern.key()))

@@ -5,5 +5,5 @@ mod http;
 mod reader;
 
 pub(crate) use endpoint::Endpoint;
-pub(crate) use http::{Client, Patience, actor_path, concern_path};
+pub(crate) use http::{Client, Patience, actor_path, concern_path, quarantine_path};
 pub(crate) use reader::{Access, Reader, connect, no_node};

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use steadfast::journal::{Holder, holder};
-use steadfast::{ActorId, Inspector, SequenceNumber};
+use steadfast::{ActorId, Inspector, Replay, SequenceNumber};
 use tokio::net::UnixStream;
 use tokio::time::{Instant, sleep};
 
@@ -18,7 +18,7 @@ use crate::cli::target::Target;
 use crate::problem::{Code, Problem};
 use crate::report::verify_json;
 use crate::view::{ConcernRow, Status};
-use crate::{kinds, socket};
+use crate::{detail, kinds, socket};
 
 /// Time between two looks at a socket that is not there yet.
 const BETWEEN: Duration = Duration::from_millis(25);
@@ -153,6 +153,42 @@ impl Reader {
             },
         )
         .await
+    }
+
+    /// An actor in full, as the contract shows it.
+    pub(crate) async fn inspect(&mut self, id: &ActorId, events: u64) -> Result<Value, Problem> {
+        let query = [("events", events.to_string())];
+        let request = Request {
+            path: format!("{}/inspect", actor_path(id)),
+            query: &query,
+            patience: Patience::Usual,
+        };
+        let local = |inspector: &Inspector| {
+            let mut detail = detail::read(inspector, id, events)?;
+            if id.space() == steadfast_actors::concern::SPACE {
+                let summary = inspector.actor(id)?;
+                let (stopped, state) = (Some(Status::Stopped), detail.state.clone());
+                detail.concern = Some(ConcernRow::stored(summary, stopped, state));
+            }
+            Ok(to_json(&detail))
+        };
+        self.read(local, request).await
+    }
+
+    /// A replay, and what it was compared with.
+    pub(crate) async fn replay(
+        &mut self,
+        id: &ActorId,
+        to: Option<u64>,
+    ) -> Result<Replay, Problem> {
+        let query: Vec<_> = to.map(|to| ("to", to.to_string())).into_iter().collect();
+        let request = Request {
+            path: format!("{}/replay", actor_path(id)),
+            query: &query,
+            patience: Patience::Endless,
+        };
+        self.read(|inspector| Ok(inspector.replay(id, to)?), request)
+            .await
     }
 
     /// The report of a full check.

@@ -3,7 +3,9 @@
 //! It stands between TOML and the typed sections because the environment has to be laid over the file
 //! before either is checked, and a value must keep its place through that.
 
+use std::cell::OnceCell;
 use std::ops::Range;
+use std::rc::Rc;
 
 use toml::Spanned;
 use toml::de::{DeArray, DeInteger, DeString, DeTable, DeValue};
@@ -20,6 +22,27 @@ pub(super) struct Node {
     pub(super) value: Value,
     /// The text of an environment variable, for where text is wanted though it reads as TOML.
     pub(super) raw: Option<String>,
+    /// What the reader wanted here: known once it was read, also to copies made before.
+    pub(super) asked: Rc<OnceCell<Asked>>,
+}
+
+/// What a type wants of a node, in the words of serde.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// A text; what it has to be, if more than that.
+    Text(String),
+    Boolean,
+    /// A whole number between these.
+    Integer(i128, i128),
+    List,
+    /// A table with free names.
+    Map,
+    /// A table with these names.
+    Table(&'static [&'static str]),
+    /// One of these words.
+    Word(&'static [&'static str]),
+    /// What the type says itself.
+    Own(String),
 }
 
 /// What a node holds.
@@ -61,6 +84,7 @@ pub(super) fn parse(text: &str, report: &mut Report) -> Node {
         place: Place::Bytes(0..0),
         value,
         raw: None,
+        asked: Rc::default(),
     }
 }
 
@@ -96,6 +120,7 @@ pub(super) fn parse_variable(variable: &str, text: &str, key: String, report: &m
         place,
         value,
         raw: Some(text.to_owned()),
+        asked: Rc::default(),
     }
 }
 
@@ -137,6 +162,7 @@ impl Builder<'_> {
             place,
             value,
             raw: None,
+            asked: Rc::default(),
         }
     }
 
@@ -194,6 +220,7 @@ impl Node {
             place,
             value: Value::Table(Vec::new()),
             raw: None,
+            asked: Rc::default(),
         }
     }
 

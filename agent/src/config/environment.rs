@@ -67,6 +67,120 @@ pub(super) fn sibling(variable: &str, name: &str, near: &str) -> String {
     }
 }
 
+/// One variable that means something to this program.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Variable {
+    /// Its name; `<NAME>` stands for a concern's.
+    pub(crate) name: String,
+    /// What it is set to, unless that is a secret.
+    pub(crate) value: Option<String>,
+    /// What it is for.
+    pub(crate) meaning: String,
+}
+
+/// Variables that are not about a key of the file.
+const OTHERS: [(&str, &str); 12] = [
+    (
+        "STEADFAST_SOURCE",
+        "A checkout of steadfast, for `new`: what is made depends on it by path.",
+    ),
+    (
+        "STATE_DIRECTORY",
+        "The data directory where neither flag nor file name one; systemd sets it.",
+    ),
+    (
+        "XDG_STATE_HOME",
+        "Else the data directory is `steadfast` in here.",
+    ),
+    ("HOME", "Else it is `.local/state/steadfast` in here."),
+    (
+        "NOTIFY_SOCKET",
+        "Where readiness, reload, end and life are told; systemd sets it.",
+    ),
+    (
+        "WATCHDOG_USEC",
+        "How often life has to be told, in microseconds; systemd sets it.",
+    ),
+    (
+        "WATCHDOG_PID",
+        "The process that WATCHDOG_USEC is meant for; systemd sets it.",
+    ),
+    (
+        "JOURNAL_STREAM",
+        "Device and inode of the journal's end of stderr; systemd sets it.",
+    ),
+    (
+        "RUST_LOG",
+        "What is logged, before -q and -v: `info,steadfast=debug`.",
+    ),
+    ("NO_COLOR", "No colours, if it is not empty."),
+    (
+        "CLICOLOR_FORCE",
+        "Colours also where stderr is no terminal, unless it is 0.",
+    ),
+    (
+        "USER",
+        "Who is named in the events of a run that is triggered by hand.",
+    ),
+];
+
+/// All variables that this program reads, those of the file first.
+pub(crate) fn describe() -> Vec<Variable> {
+    let set: Vec<_> = variables().collect();
+    let mut all = Vec::new();
+    for (path, meaning) in super::schema::leaves() {
+        let names: Vec<_> = path.iter().map(|name| variable_name(name)).collect();
+        let pattern = format!("{PREFIX}{}", names.join(SEPARATOR));
+        let matching: Vec<_> = set
+            .iter()
+            .filter(|(name, _)| matches(&pattern, name))
+            .collect();
+        if matching.is_empty() {
+            all.push(Variable {
+                name: pattern,
+                value: None,
+                meaning,
+            });
+            continue;
+        }
+        for (name, value) in matching {
+            let is_secret = super::effective::is_secret(&path);
+            let value = Some(if is_secret {
+                "***".to_owned()
+            } else {
+                value.clone()
+            });
+            all.push(Variable {
+                name: name.clone(),
+                value,
+                meaning: meaning.clone(),
+            });
+        }
+    }
+    for (name, meaning) in OTHERS {
+        let value = std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
+        all.push(Variable {
+            name: name.to_owned(),
+            value,
+            meaning: meaning.to_owned(),
+        });
+    }
+    all
+}
+
+/// Whether a variable sets what the pattern stands for, or a part of it.
+fn matches(pattern: &str, variable: &str) -> bool {
+    let mut given = variable.split(SEPARATOR);
+    pattern.split(SEPARATOR).all(|wanted| {
+        given
+            .next()
+            .is_some_and(|name| wanted == ANY || wanted.eq_ignore_ascii_case(name))
+    })
+}
+
+/// What stands for the name of a concern.
+pub(super) const ANY: &str = "<NAME>";
+
 /// One variable on its way into the tree.
 struct Override<'a> {
     variable: &'a str,

@@ -16,20 +16,26 @@ use std::path::Path;
 mod anchor;
 mod concerns;
 mod document;
+mod effective;
 mod environment;
+mod example;
 mod planned;
 mod problem;
 mod read;
 mod refusal;
 mod report;
+mod schema;
 mod sections;
 mod suggest;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use concerns::{Concern, Kind};
-pub(crate) use environment::variables;
+pub(crate) use concerns::{Concern, KINDS, Kind};
+pub(crate) use effective::{Line, Origin, trace};
+pub(crate) use environment::{Variable, describe as describe_variables, variables};
+pub(crate) use example::example;
 pub(crate) use problem::Problems;
+pub(crate) use schema::schema;
 pub(crate) use sections::{Listen, LogFormat};
 
 use document::{Node, Value};
@@ -63,6 +69,14 @@ pub(crate) fn load(
     path: &Path,
     variables: impl Iterator<Item = (String, String)>,
 ) -> Result<Config, Problems> {
+    load_tree(path, variables).map(|read| read.config)
+}
+
+/// [`load`], with what the configuration was made of.
+fn load_tree(
+    path: &Path,
+    variables: impl Iterator<Item = (String, String)>,
+) -> Result<Read, Problems> {
     let name = path.display().to_string();
     let refuse = |message: String, hint: String| {
         Problems::new(
@@ -88,7 +102,7 @@ pub(crate) fn load(
         .as_deref()
         .and_then(Path::parent)
         .and_then(Path::to_str);
-    parse(&name, directory, &text, variables)
+    parse_tree(&name, directory, text, variables)
 }
 
 /// Checks the text of a file. `directory` is the file's, in full: `./` in paths is meant from it.
@@ -101,21 +115,42 @@ pub(crate) fn parse(
     text: &str,
     variables: impl Iterator<Item = (String, String)>,
 ) -> Result<Config, Problems> {
+    parse_tree(file, directory, text.to_owned(), variables).map(|read| read.config)
+}
+
+/// A configuration with what it was made of.
+struct Read {
+    config: Config,
+    /// File and variables as one tree, paths absolute.
+    tree: Node,
+    /// The file.
+    text: String,
+}
+
+fn parse_tree(
+    file: &str,
+    directory: Option<&str>,
+    text: String,
+    variables: impl Iterator<Item = (String, String)>,
+) -> Result<Read, Problems> {
     let mut report = Report::default();
-    let config = check(directory, text, variables, &mut report);
-    match config {
-        Some(config) if report.is_empty() => Ok(config),
-        _ => Err(Problems::new(file, text, report.into_problems())),
+    let tree = merge(directory, &text, variables, &mut report);
+    let config = tree
+        .clone()
+        .and_then(|mut tree| check(&mut tree, &mut report));
+    match (config, tree) {
+        (Some(config), Some(tree)) if report.is_empty() => Ok(Read { config, tree, text }),
+        _ => Err(Problems::new(file, &text, report.into_problems())),
     }
 }
 
-/// `None` only if something was reported.
-fn check(
+/// The file with the variables over it. `None` only if something was reported.
+fn merge(
     directory: Option<&str>,
     text: &str,
     variables: impl Iterator<Item = (String, String)>,
     report: &mut Report,
-) -> Option<Config> {
+) -> Option<Node> {
     let mut root = document::parse(text, report);
     if !report.is_empty() {
         // What cannot be read would look like missing keys.
@@ -125,13 +160,14 @@ fn check(
     check_version(&mut root, report)?;
     refuse_interpolation(&mut root, report);
     anchor::resolve(&mut root, directory, report);
-    let sections: Option<sections::File> = read::read(&mut root, report);
+    Some(root)
+}
+
+/// From the tree to types. `None` only if something was reported.
+fn check(root: &mut Node, report: &mut Report) -> Option<Config> {
+    let sections: Option<sections::File> = read::read(root, report);
     let defaults = root.take("defaults");
-    let concerns = concerns::read_all(
-        &mut root,
-        defaults.as_ref().map(|entry| &entry.node),
-        report,
-    );
+    let concerns = concerns::read_all(root, defaults.as_ref().map(|entry| &entry.node), report);
     let sections::File {
         node,
         http,

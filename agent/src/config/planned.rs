@@ -37,8 +37,8 @@ const CONCERN: &[Planned] = &[
         "outcomes are in `steadfast ps`, its events and /metrics",
     ),
 ];
-/// Values, each with the key it is a value of.
-const VALUES: &[(&str, &str)] = &[("log", "journald")];
+/// Values, each with the key it is a value of. None at present.
+const VALUES: &[(&str, &str)] = &[];
 /// Kinds of concerns.
 const KINDS: &[&str] = &[
     "log-ship",

@@ -163,6 +163,11 @@ impl fmt::Display for Problems {
 
 impl std::error::Error for Problems {}
 
+/// The number of the line that this byte is in, from 1.
+pub(super) fn line_of(text: &str, at: usize) -> usize {
+    Excerpt::of(text, &(at..at)).number
+}
+
 /// The line that a span begins in: all of the text that is shown of it, however large the text is.
 struct Excerpt<'a> {
     line: &'a str,

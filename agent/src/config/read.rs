@@ -5,13 +5,13 @@
 
 use serde::de::value::StrDeserializer;
 use serde::de::{
-    DeserializeOwned, DeserializeSeed, Error as _, IntoDeserializer, MapAccess, SeqAccess,
-    Unexpected, Visitor,
+    DeserializeOwned, DeserializeSeed, Error as _, Expected, IntoDeserializer, MapAccess,
+    SeqAccess, Unexpected, Visitor,
 };
 use serde::{Deserializer, forward_to_deserialize_any};
 use steadfast_actors::concern::Settings;
 
-use super::document::{Entry, Node, Value};
+use super::document::{Asked, Entry, Node, Value};
 use super::problem::Problem;
 use super::refusal::Refusal;
 use super::report::Report;
@@ -88,6 +88,11 @@ impl Node {
         }
     }
 
+    /// Keeps what is wanted here, for those who describe the file. The first to ask is the type itself.
+    fn note(&self, asked: impl FnOnce() -> Asked) {
+        self.asked.get_or_init(asked);
+    }
+
     fn refuse<T>(&self, expected: &str) -> Result<T, Refusal> {
         Err(Refusal::invalid_type(self.unexpected(), &expected).at(self))
     }
@@ -105,6 +110,7 @@ impl Node {
 macro_rules! integers {
     ($($method:ident $visit:ident $type:ty,)*) => {$(
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refusal> {
+            self.note(|| Asked::Integer(<$type>::MIN.into(), <$type>::MAX.into()));
             let fits = if let Value::Integer(number) = self.value {
                 <$type>::try_from(number).ok()
             } else {
@@ -125,6 +131,7 @@ impl<'de> Deserializer<'de> for &'de Node {
     type Error = Refusal;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refusal> {
+        self.note(|| Asked::Own(words(&visitor)));
         let visited = match &self.value {
             Value::Text(text) => visitor.visit_borrowed_str(text),
             Value::Integer(number) => visitor.visit_i64(*number),
@@ -138,6 +145,7 @@ impl<'de> Deserializer<'de> for &'de Node {
     }
 
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refusal> {
+        self.note(|| Asked::Text(words(&visitor)));
         match self.text() {
             Some(text) => visitor
                 .visit_borrowed_str(text)
@@ -151,6 +159,7 @@ impl<'de> Deserializer<'de> for &'de Node {
     }
 
     fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refusal> {
+        self.note(|| Asked::Boolean);
         let Value::Boolean(yes) = self.value else {
             return self.refuse("true or false");
         };
@@ -184,6 +193,7 @@ impl<'de> Deserializer<'de> for &'de Node {
 
     /// A variable that holds text stands for an array of one.
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refusal> {
+        self.note(|| Asked::List);
         let items = if let Value::Array(items) = &self.value {
             items.as_slice()
         } else if self.raw.is_some() && matches!(self.value, Value::Text(_)) {
@@ -197,6 +207,7 @@ impl<'de> Deserializer<'de> for &'de Node {
     }
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refusal> {
+        self.note(|| Asked::Map);
         let Value::Table(entries) = &self.value else {
             return self.refuse("a table");
         };
@@ -207,18 +218,20 @@ impl<'de> Deserializer<'de> for &'de Node {
     fn deserialize_struct<V: Visitor<'de>>(
         self,
         _name: &'static str,
-        _fields: &'static [&'static str],
+        fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Refusal> {
+        self.note(|| Asked::Table(fields));
         self.deserialize_map(visitor)
     }
 
     fn deserialize_enum<V: Visitor<'de>>(
         self,
         _name: &'static str,
-        _variants: &'static [&'static str],
+        variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Refusal> {
+        self.note(|| Asked::Word(variants));
         let Some(text) = self.text() else {
             return self.refuse("a string");
         };
@@ -233,6 +246,12 @@ impl<'de> Deserializer<'de> for &'de Node {
     forward_to_deserialize_any! {
         i128 u128 f32 f64 char bytes byte_buf unit unit_struct tuple tuple_struct identifier
     }
+}
+
+/// What a visitor calls that which it wants.
+fn words<'de>(visitor: &impl Visitor<'de>) -> String {
+    let expected: &dyn Expected = visitor;
+    expected.to_string()
 }
 
 struct Items<'de>(std::slice::Iter<'de, Node>);

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use serde::de::{Error as _, IgnoredAny};
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use steadfast_actors::concern::{Missed, Overlap};
 use steadfast_actors::human::Span;
 
@@ -48,7 +48,7 @@ struct Defaults {
 }
 
 /// `[node]`: who this node is.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct NodeSection {
     /// Default: the host's name.
@@ -71,7 +71,7 @@ impl Default for NodeSection {
 }
 
 /// `[http]`: where the node can be reached, beside the socket in its data directory.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct HttpSection {
     /// Default: nowhere else.
@@ -80,7 +80,7 @@ pub(crate) struct HttpSection {
 }
 
 /// `[telemetry]`: how the node speaks of itself.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Telemetry {
     /// Default: auto.
@@ -88,16 +88,18 @@ pub(crate) struct Telemetry {
 }
 
 /// How the log is written.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum LogFormat {
-    /// Pretty on a terminal, JSON elsewhere.
+    /// Pretty on a terminal, for the journal of systemd where that reads, JSON elsewhere.
     #[default]
     Auto,
     /// For people.
     Pretty,
     /// A JSON object a line.
     Json,
+    /// Lines with priorities, for the journal of systemd.
+    Journald,
 }
 
 /// One address to serve HTTP at.
@@ -116,6 +118,12 @@ impl fmt::Display for Listen {
             Self::Tcp(address) => address.fmt(f),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
         }
+    }
+}
+
+impl Serialize for Listen {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

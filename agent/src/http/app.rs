@@ -1,12 +1,15 @@
 //! What all requests share: the node, once it is there, and how far the process is.
 
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use steadfast::Node;
+use steadfast::{Node, SystemClock};
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, watch};
 
 use super::metrics::HttpMetrics;
+use crate::config::Config;
 use crate::problem::{Code, Problem};
+use crate::reload::Reloader;
 
 /// Streams and waiting requests at the same time; each holds a connection for long.
 const LONG_REQUESTS: usize = 64;
@@ -22,10 +25,23 @@ pub(crate) enum Phase {
     Draining,
 }
 
+/// What is known about the process from its start.
+#[derive(Debug)]
+pub(super) struct About {
+    /// The node's name.
+    pub(super) name: String,
+    /// Where it keeps its data.
+    pub(super) dir: PathBuf,
+    /// Started with the process.
+    pub(super) clock: SystemClock,
+}
+
 /// What all requests share.
 #[derive(Debug)]
 pub(crate) struct App {
     node: OnceLock<Node>,
+    pub(super) about: About,
+    reloader: Arc<Reloader>,
     phase: watch::Sender<Phase>,
     long_requests: Arc<Semaphore>,
     /// One full check at a time: it reads the whole disk.
@@ -35,9 +51,16 @@ pub(crate) struct App {
 
 impl App {
     /// Without a node yet.
-    pub(crate) fn new() -> Arc<Self> {
+    pub(crate) fn new(config: &Config, dir: &Path, reloader: Reloader) -> Arc<Self> {
+        let clock = SystemClock::new();
         Arc::new(Self {
             node: OnceLock::new(),
+            about: About {
+                name: config.node.name.clone(),
+                dir: dir.to_owned(),
+                clock,
+            },
+            reloader: Arc::new(reloader),
             phase: watch::Sender::new(Phase::Starting),
             long_requests: Arc::new(Semaphore::new(LONG_REQUESTS)),
             verifying: Mutex::new(()),
@@ -49,6 +72,11 @@ impl App {
     pub(crate) fn install(&self, node: Node) {
         // A process has one node: the first stays.
         self.node.get_or_init(|| node);
+    }
+
+    /// Who plans and reloads.
+    pub(crate) fn reloader(&self) -> &Arc<Reloader> {
+        &self.reloader
     }
 
     /// Moves on; ends streams and waiting requests where that is [`Phase::Draining`].

@@ -16,14 +16,13 @@ use super::App;
 use super::app::{Phase, draining};
 use super::problem::json;
 use crate::ask::{blocking, describe};
+use crate::concerns::ANSWER_WITHIN;
 use crate::failure::asked;
 use crate::problem::{Code, Problem};
 use crate::view::{ConcernRow, Status};
 
 /// How long a concern may take to say what it does; one that takes longer is being recovered.
 const DESCRIBE_WITHIN: Duration = Duration::from_secs(1);
-/// How long a concern may take to answer a command.
-const ANSWER_WITHIN: Duration = Duration::from_secs(8);
 /// Events read at once while a run is waited for.
 const PAGE: usize = 200;
 /// Shortest time between two reads, however many commits there are.
@@ -33,10 +32,19 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// All concerns.
 pub(super) async fn list(app: Data<App>) -> Result<HttpResponse, Problem> {
-    let node = app.node()?;
+    json(&all(app.node()?).await?)
+}
+
+/// All concerns as lists show them.
+pub(super) async fn all(node: &Node) -> Result<Vec<ConcernRow>, Problem> {
     let summaries = blocking(node, |inspector| inspector.actors(Some(SPACE))).await?;
-    let rows = join_all(summaries.into_iter().map(|summary| row(node, summary))).await;
-    json(&rows)
+    Ok(join_all(summaries.into_iter().map(|summary| row(node, summary))).await)
+}
+
+/// Who asks, as it is journalled.
+pub(super) fn who(by: Option<&str>) -> String {
+    let by = by.unwrap_or("http");
+    by.chars().filter(|c| !c.is_control()).take(64).collect()
 }
 
 /// One concern.
@@ -53,7 +61,7 @@ async fn find(node: &Node, name: &str) -> Result<ActorSummary, Problem> {
 }
 
 /// What a concern says of itself, or what is stored of it where it cannot speak.
-async fn row(node: &Node, summary: ActorSummary) -> ConcernRow {
+pub(super) async fn row(node: &Node, summary: ActorSummary) -> ConcernRow {
     let status = match timeout(DESCRIBE_WITHIN, describe(node, &summary)).await {
         Ok(Ok(view)) => return ConcernRow::described(summary, view),
         Ok(Err(AskError::Quarantined { .. })) => Some(Status::Quarantined),
@@ -96,8 +104,7 @@ pub(super) async fn trigger(
     // Read before the run can end: its end has a higher number, whenever it comes.
     let summary = find(node, &path).await?;
     let from = summary.seq;
-    let by = body.by.as_deref().unwrap_or("http");
-    let by: String = by.chars().filter(|c| !c.is_control()).take(64).collect();
+    let by = who(body.by.as_deref());
     let command = object!({ "dry_run": body.dry_run, "by": by });
     let answer = ask(node, &summary, "trigger", command).await?;
     let triggered: Triggered = serde_json::from_value(answer)

@@ -3,6 +3,10 @@
 //! Over TCP the `Host` must be loopback (else a foreign name was made to point here: DNS rebinding). An
 //! `Origin` must be the very host that was asked (else a foreign page is asking). A POST must be JSON (else a form of
 //! such a page could send it without asking first).
+//!
+//! Over TCP one can look, and trigger, pause and resume concerns. Everything else that changes something is for
+//! whoever may open the socket, and that is its owner: any user of this host reaches a port, and a command
+//! by name could have a node that runs with more rights do what that user may not.
 
 use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -28,6 +32,7 @@ pub(super) async fn guard(
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     check(transport, request.method(), request.headers())?;
+    check_path(transport, request.method(), request.path())?;
     next.call(request).await
 }
 
@@ -50,6 +55,18 @@ fn check(transport: Transport, method: &Method, headers: &HeaderMap) -> Result<(
         return Err(Problem::new(Code::UnsupportedMedia, detail));
     }
     Ok(())
+}
+
+/// What all users of this host may ask for.
+fn check_path(transport: Transport, method: &Method, path: &str) -> Result<(), Problem> {
+    let looks = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
+    if transport == Transport::Unix || looks || path.starts_with("/v1/concerns/") {
+        return Ok(());
+    }
+    let detail = format!(
+        "{path} is for the node's owner: ask over its socket, with --data-dir DIR or --node unix:PATH"
+    );
+    Err(Problem::new(Code::Forbidden, detail))
 }
 
 /// A header as text; one that is no text is as good as foreign.
@@ -124,6 +141,27 @@ mod tests {
                 Some(Code::Forbidden)
             );
         }
+    }
+
+    #[test]
+    fn a_port_is_for_looking_and_for_triggers() {
+        let refused = |transport, method: &Method, path: &str| {
+            let verdict = check_path(transport, method, path);
+            verdict.err().map(|problem| problem.code)
+        };
+        for path in [
+            "/v1/actors/concern/logs/commands",
+            "/v1/reload",
+            "/v1/snapshots",
+            "/v1/",
+        ] {
+            assert_eq!(refused(Transport::Unix, &Method::POST, path), None);
+            assert_eq!(refused(Transport::Tcp, &Method::GET, path), None);
+            let found = refused(Transport::Tcp, &Method::POST, path);
+            assert_eq!(found, Some(Code::Forbidden), "{path}");
+        }
+        let trigger = "/v1/concerns/logs/trigger";
+        assert_eq!(refused(Transport::Tcp, &Method::POST, trigger), None);
     }
 
     #[test]

@@ -4,14 +4,17 @@
 //! * [`Server`]: one listener and its thread;
 //! * `guard`: who may ask; `routes`: what can be asked; `problem`: how it is refused.
 
+mod actors;
 mod app;
 mod concerns;
 mod events;
 mod guard;
 mod metrics;
 mod problem;
+mod quarantine;
 mod routes;
 mod server;
+mod status;
 
 pub(crate) use app::{App, Phase};
 pub(crate) use server::{Listener, Server, bind_tcp};

@@ -10,13 +10,17 @@ use serde::Deserialize;
 use steadfast::ActorId;
 
 use super::problem::{bad_body, bad_query, json, no_route, wrong_method};
-use super::{App, concerns, events};
+use super::{App, actors, concerns, events, quarantine, status};
 use crate::ask::blocking;
 use crate::problem::{Code, Problem};
 use crate::report::verify_json;
 
-/// Longest body; the longest that makes sense has some hundred bytes.
+/// Longest body; the longest that makes sense elsewhere has some hundred bytes.
 const BODY_BYTES: usize = 64 << 10;
+/// Longest body of a command by name: what one command may write.
+const COMMAND_BYTES: usize = 4 << 20;
+/// Longest body with a draft of a configuration: what is taken for one, as JSON.
+const DRAFT_BYTES: usize = 4 << 20;
 /// What Prometheus takes as OpenMetrics.
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -37,10 +41,39 @@ pub(super) fn configure(service: &mut ServiceConfig) {
         .service(at("/v1/concerns/{name}/trigger").post(concerns::trigger))
         .service(at("/v1/concerns/{name}/pause").post(concerns::pause))
         .service(at("/v1/concerns/{name}/resume").post(concerns::resume))
-        .service(at("/v1/actors").get(actors))
+        .service(at("/v1/status").get(status::status))
+        .service(
+            at("/v1/config/plan")
+                .app_data(
+                    web::JsonConfig::default()
+                        .limit(DRAFT_BYTES)
+                        .error_handler(bad_body),
+                )
+                .post(status::plan),
+        )
+        .service(at("/v1/reload").post(status::reload))
+        .service(at("/v1/snapshots").post(actors::snapshots))
+        .service(at("/v1/actors").get(list))
         .service(at("/v1/actors/{space}/{key:.*}/state").get(state))
         .service(at("/v1/actors/{space}/{key:.*}/events").get(events::events))
+        .service(at("/v1/actors/{space}/{key:.*}/inspect").get(actors::inspect))
+        .service(at("/v1/actors/{space}/{key:.*}/replay").get(actors::replay))
+        .service(at("/v1/actors/{space}/{key:.*}/snapshot").post(actors::snapshot))
+        .service(
+            at("/v1/actors/{space}/{key:.*}/commands")
+                .app_data(
+                    web::JsonConfig::default()
+                        .limit(COMMAND_BYTES)
+                        .error_handler(bad_body),
+                )
+                .post(actors::command),
+        )
         .service(at("/v1/actors/{space}/{key:.*}").get(actor))
+        .service(at("/v1/quarantine").get(quarantine::list))
+        .service(at("/v1/quarantine/{space}/{key:.*}/retry").post(quarantine::retry))
+        .service(at("/v1/quarantine/{space}/{key:.*}/skip").post(quarantine::skip))
+        .service(at("/v1/quarantine/{space}/{key:.*}/release").post(quarantine::release))
+        .service(at("/v1/quarantine/{space}/{key:.*}").get(quarantine::show))
         .service(at("/v1/verify").get(verify))
         .default_service(web::to(no_route));
 }
@@ -97,7 +130,7 @@ pub(super) fn named((space, key): (String, String)) -> Result<ActorId, Problem> 
     ActorId::new(&space, &key).map_err(|error| Problem::new(Code::BadRequest, error.to_string()))
 }
 
-async fn actors(app: Data<App>) -> Result<HttpResponse, Problem> {
+async fn list(app: Data<App>) -> Result<HttpResponse, Problem> {
     json(&blocking(app.node()?, |inspector| inspector.actors(None)).await?)
 }
 

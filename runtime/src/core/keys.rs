@@ -50,6 +50,14 @@ impl KeyWindow {
         self.by_key.get(key).filter(|kept| kept.expires > running)
     }
 
+    /// How many keys are remembered.
+    pub(crate) fn len(&self, running: Duration) -> usize {
+        self.by_key
+            .values()
+            .filter(|kept| kept.expires > running)
+            .count()
+    }
+
     pub(crate) fn remember(&mut self, stamp: &KeyStamp, running: Duration, age: Duration) {
         let remaining = self.limits.time.saturating_sub(age);
         self.insert(

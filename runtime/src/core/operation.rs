@@ -1,13 +1,13 @@
-//! What an entry does beside its events: timers and effects, as they are journalled.
+//! What an entry does beside its events: timers, effects and messages, as they are journalled.
 //!
 //! Invariant: the rows in the journal's tables and an actor's pending work are both derived from these
 //! operations alone, live and in replay by the same code (`Pending::take`).
 
-use std::time::Duration;
-
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
+use steadfast_journal::ActorId;
 
+use super::{Due, MessageId, PendingTimer};
 use crate::model::{AfterCrash, RetryPolicy, Timestamp};
 
 /// Names one setting of a timer within its actor: where the operation stands in the journal.
@@ -27,23 +27,22 @@ pub(crate) struct EffectKey {
 /// One operation of an entry.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Operation {
-    /// Sets or replaces the timer `name`.
-    SetTimer {
-        name: String,
-        id: TimerId,
-        set_at: Timestamp,
-        delay: Duration,
-        period: Option<Duration>,
-        command: String,
-        body: ByteBuf,
-    },
+    /// Sets or replaces the timer of that name.
+    SetTimer(Box<PendingTimer>),
     /// Forgets the timer `name`.
     CancelTimer { name: String },
-    /// This entry is what the timer led to. A repeating timer is due again at `next`.
+    /// This entry is what the timer led to. A repeating timer is due again.
     FireTimer {
         name: String,
         id: TimerId,
-        next: Option<Timestamp>,
+        next: Option<Due>,
+    },
+    /// Due times of the timer were passed over; so many in all since it fired.
+    SkipTimer {
+        name: String,
+        id: TimerId,
+        next: Due,
+        missed: u64,
     },
     /// Wants an effect done. Its key is this operation's place.
     RequestEffect {
@@ -65,6 +64,25 @@ pub(crate) enum Operation {
     },
     /// This entry is what the effect's outcome led to.
     AnswerEffect { key: EffectKey },
+    /// Sends a command to another actor. Its identifier is this operation's place.
+    SendMessage {
+        to: ActorId,
+        kind: String,
+        command: String,
+        body: ByteBuf,
+        /// For a command that comes back to its sender: why.
+        rejection: Option<ByteBuf>,
+    },
+    /// This entry is what a message led to.
+    TakeMessage { id: MessageId },
+    /// What this entry consumes was skipped by hand instead of being handled: what it was, and why.
+    Skip { what: String, reason: String },
+    /// Event `seq` is never applied again: it kept its actor in quarantine and was skipped by hand.
+    SkipEvent {
+        seq: u64,
+        event: String,
+        reason: String,
+    },
 }
 
 /// What one command decided so far.

@@ -7,21 +7,24 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
-use steadfast_journal::{ActorNumber, Entry};
+use steadfast_journal::{ActorId, ActorNumber, Entry};
 
 use super::keys::{KeyLimits, KeyWindow, SavedKeys};
-use super::{EffectKey, Operation, TimerId};
-use crate::model::{AfterCrash, RetryPolicy, Timestamp};
+use super::{Due, EffectKey, MessageId, Operation, Repeat, TimerId};
+use crate::model::{AfterCrash, CatchUp, RetryPolicy, Timestamp};
 
 /// A timer that has not fired for the last time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct PendingTimer {
     pub(crate) name: String,
     pub(crate) id: TimerId,
-    pub(crate) due: Timestamp,
-    /// Longest wait that `due` can mean: what a wall clock that jumped back is held to.
-    pub(crate) delay: Duration,
-    pub(crate) period: Option<Duration>,
+    pub(crate) due: Due,
+    /// Due times that were passed over since it fired.
+    pub(crate) missed: u64,
+    pub(crate) repeat: Repeat,
+    /// The most that one firing is delayed.
+    pub(crate) jitter: Duration,
+    pub(crate) catch_up: CatchUp,
     pub(crate) command: String,
     pub(crate) body: ByteBuf,
 }
@@ -44,14 +47,36 @@ pub(crate) struct PendingEffect {
     pub(crate) cause: Option<String>,
 }
 
+/// A message as its sender's entry says it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct OutMessage {
+    pub(crate) place: EffectKey,
+    pub(crate) to: ActorId,
+    pub(crate) kind: String,
+    pub(crate) command: String,
+    pub(crate) body: ByteBuf,
+    pub(crate) rejection: Option<ByteBuf>,
+    /// The newest event of the entry.
+    pub(crate) cause: Option<u64>,
+}
+
+impl PendingEffect {
+    fn start(&mut self, attempt: u32) {
+        self.attempt = attempt;
+        self.started = true;
+    }
+}
+
 /// A consequence of an entry for the tables and queues of pending work.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Change {
     TimerSet(PendingTimer),
-    TimerGone { id: TimerId, due: Timestamp },
+    TimerGone { id: TimerId, due: Due },
     EffectRequested(PendingEffect),
     EffectSet(PendingEffect),
     EffectGone { key: EffectKey },
+    MessageSent(OutMessage),
+    MessageTaken { id: MessageId },
 }
 
 /// Numbers and pending work of one actor.
@@ -129,30 +154,22 @@ impl Core {
         changes: &mut Vec<Change>,
     ) {
         match operation {
-            Operation::SetTimer {
-                name,
-                id,
-                set_at,
-                delay,
-                period,
-                command,
-                body,
-            } => {
-                self.cancel(name, changes);
-                let timer = PendingTimer {
-                    name: name.clone(),
-                    id: *id,
-                    due: set_at.plus(*delay),
-                    delay: *delay,
-                    period: *period,
-                    command: command.clone(),
-                    body: body.clone(),
-                };
-                self.timers.insert(name.clone(), timer.clone());
+            Operation::SetTimer(timer) => {
+                self.cancel(&timer.name, changes);
+                let timer = PendingTimer::clone(timer);
+                self.timers.insert(timer.name.clone(), timer.clone());
                 changes.push(Change::TimerSet(timer));
             }
             Operation::CancelTimer { name } => self.cancel(name, changes),
-            Operation::FireTimer { name, id, next } => self.fire(name, *id, *next, changes),
+            Operation::FireTimer { name, id, next } => {
+                self.fire(name, *id, next.as_ref(), 0, changes);
+            }
+            Operation::SkipTimer {
+                name,
+                id,
+                next,
+                missed,
+            } => self.fire(name, *id, Some(next), *missed, changes),
             Operation::RequestEffect {
                 name,
                 body,
@@ -174,29 +191,29 @@ impl Core {
                 changes.push(Change::EffectRequested(effect));
             }
             Operation::StartEffect { key, attempt } => {
-                self.change_effect(*key, changes, |effect| {
-                    effect.attempt = *attempt;
-                    effect.started = true;
-                });
+                self.change_effect(*key, changes, |effect| effect.start(*attempt));
             }
             Operation::RetryEffect {
                 key,
                 attempt,
                 due,
-                error: _,
                 in_doubt,
+                ..
             } => {
                 self.change_effect(*key, changes, |effect| {
-                    effect.attempt = *attempt;
-                    effect.started = *in_doubt;
+                    (effect.attempt, effect.started) = (*attempt, *in_doubt);
                     effect.due = *due;
                 });
             }
             Operation::AnswerEffect { key } => {
-                if self.effects.remove(key).is_some() {
-                    changes.push(Change::EffectGone { key: *key });
-                }
+                let gone = self.effects.remove(key);
+                changes.extend(gone.map(|_| Change::EffectGone { key: *key }));
             }
+            Operation::SendMessage { .. } | Operation::TakeMessage { .. } => {
+                changes.extend(message_change(operation, place, cause));
+            }
+            // Notes: recovery reads the second one before it gets here.
+            Operation::Skip { .. } | Operation::SkipEvent { .. } => {}
         }
     }
 
@@ -213,15 +230,18 @@ impl Core {
         &mut self,
         name: &str,
         id: TimerId,
-        next: Option<Timestamp>,
+        next: Option<&Due>,
+        missed: u64,
         changes: &mut Vec<Change>,
     ) {
         let Some(timer) = self.timers.get_mut(name).filter(|timer| timer.id == id) else {
             return;
         };
-        changes.push(Change::TimerGone { id, due: timer.due });
+        let due = timer.due.clone();
+        changes.push(Change::TimerGone { id, due });
         if let Some(next) = next {
-            timer.due = next;
+            timer.due = next.clone();
+            timer.missed = missed;
             changes.push(Change::TimerSet(timer.clone()));
         } else {
             self.timers.remove(name);
@@ -261,5 +281,37 @@ impl Core {
             .map(|effect| (effect.key, effect))
             .collect();
         self.keys.restore(saved.keys, running, age);
+    }
+}
+
+/// What an operation means for the outbox.
+fn message_change(operation: &Operation, place: EffectKey, cause: Option<u64>) -> Option<Change> {
+    match operation {
+        Operation::SendMessage {
+            to,
+            kind,
+            command,
+            body,
+            rejection,
+        } => Some(Change::MessageSent(OutMessage {
+            place,
+            to: to.clone(),
+            kind: kind.clone(),
+            command: command.clone(),
+            body: body.clone(),
+            rejection: rejection.clone(),
+            cause,
+        })),
+        Operation::TakeMessage { id } => Some(Change::MessageTaken { id: *id }),
+        Operation::SetTimer { .. }
+        | Operation::CancelTimer { .. }
+        | Operation::FireTimer { .. }
+        | Operation::RequestEffect { .. }
+        | Operation::StartEffect { .. }
+        | Operation::RetryEffect { .. }
+        | Operation::AnswerEffect { .. }
+        | Operation::SkipTimer { .. }
+        | Operation::Skip { .. }
+        | Operation::SkipEvent { .. } => None,
     }
 }

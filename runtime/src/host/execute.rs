@@ -4,6 +4,7 @@
 //! it ends with [`Ran::Broken`], the state in memory must not be used again.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_bytes::ByteBuf;
@@ -11,22 +12,38 @@ use steadfast_journal::{
     ActorId, Birth, CommandStamp, Entry, EntryNumber, HistoryId, Journal, KeyStamp,
 };
 
-use super::{Host, KindEntry};
-use crate::core::{Change, Core, EffectKey, Operation, Staged, TimerId};
+use super::{Host, KindEntry, Registry};
+use crate::core::{
+    Change, Clocks, Core, EffectKey, Firing, Message, Micros, Operation, PendingTimer, Staged,
+    TimerId, duration, random,
+};
 use crate::error::Refusal;
-use crate::model::{Command, Fired, Handle, Live, Timestamp, Turn};
+use crate::model::{BootId, Command, CronError, Fired, Handle, Live, Timestamp, Turn};
 
 /// What a turn is given beside the actor and the command.
 pub(crate) struct Exec<'a> {
     pub(crate) id: &'a ActorId,
     pub(crate) kind: &'a KindEntry,
+    /// `None` in the test kit.
+    pub(crate) registry: Option<&'a Registry>,
     pub(crate) journal: &'a dyn Journal,
     pub(crate) history: HistoryId,
     pub(crate) now: Timestamp,
     pub(crate) running: Duration,
+    pub(crate) boot: BootId,
     pub(crate) seed: u64,
     pub(crate) command_id: u128,
     pub(crate) traceparent: Option<String>,
+}
+
+impl Exec<'_> {
+    pub(crate) fn clocks(&self) -> Clocks {
+        Clocks {
+            now: self.now,
+            running: self.running,
+            boot: self.boot,
+        }
+    }
 }
 
 /// Where a command came from, and so what its entry consumes.
@@ -34,15 +51,41 @@ pub(crate) struct Exec<'a> {
 pub(crate) enum Source {
     /// A caller, perhaps with a key.
     Caller { key: Option<String> },
-    /// A timer that was due; `late` by this much.
+    /// A timer that was due.
     Timer {
         name: String,
         id: TimerId,
-        due: Timestamp,
-        late: Duration,
+        /// Which of its firings.
+        firing: u64,
+        /// When it was due, on the running clock.
+        deadline: Micros,
     },
     /// An effect that has an outcome.
     Effect { key: EffectKey },
+    /// Another actor.
+    Message(Arc<Message>),
+}
+
+impl Source {
+    fn sender(&self) -> Option<&ActorId> {
+        match self {
+            Self::Message(message) => Some(&message.from),
+            Self::Caller { .. } | Self::Timer { .. } | Self::Effect { .. } => None,
+        }
+    }
+
+    /// Work of the runtime's own in words that are unique within its actor; `None` for a caller's command.
+    pub(crate) fn describe(&self) -> Option<String> {
+        match self {
+            Self::Caller { .. } => None,
+            Self::Timer { name, .. } => Some(format!("timer {name:?}")),
+            Self::Effect { key } => Some(format!("outcome of effect {}.{}", key.entry, key.index)),
+            Self::Message(message) => Some(format!(
+                "message {:?} from {} ({}.{})",
+                message.command, message.from, message.id.entry, message.id.index
+            )),
+        }
+    }
 }
 
 /// How a turn ended.
@@ -70,15 +113,18 @@ pub(crate) struct Written {
 pub(crate) type Answer<C> = Result<<C as Command>::Reply, <C as Command>::Rejection>;
 
 /// What precedes the handler: is the source still valid, what does it consume?
-enum Admission {
+pub(crate) enum Admission {
     Go {
         consumed: Option<Operation>,
         fired: Option<Fired>,
     },
+    /// The handler does not run; that alone is written.
+    Skip(Operation),
     Stale,
 }
 
-/// Runs `command` on `host`. On `Ran::Read` and `Ran::Wrote` the second value is the answer.
+/// Runs `command` on `host`. On `Ran::Read` and `Ran::Wrote` the second value is the answer; there is none
+/// where a timer was passed over.
 pub(crate) fn execute<A, C>(
     host: &mut Host<A>,
     command: C,
@@ -90,13 +136,19 @@ where
     A: Handle<C>,
     C: Command,
 {
-    let Admission::Go { consumed, fired } = admit(&host.core, source, exec.now) else {
-        return (Ran::Stale, None);
+    let (consumed, fired) = match admit(&host.core, source, exec) {
+        Ok(Admission::Go { consumed, fired }) => (consumed, fired),
+        Ok(Admission::Skip(operation)) => return (skip(&mut host.core, operation, exec), None),
+        Ok(Admission::Stale) => return (Ran::Stale, None),
+        Err(error) => {
+            let reason = error.to_string();
+            return (Ran::Broken { reason }, None);
+        }
     };
     let mut staged = Staged::default();
     let consumes = consumed.is_some();
     staged.operations.extend(consumed);
-    let answer = match handle_guarded(host, command, fired, &mut staged, exec) {
+    let answer = match handle_guarded(host, command, source, fired, &mut staged, exec) {
         Ok(answer) => answer,
         Err(reason) => return (Ran::Broken { reason }, None),
     };
@@ -110,6 +162,15 @@ where
             C::NAME
         );
         return (Ran::Broken { reason }, None);
+    }
+    if let (Err(rejection), Source::Message(message)) = (&answer, source) {
+        match give_back(message, rejection) {
+            Ok(operation) => staged.operations.push(operation),
+            Err(error) => {
+                let reason = format!("the rejection of {:?}: {error}", C::NAME);
+                return (Ran::Broken { reason }, None);
+            }
+        }
     }
     if staged.is_empty() {
         return (Ran::Read { stop: staged.stop }, Some(answer));
@@ -128,79 +189,97 @@ where
     }
 }
 
-fn admit(core: &Core, source: &Source, now: Timestamp) -> Admission {
-    match source {
-        Source::Caller { .. } => Admission::Go {
-            consumed: None,
-            fired: None,
-        },
-        Source::Effect { key } if core.effects.contains_key(key) => Admission::Go {
-            consumed: Some(Operation::AnswerEffect { key: *key }),
-            fired: None,
-        },
-        Source::Effect { .. } => Admission::Stale,
-        Source::Timer {
-            name,
-            id,
-            due,
-            late,
-        } => match core.timers.get(name) {
-            Some(timer) if timer.id == *id && timer.due == *due => {
-                let (missed, next) = timer.period.map_or((0, None), |period| {
-                    let (missed, into) = split_lateness(*late, period);
-                    (missed, Some(next_due(*due, period, missed, into, now)))
-                });
-                let fired = Fired {
-                    timer: name.clone(),
-                    due: *due,
-                    missed,
-                    late: *late,
-                    next,
-                };
-                let consumed = Operation::FireTimer {
-                    name: name.clone(),
-                    id: *id,
-                    next,
-                };
-                Admission::Go {
-                    consumed: Some(consumed),
-                    fired: Some(fired),
-                }
-            }
-            _ => Admission::Stale,
+/// Passes over due times of a timer.
+fn skip(core: &mut Core, operation: Operation, exec: &Exec<'_>) -> Ran {
+    match write(core, Staged::only(operation), None, None, exec) {
+        Ok(written) => Ran::Wrote(Box::new(written)),
+        Err(error) => Ran::Broken {
+            reason: error.to_string(),
         },
     }
 }
 
-/// When a repeating timer is due again: a whole number of periods after it was due, so that it does not
-/// drift; unless the wall clock jumped meanwhile, which makes that a moment that means nothing.
-fn next_due(
-    due: Timestamp,
-    period: Duration,
-    missed: u64,
-    into: Duration,
-    now: Timestamp,
-) -> Timestamp {
-    let passed = u32::try_from(missed).unwrap_or(u32::MAX).saturating_add(1);
-    let steady = due.plus(period.saturating_mul(passed));
-    let measured = now.plus(period.saturating_sub(into));
-    let apart = steady.since(measured).max(measured.since(steady));
-    let tolerance = (period / 10).min(Duration::from_secs(5));
-    if apart <= tolerance { steady } else { measured }
+/// Sends a rejected command back to where it came from.
+fn give_back<R: serde::Serialize>(
+    message: &Message,
+    rejection: &R,
+) -> Result<Operation, rmp_serde::encode::Error> {
+    Ok(Operation::SendMessage {
+        to: message.from.clone(),
+        kind: message.from_kind.clone(),
+        command: message.command.clone(),
+        body: message.body.clone(),
+        rejection: Some(rmp_serde::to_vec_named(rejection)?.into()),
+    })
 }
 
-/// Whole periods in `late`, and how far into the next one it reaches.
-fn split_lateness(late: Duration, period: Duration) -> (u64, Duration) {
-    let period_us = period.as_micros().max(1);
-    let late_us = late.as_micros();
-    let missed = u64::try_from(late_us / period_us).unwrap_or(u64::MAX);
-    let into = u64::try_from(late_us % period_us).unwrap_or(0);
-    (missed, Duration::from_micros(into))
+pub(crate) fn admit(core: &Core, source: &Source, exec: &Exec<'_>) -> Result<Admission, CronError> {
+    match source {
+        Source::Caller { .. } => Ok(Admission::Go {
+            consumed: None,
+            fired: None,
+        }),
+        Source::Effect { key } if core.effects.contains_key(key) => Ok(Admission::Go {
+            consumed: Some(Operation::AnswerEffect { key: *key }),
+            fired: None,
+        }),
+        Source::Effect { .. } => Ok(Admission::Stale),
+        // The inbox hands each message over once, until it was taken: nothing to compare it with.
+        Source::Message(message) => Ok(Admission::Go {
+            consumed: Some(Operation::TakeMessage { id: message.id }),
+            fired: None,
+        }),
+        Source::Timer {
+            name,
+            id,
+            firing,
+            deadline,
+        } => match core.timers.get(name) {
+            Some(timer) if timer.id == *id && timer.due.firing == *firing => {
+                admit_timer(timer, *deadline, exec)
+            }
+            _ => Ok(Admission::Stale),
+        },
+    }
+}
+
+fn admit_timer(
+    timer: &PendingTimer,
+    deadline: Micros,
+    exec: &Exec<'_>,
+) -> Result<Admission, CronError> {
+    let clocks = exec.clocks();
+    let (name, id) = (timer.name.clone(), timer.id);
+    Ok(
+        match timer.consume(deadline, clocks, random(exec.seed, u64::MAX))? {
+            Firing::Early => Admission::Stale,
+            Firing::Skip { next, missed } => Admission::Skip(Operation::SkipTimer {
+                name,
+                id,
+                next,
+                missed,
+            }),
+            Firing::Run { due, missed, next } => {
+                let fired = Fired {
+                    timer: name.clone(),
+                    due,
+                    missed,
+                    late: duration(clocks.running_us().saturating_sub(deadline)),
+                    next: next.as_ref().map(|next| next.wall),
+                };
+                Admission::Go {
+                    consumed: Some(Operation::FireTimer { name, id, next }),
+                    fired: Some(fired),
+                }
+            }
+        },
+    )
 }
 
 fn handle_guarded<A, C>(
     host: &mut Host<A>,
     command: C,
+    source: &Source,
     fired: Option<Fired>,
     staged: &mut Staged,
     exec: &Exec<'_>,
@@ -212,12 +291,14 @@ where
     let turn = Turn {
         id: exec.id,
         history: exec.history,
-        now: exec.now,
+        clocks: exec.clocks(),
         seed: exec.seed,
         fired,
         entry: host.core.entry.saturating_add(1),
         events_before: host.core.events,
         names: &exec.kind.names,
+        registry: exec.registry,
+        sender: source.sender(),
     };
     let state = &mut host.state;
     catch_unwind(AssertUnwindSafe(|| {
@@ -264,6 +345,7 @@ fn cause_of(core: &Core, source: &Source, id: &ActorId) -> Option<String> {
             let seq = core.effects.get(key)?.cause.as_ref()?;
             Some(format!("{id}@{seq}"))
         }
+        Source::Message(message) => message.cause.clone(),
         Source::Caller { .. } | Source::Timer { .. } => None,
     }
 }

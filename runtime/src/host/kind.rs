@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use serde_bytes::ByteBuf;
+use steadfast_journal::ActorId;
 use tokio::sync::oneshot;
 
 use super::recover::recover;
@@ -15,7 +16,7 @@ use super::{Invoke, RecoverContext, Recovered, ReplyTo, Source, Typed, Unrecover
 use crate::error::NodeError;
 use crate::model::{
     Command, Done, Effect, EffectContext, EffectError, EffectId, Event, Handle, Outcome,
-    Reconciled, StatefulActor,
+    Reconciled, Returned, StatefulActor,
 };
 use crate::testkit::Fakes;
 
@@ -46,6 +47,7 @@ pub(crate) enum RawReconciled {
 pub(crate) struct KindNames {
     commands: HashSet<&'static str>,
     effects: HashSet<&'static str>,
+    returned: HashSet<&'static str>,
     /// Whether everything may be named: in the test kit, where nothing is registered.
     any: bool,
 }
@@ -61,6 +63,10 @@ impl KindNames {
 
     pub(crate) fn has_command(&self, name: &str) -> bool {
         self.any || self.commands.contains(name)
+    }
+
+    pub(crate) fn has_returned(&self, name: &str) -> bool {
+        self.any || self.returned.contains(name)
     }
 
     pub(crate) fn has_effect(&self, name: &str) -> bool {
@@ -88,6 +94,9 @@ pub(crate) struct EffectEntry {
     pub(crate) answer: fn(EffectId, &[u8], RawOutcome, Source) -> Made,
 }
 
+/// Brings a rejected command back to life: who rejected it, its body, the rejection.
+type ReturnedFn = fn(ActorId, &[u8], &[u8], Source) -> Made;
+
 type RecoverFn = fn(&RecoverContext<'_>) -> Result<Recovered, Unrecoverable>;
 type EventJsonFn = fn(&str, u32, &[u8]) -> Result<(u32, serde_json::Value), String>;
 
@@ -97,6 +106,7 @@ pub(crate) struct KindEntry {
     pub(crate) names: KindNames,
     pub(crate) commands: HashMap<&'static str, CommandEntry>,
     pub(crate) effects: HashMap<&'static str, EffectEntry>,
+    pub(crate) returned: HashMap<&'static str, ReturnedFn>,
     pub(crate) recover: RecoverFn,
     pub(crate) event_json: EventJsonFn,
 }
@@ -130,6 +140,7 @@ impl<A: StatefulActor> KindBuilder<A> {
             names: KindNames::default(),
             commands: HashMap::new(),
             effects: HashMap::new(),
+            returned: HashMap::new(),
             recover: recover::<A>,
             event_json: event_json::<A::Event>,
         };
@@ -154,6 +165,22 @@ impl<A: StatefulActor> KindBuilder<A> {
             from_json: command_from_json::<A, C>,
         };
         self.entry.commands.insert(C::NAME, entry);
+        self
+    }
+
+    /// Lets the actor send `C` with [`Live::send`](crate::Live::send) where the receiver may reject it: a
+    /// rejected one comes back as [`Returned<C>`]. Commands that cannot be rejected need no such line.
+    #[must_use]
+    pub fn sends<C: Command>(mut self) -> Self
+    where
+        A: Handle<Returned<C>>,
+    {
+        if !self.entry.names.returned.insert(C::NAME) {
+            self.note_duplicate("sent command", C::NAME);
+        }
+        self.entry
+            .returned
+            .insert(C::NAME, returned_from_bytes::<A, C>);
         self
     }
 
@@ -192,6 +219,23 @@ impl<A: StatefulActor> KindBuilder<A> {
 fn command_from_bytes<A: Handle<C>, C: Command>(body: &[u8], source: Source) -> Made {
     let command: C = rmp_serde::from_slice(body).map_err(|error| error.to_string())?;
     Ok(Typed::<A, C>::boxed(command, source, ReplyTo::Nobody))
+}
+
+fn returned_from_bytes<A, C>(to: ActorId, body: &[u8], rejection: &[u8], source: Source) -> Made
+where
+    A: Handle<Returned<C>>,
+    C: Command,
+{
+    let returned = Returned::<C> {
+        to,
+        command: rmp_serde::from_slice(body).map_err(|error| error.to_string())?,
+        rejection: rmp_serde::from_slice(rejection).map_err(|error| error.to_string())?,
+    };
+    Ok(Typed::<A, Returned<C>>::boxed(
+        returned,
+        source,
+        ReplyTo::Nobody,
+    ))
 }
 
 fn command_from_json<A: Handle<C>, C: Command>(
@@ -295,6 +339,13 @@ impl Registry {
             });
         }
         Ok(())
+    }
+
+    /// The names of all kinds, sorted.
+    pub(crate) fn names(&self) -> Vec<&'static str> {
+        let mut names: Vec<_> = self.kinds.keys().copied().collect();
+        names.sort_unstable();
+        names
     }
 
     pub(crate) fn get(&self, kind: &str) -> Option<&Arc<KindEntry>> {

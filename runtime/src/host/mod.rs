@@ -5,13 +5,17 @@ mod execute;
 mod kind;
 mod recover;
 mod resident;
+mod skip;
 mod step;
 mod typed;
 
 pub(crate) use execute::{Answer, Exec, Ran, Source, Written, execute, write};
 pub use kind::KindBuilder;
-pub(crate) use kind::{EffectEntry, KindEntry, KindNames, RawOutcome, RawReconciled, Registry};
+pub(crate) use kind::{
+    CommandEntry, EffectEntry, KindEntry, KindNames, RawOutcome, RawReconciled, Registry,
+};
 pub(crate) use recover::{RecoverContext, Recovered, Unrecoverable, decode_operations};
 pub(crate) use resident::{Host, Resident};
+pub(crate) use skip::Skip;
 pub(crate) use step::{EffectStep, Step, Stepped};
 pub(crate) use typed::{Invoke, ReplyTo, Typed, give};

@@ -2,10 +2,11 @@
 //!
 //! Streams: never holds more than one entry beside the state. Runs on a recovery thread.
 
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use steadfast_journal::{ActorId, ActorRow, Entry, EntryNumber, JournalReader};
+use steadfast_journal::{ActorId, ActorRow, Entry, EntryNumber, JournalReader, SequenceNumber};
 use steadfast_snapshots::{Snapshot, SnapshotStore};
 
 use super::execute::panic_text;
@@ -42,6 +43,8 @@ pub(crate) struct Unrecoverable {
     pub(crate) reason: String,
     /// The newest event that was applied.
     pub(crate) seq: u64,
+    /// The name of the event after that, if it is what stopped the recovery: it can be skipped.
+    pub(crate) event: Option<String>,
     /// Whether the actor may be fine all the same: the store failed rather than the data, or it was
     /// asked for as another kind.
     pub(crate) transient: bool,
@@ -59,15 +62,24 @@ impl Unrecoverable {
         Self {
             reason: error.to_string(),
             seq,
+            event: None,
             transient,
         }
     }
 
-    fn data(reason: String, seq: u64) -> Self {
+    pub(crate) fn data(reason: String, seq: u64) -> Self {
         Self {
             reason,
             seq,
+            event: None,
             transient: false,
+        }
+    }
+
+    fn event(reason: String, seq: u64, name: &str) -> Self {
+        Self {
+            event: Some(name.to_owned()),
+            ..Self::data(reason, seq)
         }
     }
 }
@@ -93,16 +105,59 @@ pub(crate) fn recover<A: StatefulActor>(
         return Err(Unrecoverable {
             reason: format!("{} is of kind {:?}, not {:?}", cx.id, row.kind, A::KIND),
             seq: 0,
+            event: None,
             transient: true,
         });
     }
+    match rebuild::<A>(cx, &row, &BTreeSet::new()) {
+        Err(stopped) if stopped.event.is_some() => {
+            // A second look: a later entry may say that this event is not to be applied. From the start,
+            // because a panicking `apply` leaves any state behind.
+            let skipped = skipped_events(cx, &row, stopped.seq)?;
+            if !skipped.contains(&stopped.seq.saturating_add(1)) {
+                return Err(stopped);
+            }
+            rebuild::<A>(cx, &row, &skipped)
+        }
+        outcome => outcome,
+    }
+}
+
+/// The events after `seq` that were skipped by hand.
+fn skipped_events(
+    cx: &RecoverContext<'_>,
+    row: &ActorRow,
+    seq: u64,
+) -> Result<BTreeSet<u64>, Unrecoverable> {
+    let mut skipped = BTreeSet::new();
+    let Some(from) = SequenceNumber::new(seq.saturating_add(1)) else {
+        return Ok(skipped);
+    };
+    for stored in cx.journal.entries_from_event(row.number, from) {
+        let stored = stored.map_err(|error| Unrecoverable::store(&error, seq))?;
+        // What does not decode is found by the replay, which says where.
+        for operation in decode_operations(&stored.entry.operations).unwrap_or_default() {
+            if let Operation::SkipEvent { seq, .. } = operation {
+                skipped.insert(seq);
+            }
+        }
+    }
+    Ok(skipped)
+}
+
+/// Snapshot and entries after it, without applying the events in `skipped`.
+fn rebuild<A: StatefulActor>(
+    cx: &RecoverContext<'_>,
+    row: &ActorRow,
+    skipped: &BTreeSet<u64>,
+) -> Result<Recovered, Unrecoverable> {
     let mut rejected = Vec::new();
-    let mut host = match load_snapshot::<A>(cx, &row, &mut rejected) {
+    let mut host = match load_snapshot::<A>(cx, row, &mut rejected) {
         Some(host) => host,
         None => fresh::<A>(cx)?,
     };
     let (snapshot_entry, first) = (host.core.entry, host.core.events);
-    replay(&mut host, cx, &row)?;
+    replay(&mut host, cx, row, skipped)?;
     let replayed_events = host.core.events.saturating_sub(first);
     Ok(Recovered {
         resident: Box::new(host),
@@ -169,6 +224,7 @@ fn replay<A: StatefulActor>(
     host: &mut Host<A>,
     cx: &RecoverContext<'_>,
     row: &ActorRow,
+    skipped: &BTreeSet<u64>,
 ) -> Result<(), Unrecoverable> {
     let exhausted = || Unrecoverable::data("its entry numbers are used up".to_owned(), 0);
     let from = EntryNumber::after(EntryNumber::new(host.core.entry)).ok_or_else(exhausted)?;
@@ -178,7 +234,7 @@ fn replay<A: StatefulActor>(
         if cx.until.is_some_and(|until| host.core.events >= until) {
             break;
         }
-        take_entry(host, cx, &stored.entry)?;
+        take_entry(host, cx, &stored.entry, skipped)?;
     }
     host.core.number = Some(row.number);
     Ok(())
@@ -188,6 +244,7 @@ fn take_entry<A: StatefulActor>(
     host: &mut Host<A>,
     cx: &RecoverContext<'_>,
     entry: &Entry,
+    skipped: &BTreeSet<u64>,
 ) -> Result<(), Unrecoverable> {
     if entry.events_before != host.core.events {
         let reason = format!(
@@ -201,13 +258,21 @@ fn take_entry<A: StatefulActor>(
             host.core.events = seq.get().saturating_sub(1);
             return Ok(());
         }
+        if skipped.contains(&seq.get()) {
+            tracing::warn!(actor = %cx.id, seq = seq.get(), event = record.name, "event not applied: it was skipped by hand");
+            continue;
+        }
         let before = seq.get().saturating_sub(1);
-        let event = A::Event::decode(&record.name, record.version, &record.data)
-            .map_err(|error| Unrecoverable::data(describe(&error), before))?;
-        catch_unwind(AssertUnwindSafe(|| host.state.apply(&event))).map_err(|panic| {
-            let reason = format!("apply panicked: {}", panic_text(panic.as_ref()));
-            Unrecoverable::data(reason, before)
-        })?;
+        let poison = |reason| Unrecoverable::event(reason, before, &record.name);
+        let apply = || {
+            let event = A::Event::decode(&record.name, record.version, &record.data)
+                .map_err(|error| describe(&error))?;
+            host.state.apply(&event);
+            Ok::<_, String>(())
+        };
+        catch_unwind(AssertUnwindSafe(apply))
+            .unwrap_or_else(|panic| Err(format!("apply panicked: {}", panic_text(panic.as_ref()))))
+            .map_err(poison)?;
     }
     let operations = decode_operations(&entry.operations).map_err(|error| {
         Unrecoverable::data(

@@ -24,6 +24,11 @@ pub(crate) trait Invoke: Send {
     /// Answers with a refusal instead.
     fn refuse(self: Box<Self>, refusal: Refusal);
 
+    /// Where the command came from; `None` for steps of the runtime's own, which no handler sees.
+    fn source(&self) -> Option<&Source> {
+        None
+    }
+
     /// Whether the answer was a rejection, once it ran.
     fn rejected(&self) -> bool {
         false
@@ -197,6 +202,10 @@ impl<A: Handle<C>, C: Command> Invoke for Typed<A, C> {
 
     fn refuse(self: Box<Self>, refusal: Refusal) {
         self.reply_to.send(Err(refusal.into()));
+    }
+
+    fn source(&self) -> Option<&Source> {
+        Some(&self.source)
     }
 
     fn rejected(&self) -> bool {

@@ -3,15 +3,19 @@
 //! Invariant: nothing a handler does here leaves the actor. Everything is staged, journalled with one
 //! entry, and let out once that entry is durable; or dropped whole.
 
+use std::any::TypeId;
 use std::fmt;
 use std::ops::Deref;
 use std::time::Duration;
 
 use steadfast_journal::{ActorId, EventRecord, HistoryId};
 
-use super::{Command, Done, Effect, EffectId, Event, Handle, StatefulActor, Timestamp};
-use crate::core::{Operation, Staged, TimerId, random};
-use crate::host::KindNames;
+use super::{
+    Address, Command, Cron, Done, Effect, EffectId, Event, Handle, Never, Returned, StatefulActor,
+    Timer, Timestamp,
+};
+use crate::core::{Clocks, Operation, PendingTimer, Staged, TimerId, first_due, random};
+use crate::host::{KindNames, Registry};
 
 /// How a timer came to fire.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,10 +24,11 @@ pub struct Fired {
     pub timer: String,
     /// When it was due.
     pub due: Timestamp,
-    /// For a repeating timer: how many further due times had passed as well, because the node was down
-    /// or busy. They are not fired again.
+    /// For a repeating timer: how many due times passed that are not fired, because the node was down or
+    /// busy; which ones is what [`CatchUp`](crate::CatchUp) says. A cron expression counts up to 10,000.
     pub missed: u64,
-    /// How late it fired, measured so that a jump of the wall clock does not count while the node ran.
+    /// How late it fired, without its jitter, measured so that a jump of the wall clock does not count
+    /// while the node ran.
     pub late: Duration,
     /// For a repeating timer: when it is due again.
     pub next: Option<Timestamp>,
@@ -34,12 +39,16 @@ pub struct Fired {
 pub(crate) struct Turn<'a> {
     pub(crate) id: &'a ActorId,
     pub(crate) history: HistoryId,
-    pub(crate) now: Timestamp,
+    pub(crate) clocks: Clocks,
     pub(crate) seed: u64,
     pub(crate) fired: Option<Fired>,
     pub(crate) entry: u64,
     pub(crate) events_before: u64,
     pub(crate) names: &'a KindNames,
+    /// What may be sent to whom; `None` in the test kit, where nothing is registered.
+    pub(crate) registry: Option<&'a Registry>,
+    /// The actor that sent the command, if an actor did.
+    pub(crate) sender: Option<&'a ActorId>,
 }
 
 /// The actor while it handles one command. Dereferences to the state, never mutably.
@@ -97,30 +106,51 @@ impl<'a, A: StatefulActor> Live<'a, A> {
         });
     }
 
-    /// Sends `command` to this actor once, `delay` after now. Replaces a pending timer of that name.
+    /// Sends `command` to this actor when `timer` is due. Replaces a pending timer of that name.
     #[expect(
         clippy::needless_pass_by_value,
         reason = "a command or effect is given away when it is sent"
     )]
+    pub fn schedule<C: Command>(&mut self, name: &str, timer: Timer, command: C)
+    where
+        A: Handle<C>,
+    {
+        self.set_timer(name, &timer, &command);
+    }
+
+    /// Sends `command` to this actor once, `delay` after now: [`Timer::after`].
     pub fn after<C: Command>(&mut self, name: &str, delay: Duration, command: C)
     where
         A: Handle<C>,
     {
-        self.set_timer(name, delay, None, &command);
+        self.schedule(name, Timer::after(delay), command);
     }
 
-    /// Sends `command` to this actor again and again, first one `period` from now. Replaces a pending
-    /// timer of that name. Due times that pass while the node is down are fired once, together:
-    /// [`fired`](Self::fired) tells how many.
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "a command or effect is given away when it is sent"
-    )]
+    /// Sends `command` to this actor once, when the wall clock says `time`: [`Timer::at`].
+    pub fn at<C: Command>(&mut self, name: &str, time: Timestamp, command: C)
+    where
+        A: Handle<C>,
+    {
+        self.schedule(name, Timer::at(time), command);
+    }
+
+    /// Sends `command` to this actor again and again, first one `period` from now: [`Timer::every`]. Due
+    /// times that pass while the node is down are fired once, together: [`fired`](Self::fired) tells how
+    /// many.
     pub fn every<C: Command>(&mut self, name: &str, period: Duration, command: C)
     where
         A: Handle<C>,
     {
-        self.set_timer(name, period, Some(period), &command);
+        self.schedule(name, Timer::every(period), command);
+    }
+
+    /// Sends `command` to this actor at each time of `cron`: [`Timer::cron`]. Due times that pass while
+    /// the node is down are fired once, together.
+    pub fn cron<C: Command>(&mut self, name: &str, cron: Cron, command: C)
+    where
+        A: Handle<C>,
+    {
+        self.schedule(name, Timer::cron(cron), command);
     }
 
     /// Forgets the pending timer of that name; nothing happens where there is none.
@@ -128,6 +158,56 @@ impl<'a, A: StatefulActor> Live<'a, A> {
         self.staged.operations.push(Operation::CancelTimer {
             name: name.to_owned(),
         });
+    }
+
+    /// Sends `command` to another actor once this one's commit is durable: exactly once, in the order in
+    /// which this actor sends to that one, over crashes and restarts. A rejection comes back as
+    /// [`Returned`]; a reply is dropped.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "a command or effect is given away when it is sent"
+    )]
+    pub fn send<B, C: Command>(&mut self, to: &Address<B>, command: C)
+    where
+        B: Handle<C>,
+        A: Handle<Returned<C>>,
+    {
+        if let Some(missing) = self.missing_for_sending::<B, C>() {
+            return self.staged.bug(missing);
+        }
+        match rmp_serde::to_vec_named(&command) {
+            Ok(body) => self.staged.operations.push(Operation::SendMessage {
+                to: to.id().clone(),
+                kind: B::KIND.to_owned(),
+                command: C::NAME.to_owned(),
+                body: body.into(),
+                rejection: None,
+            }),
+            Err(error) => self.staged.bug(format!("command {:?}: {error}", C::NAME)),
+        }
+    }
+
+    /// Which line the registration lacks for sending `C` to a `B`.
+    fn missing_for_sending<B: Handle<C>, C: Command>(&self) -> Option<String> {
+        let registry = self.turn.registry?;
+        let receives = registry
+            .get(B::KIND)
+            .is_some_and(|kind| kind.names.has_command(C::NAME));
+        if !receives {
+            return Some(format!(
+                "command {:?} is not registered for {:?}: add .command::<..>() where the node is built",
+                C::NAME,
+                B::KIND
+            ));
+        }
+        let may_return = TypeId::of::<C::Rejection>() != TypeId::of::<Never>();
+        (may_return && !self.turn.names.has_returned(C::NAME)).then(|| {
+            format!(
+                "{:?} may come back to {:?} rejected: add .sends::<..>() where the node is built",
+                C::NAME,
+                A::KIND
+            )
+        })
     }
 
     /// Wants `effect` done after the commit. Its outcome comes back as [`Done`].
@@ -167,7 +247,7 @@ impl<'a, A: StatefulActor> Live<'a, A> {
     /// Wall-clock time when this command started; the same however often it is asked for.
     #[must_use]
     pub fn now(&self) -> Timestamp {
-        self.turn.now
+        self.turn.clocks.now
     }
 
     /// A number that nobody can foresee; the seed is journalled with the entry. Not for secrets.
@@ -194,19 +274,20 @@ impl<'a, A: StatefulActor> Live<'a, A> {
         self.turn.fired.as_ref()
     }
 
+    /// The actor that sent this command with [`send`](Self::send); `None` if no actor did.
+    #[must_use]
+    pub fn sender(&self) -> Option<&ActorId> {
+        self.turn.sender
+    }
+
     /// Drops this actor from memory once everything it wrote is durable and its mailbox is empty. It
     /// comes back with the next command.
     pub fn stop(&mut self) {
         self.staged.stop = true;
     }
 
-    fn set_timer<C: Command>(
-        &mut self,
-        name: &str,
-        delay: Duration,
-        period: Option<Duration>,
-        command: &C,
-    ) where
+    fn set_timer<C: Command>(&mut self, name: &str, timer: &Timer, command: &C)
+    where
         A: Handle<C>,
     {
         if !self.turn.names.has_command(C::NAME) {
@@ -216,25 +297,32 @@ impl<'a, A: StatefulActor> Live<'a, A> {
                 A::KIND
             ));
         }
-        if period.is_some_and(|period| period.is_zero()) {
-            return self
-                .staged
-                .bug(format!("timer {name:?} has a period of zero"));
-        }
         let id = TimerId {
             entry: self.turn.entry,
             index: self.staged.next_index(),
         };
+        // The other end of the sequence that handlers draw from.
+        let draw = random(self.turn.seed, u64::MAX - u64::from(id.index));
+        let (due, repeat) = match first_due(timer, self.turn.clocks, draw) {
+            Ok(first) => first,
+            Err(reason) => return self.staged.bug(format!("timer {name:?} {reason}")),
+        };
         match rmp_serde::to_vec_named(command) {
-            Ok(body) => self.staged.operations.push(Operation::SetTimer {
-                name: name.to_owned(),
-                id,
-                set_at: self.turn.now,
-                delay,
-                period,
-                command: C::NAME.to_owned(),
-                body: body.into(),
-            }),
+            Ok(body) => {
+                let timer = PendingTimer {
+                    name: name.to_owned(),
+                    id,
+                    due,
+                    missed: 0,
+                    repeat,
+                    jitter: timer.jitter,
+                    catch_up: timer.catch_up,
+                    command: C::NAME.to_owned(),
+                    body: body.into(),
+                };
+                let operation = Operation::SetTimer(Box::new(timer));
+                self.staged.operations.push(operation);
+            }
             Err(error) => self.staged.bug(format!("command {:?}: {error}", C::NAME)),
         }
     }

@@ -7,61 +7,14 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 use steadfast_journal::ActorId;
 use tokio::sync::{mpsc, oneshot};
 
 use super::Shared;
 use crate::error::AskError;
 use crate::host::{ReplyTo, Source, Typed};
-use crate::model::{Command, Handle, StatefulActor};
+use crate::model::{Address, Command, Handle, StatefulActor};
 use crate::worker::{Claim, Envelope};
-
-/// The serialisable name of an actor of kind `A`: may stand in commands, events and states.
-#[derive(Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Address<A> {
-    id: ActorId,
-    #[serde(skip)]
-    kind: PhantomData<fn() -> A>,
-}
-
-impl<A> Address<A> {
-    /// The actor's name.
-    #[must_use]
-    pub const fn id(&self) -> &ActorId {
-        &self.id
-    }
-}
-
-impl<A> From<ActorId> for Address<A> {
-    fn from(id: ActorId) -> Self {
-        Self {
-            id,
-            kind: PhantomData,
-        }
-    }
-}
-
-impl<A> Clone for Address<A> {
-    fn clone(&self) -> Self {
-        self.id.clone().into()
-    }
-}
-
-impl<A> PartialEq for Address<A> {
-    fn eq(&self, other: &Self) -> bool {
-        self.id == other.id
-    }
-}
-
-impl<A> Eq for Address<A> {}
-
-impl<A> fmt::Debug for Address<A> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Address({})", self.id)
-    }
-}
 
 /// What one sends commands to. Cheap to clone; the actor comes into memory with its first command.
 pub struct ActorRef<A> {
@@ -244,27 +197,37 @@ impl<A: Handle<C>, C: Command> Ask<'_, A, C> {
         envelope.dirty = self.dirty && !keyed;
         envelope.patient = self.patient;
         envelope.traceparent = self.traceparent;
-        let Some(deadline) = self.deadline else {
-            deliver(&shared, envelope).await?;
-            return answer.await.unwrap_or(Err(AskError::OutcomeUnknown));
-        };
-        let claim = Claim::default();
-        envelope.claim = Some(claim.clone());
-        envelope.expires = Some(shared.clock.running().saturating_add(deadline));
-        let late = {
-            // The timer belongs to the node's runtime; the caller's may have none.
-            let _in_runtime = shared.runtime.enter();
-            shared.clock.sleep(deadline)
-        };
-        let asked = async {
-            deliver(&shared, envelope).await?;
-            answer.await.unwrap_or(Err(AskError::OutcomeUnknown))
-        };
-        tokio::select! {
-            biased;
-            answer = asked => answer,
-            () = late => Err(if claim.give_up() { AskError::Expired } else { AskError::OutcomeUnknown }),
-        }
+        answer_within(&shared, envelope, self.deadline, answer).await
+    }
+}
+
+/// Sends a command and waits for its answer, at most `deadline`.
+pub(super) async fn answer_within<T, R>(
+    shared: &Shared,
+    mut envelope: Envelope,
+    deadline: Option<Duration>,
+    answer: oneshot::Receiver<Result<T, AskError<R>>>,
+) -> Result<T, AskError<R>> {
+    let Some(deadline) = deadline else {
+        deliver(shared, envelope).await?;
+        return answer.await.unwrap_or(Err(AskError::OutcomeUnknown));
+    };
+    let claim = Claim::default();
+    envelope.claim = Some(claim.clone());
+    envelope.expires = Some(shared.clock.running().saturating_add(deadline));
+    let late = {
+        // The timer belongs to the node's runtime; the caller's may have none.
+        let _in_runtime = shared.runtime.enter();
+        shared.clock.sleep(deadline)
+    };
+    let asked = async {
+        deliver(shared, envelope).await?;
+        answer.await.unwrap_or(Err(AskError::OutcomeUnknown))
+    };
+    tokio::select! {
+        biased;
+        answer = asked => answer,
+        () = late => Err(if claim.give_up() { AskError::Expired } else { AskError::OutcomeUnknown }),
     }
 }
 
@@ -280,7 +243,7 @@ async fn deliver<R>(shared: &Shared, envelope: Envelope) -> Result<(), AskError<
 }
 
 /// Sends without waiting for room.
-pub(super) fn send_now<R>(shared: &Shared, envelope: Envelope) -> Result<(), AskError<R>> {
+fn send_now<R>(shared: &Shared, envelope: Envelope) -> Result<(), AskError<R>> {
     let port = shared.worker_of(&envelope.actor).ok_or(AskError::Stopped)?;
     port.commands
         .try_send(envelope)

@@ -79,6 +79,11 @@ impl EffectRunner {
         })
     }
 
+    /// How many effects execute at the moment.
+    pub(crate) fn running(&self) -> usize {
+        (self.concurrency as usize).saturating_sub(self.permits.available_permits())
+    }
+
     /// Starts the effect's task, unless it has one.
     pub(crate) fn launch(self: &Arc<Self>, job: EffectJob) {
         let Some(shared) = self.shared.upgrade() else {
@@ -422,6 +427,7 @@ async fn hand_over(shared: &Arc<Shared>, job: EffectJob, outcome: RawOutcome) ->
     let answer = Answer {
         actor: job.actor.clone(),
         kind: job.kind,
+        number: job.number,
         name: job.effect.name,
         key: job.effect.key,
         body: job.effect.body,

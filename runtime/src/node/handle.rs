@@ -12,17 +12,17 @@ use tokio::sync::{oneshot, watch};
 
 use super::shared::Shared;
 use super::threads::WorkerThreads;
-use super::{ActorRef, Address, NodeBuilder};
-use crate::error::{AskError, NodeError};
+use super::{ActorRef, NodeBuilder, QuarantineControl};
+use crate::error::NodeError;
 use crate::inspect::Inspector;
-use crate::model::StatefulActor;
-use crate::worker::{ActorStatus, Control, Envelope};
+use crate::model::{Address, StatefulActor};
+use crate::worker::{ActorStatus, Control};
 
 /// A running node. Cheap to clone; the last clone that is dropped ends the node at once, which loses
 /// nothing that was acknowledged. [`shutdown`](Self::shutdown) ends it in order.
 #[derive(Clone)]
 pub struct Node {
-    inner: Arc<Inner>,
+    pub(super) inner: Arc<Inner>,
 }
 
 impl fmt::Debug for Node {
@@ -49,12 +49,22 @@ pub enum ActorHealth {
     },
 }
 
+impl From<ActorStatus> for ActorHealth {
+    fn from(status: ActorStatus) -> Self {
+        match status {
+            ActorStatus::Resident => Self::Resident,
+            ActorStatus::Recovering => Self::Recovering,
+            ActorStatus::Quarantined { reason, seq } => Self::Quarantined { reason, seq },
+        }
+    }
+}
+
 /// How long the end of a node waits for effects that do not notice it.
 const RUNTIME_END: Duration = Duration::from_secs(1);
 
 /// Owns the threads.
 pub(super) struct Inner {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     runtime: Mutex<Option<tokio::runtime::Runtime>>,
     threads: Mutex<Option<WorkerThreads>>,
 }
@@ -181,47 +191,6 @@ impl Node {
         ActorRef::new(Arc::clone(&self.inner.shared), Ok(address.id().clone()))
     }
 
-    /// Sends a command by name, with JSON in and out: for HTTP and command lines. Refuses instead of
-    /// waiting when the mailbox is full.
-    ///
-    /// # Errors
-    /// [`AskError`]; a rejection comes as its JSON.
-    pub async fn ask_json(
-        &self,
-        actor: &ActorId,
-        kind: &str,
-        command: &str,
-        body: serde_json::Value,
-        key: Option<String>,
-    ) -> Result<serde_json::Value, AskError<serde_json::Value>> {
-        let shared = &self.inner.shared;
-        let failed = |reason: String| AskError::Failed { reason };
-        let entry = shared
-            .registry
-            .get(kind)
-            .ok_or_else(|| failed(format!("no kind {kind:?} is registered")))?;
-        let found = entry
-            .commands
-            .get(command)
-            .ok_or_else(|| failed(format!("kind {kind:?} has no command {command:?}")))?;
-        let (reply, answer) = oneshot::channel();
-        let invoke = (found.from_json)(body, key, reply).map_err(failed)?;
-        let envelope = Envelope {
-            actor: actor.clone(),
-            kind: Arc::clone(entry),
-            invoke,
-            command_id: shared.next_command_id(),
-            traceparent: None,
-            expires: None,
-            claim: None,
-            patient: false,
-            dirty: false,
-            internal: None,
-        };
-        super::actor_ref::send_now(shared, envelope)?;
-        answer.await.unwrap_or(Err(AskError::OutcomeUnknown))
-    }
-
     /// Reads what is durable: actors, states, events.
     ///
     /// # Errors
@@ -278,6 +247,13 @@ impl Node {
         self.inner.shared.stopping.subscribe()
     }
 
+    /// Messages between actors that were sent and not taken yet; `None` while the node starts or its
+    /// journal is reopened, and they are not counted yet.
+    #[must_use]
+    pub fn pending_messages(&self) -> Option<u64> {
+        self.inner.shared.mail.backlog.settled_total()
+    }
+
     /// Why the node cannot write at the moment; `None` while it can.
     #[must_use]
     pub fn read_only(&self) -> Option<String> {
@@ -287,7 +263,9 @@ impl Node {
     /// The metrics as text, for Prometheus.
     #[must_use]
     pub fn metrics(&self) -> String {
-        self.inner.shared.metrics.text()
+        let shared = &self.inner.shared;
+        shared.metrics.outbox(shared.mail.backlog.total());
+        shared.metrics.text()
     }
 
     /// How the actors that are in memory fare.
@@ -301,20 +279,29 @@ impl Node {
                         .await
                         .unwrap_or_default()
                         .into_iter()
-                        .map(|(id, status)| {
-                            let health = match status {
-                                ActorStatus::Resident => ActorHealth::Resident,
-                                ActorStatus::Recovering => ActorHealth::Recovering,
-                                ActorStatus::Quarantined { reason, seq } => {
-                                    ActorHealth::Quarantined { reason, seq }
-                                }
-                            };
-                            (id, health)
-                        }),
+                        .map(|(id, status)| (id, status.into())),
                 );
             }
         }
         all
+    }
+
+    /// Looks after the actors that are set aside.
+    #[must_use]
+    pub fn quarantine(&self) -> QuarantineControl {
+        QuarantineControl::new(Arc::clone(&self.inner.shared))
+    }
+
+    /// Has the workers look at the clock: for clocks that are moved by hand. Returns once each of them has.
+    #[doc(hidden)]
+    pub async fn wake(&self) {
+        for port in &self.inner.shared.ports {
+            let (ack, awake) = oneshot::channel();
+            if port.control.send(Control::Wake(ack)).await.is_ok() {
+                // A worker that is gone needs no waking.
+                drop(awake.await);
+            }
+        }
     }
 
     /// Runs a future to its end on this node's runtime: for programs without one. Must not be called

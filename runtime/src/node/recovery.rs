@@ -117,11 +117,8 @@ fn recover(shared: &Shared, job: RecoveryJob) {
         let recover = job.kind.recover;
         std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| recover(&cx))).unwrap_or_else(
             |_| {
-                Err(Unrecoverable {
-                    reason: "recovery panicked".to_owned(),
-                    seq: 0,
-                    transient: false,
-                })
+                let reason = "recovery panicked".to_owned();
+                Err(Unrecoverable::data(reason, 0))
             },
         )
     };

@@ -11,8 +11,10 @@ use tokio::sync::watch;
 use super::effects::{EffectJob, EffectRunner};
 use super::hooks::Hooks;
 use super::keeper::Failure;
+use super::mail::Mail;
 use super::recovery::{RecoveryJob, RecoveryPool};
 use super::snapshots::SnapshotSink;
+use super::timers::TimerWindow;
 use crate::config::Config;
 use crate::core::{EffectKey, random};
 use crate::host::{Invoke, KindEntry, Registry};
@@ -31,10 +33,13 @@ pub(crate) struct Shared {
     pub(crate) resources: Arc<Resources>,
     /// The node's own tokio runtime: effects, keeper, waits.
     pub(crate) runtime: tokio::runtime::Handle,
+    /// Which timers are in memory.
+    pub(crate) timers: Arc<TimerWindow>,
     pub(super) snapshots: SnapshotSink,
     pub(super) recovery: RecoveryPool,
     pub(super) effects: OnceLock<Arc<EffectRunner>>,
     pub(super) ports: Vec<WorkerPort>,
+    pub(crate) mail: Mail,
     /// The open journal and its generation, for readers; `None` while it is reopened.
     pub(super) journal: RwLock<Option<(u64, Arc<dyn Journal>)>>,
     /// The newest generation, also while it is not open any more.
@@ -80,6 +85,7 @@ impl Shared {
         };
         let metrics = Metrics::new(start.wall.as_micros());
         Self {
+            timers: Arc::new(TimerWindow::new(parts.config.timer_window)),
             config: parts.config,
             registry: parts.registry,
             clock: parts.clock,
@@ -90,6 +96,7 @@ impl Shared {
             snapshots: parts.snapshots,
             recovery: parts.recovery,
             effects: OnceLock::new(),
+            mail: Mail::new(parts.ports.len()),
             ports: parts.ports,
             journal: RwLock::new(None),
             generation: AtomicU64::new(0),
@@ -193,6 +200,12 @@ impl Shared {
     pub(crate) fn journal(&self) -> Option<Arc<dyn Journal>> {
         let guard = self.journal.read().unwrap_or_else(PoisonError::into_inner);
         guard.as_ref().map(|(_, journal)| Arc::clone(journal))
+    }
+
+    /// The open journal with its generation.
+    pub(super) fn open_journal(&self) -> Option<(u64, Arc<dyn Journal>)> {
+        let guard = self.journal.read().unwrap_or_else(PoisonError::into_inner);
+        guard.clone()
     }
 
     pub(super) fn holds_pending_work(&self) -> bool {

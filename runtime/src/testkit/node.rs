@@ -297,7 +297,7 @@ impl TestNode {
     pub fn state<A: StatefulActor>(&self, key: &str) -> A {
         let id = name::<A>(key);
         let inspector = expect(self.node().inspect(), "reading a state");
-        let mut recovered = match inspector.recover(&id, None, true) {
+        let mut recovered = match inspector.recovered(&id, true) {
             Ok(recovered) => recovered,
             Err(NodeError::NoActor { .. }) => return A::new(&id),
             Err(error) => fail(&format!("{id}: {error}")),
@@ -347,7 +347,7 @@ impl TestNode {
                 (false, "all of its events"),
                 (true, "its snapshot and tail"),
             ] {
-                let recovered = match inspector.recover(&seen.actor, None, snapshots) {
+                let recovered = match inspector.recovered(&seen.actor, snapshots) {
                     // It was looked at and has decided nothing.
                     Err(NodeError::NoActor { .. }) => continue,
                     recovered => expect(recovered, "recovering an actor"),

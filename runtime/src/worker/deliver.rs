@@ -1,23 +1,21 @@
-//! Into mailboxes and out of memory: admission, recovery on first use, timers and effect outcomes,
-//! passivation.
+//! Into mailboxes and out of memory: admission, recovery on first use, effect outcomes, passivation.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use steadfast_journal::{ActorId, ActorNumber};
+use steadfast_journal::ActorId;
 
 use super::input::{Answer, Envelope, Internal};
 use super::run::Worker;
-use super::slot::{Quarantine, Slot, State};
-use super::timers::{DueTimer, TimerKey};
-use crate::core::TimerRow;
+use super::slot::{Slot, State};
+use super::trouble::Failing;
 use crate::error::Refusal;
 use crate::host::{KindEntry, Recovered, Source, Unrecoverable};
 use crate::node::{PER_WORKER, RecoveryJob};
 
 /// Runs code that decodes what an embedder defined: its panic must not take the worker down.
-fn guarded<T>(make: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+pub(super) fn guarded<T>(make: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(make)).unwrap_or_else(|_| Err("decoding it panicked".to_owned()))
 }
 
@@ -54,21 +52,21 @@ impl Worker {
             }
             return self.refuse(envelope, Refusal::Failed { reason });
         }
-        if let State::Quarantined(Quarantine { reason, seq }) = &slot.state {
-            let refusal = Refusal::Quarantined {
-                reason: reason.clone(),
-                seq: *seq,
-            };
+        if let State::Quarantined(quarantine) = &slot.state {
+            let refusal = quarantine.refusal();
+            if let Some(internal) = envelope.internal.clone() {
+                self.keep(key, internal);
+            }
             return self.refuse(envelope, refusal);
         }
         if slot.mailbox.len() >= room && !internal {
+            let held = slot.trouble.as_ref().and_then(|trouble| trouble.held_until);
+            let wait = held.map_or(Duration::ZERO, |until| {
+                until.saturating_sub(self.shared.clock.running())
+            });
             self.shared.metrics.mailbox_rejected(slot.kind.name);
-            return self.refuse(
-                envelope,
-                Refusal::Overloaded {
-                    retry_after: RETRY_AFTER,
-                },
-            );
+            let retry_after = wait.max(RETRY_AFTER);
+            return self.refuse(envelope, Refusal::Overloaded { retry_after });
         }
         slot.mailbox.push_back(envelope);
         match slot.state {
@@ -93,7 +91,7 @@ impl Worker {
         }
     }
 
-    fn slot_for(&mut self, actor: &ActorId, kind: &Arc<KindEntry>) -> usize {
+    pub(super) fn slot_for(&mut self, actor: &ActorId, kind: &Arc<KindEntry>) -> usize {
         if let Some(key) = self.by_id.get(actor) {
             return *key;
         }
@@ -148,7 +146,7 @@ impl Worker {
         {
             slot.state = State::Cold;
             slot.last_used = now;
-            let waiting = !slot.mailbox.is_empty();
+            let waiting = !slot.mailbox.is_empty() || slot.wanted();
             if current == Some(generation) {
                 self.take_recovered(key, outcome);
             } else if current.is_some() && waiting {
@@ -171,14 +169,18 @@ impl Worker {
                     slot.unsaved_entries = entry.saturating_sub(recovered.snapshot_entry);
                     slot.state = State::Live(recovered.resident);
                 }
+                self.bring_back(key);
+                self.rearm_timers(key);
                 self.make_ready(key);
             }
             Err(Unrecoverable {
                 reason,
                 seq,
+                event,
                 transient: false,
             }) => {
-                self.set_aside(key, &Quarantine { reason, seq });
+                let failing = event.map(|name| Failing::Event { seq: seq + 1, name });
+                self.set_aside(key, reason, seq, failing);
             }
             Err(Unrecoverable { reason, .. }) => {
                 let waiting = self
@@ -211,80 +213,9 @@ impl Worker {
             return;
         }
         slot.state = State::Cold;
-        if !slot.mailbox.is_empty() {
+        if !slot.mailbox.is_empty() || slot.wanted() {
             self.ask_recovery(key);
         }
-    }
-
-    /// Sends the commands of all timers that are due.
-    pub(super) fn fire_due(&mut self) {
-        if self.generation.is_none() || self.draining.is_some() || self.stopping {
-            return;
-        }
-        let running = self.shared.clock.running();
-        while let Some(due) = self.timers.pop_due(running) {
-            self.fire(due, running);
-        }
-        let (now_due, later) = std::mem::take(&mut self.deferred)
-            .into_iter()
-            .partition(|(at, _)| *at <= running);
-        self.deferred = later;
-        let now_due: Vec<(Duration, Arc<Answer>)> = now_due;
-        for (_, answer) in now_due {
-            self.deliver_answer(&answer);
-        }
-    }
-
-    fn fire(&mut self, due: DueTimer, running: Duration) {
-        let DueTimer {
-            key,
-            row: TimerRow { actor, kind, timer },
-            late,
-        } = due;
-        if self.mailbox_is_full(&actor) {
-            return self.timers.again(key, running, Duration::from_millis(100));
-        }
-        let source = Source::Timer {
-            name: timer.name.clone(),
-            id: timer.id,
-            due: timer.due,
-            late,
-        };
-        let entry = self.shared.registry.get(&kind).cloned();
-        let command = entry
-            .as_ref()
-            .and_then(|entry| entry.commands.get(timer.command.as_str()));
-        let made = command.map(|command| guarded(|| (command.from_bytes)(&timer.body, source)));
-        match (entry, made) {
-            (Some(kind), Some(Ok(invoke))) => {
-                let envelope =
-                    self.shared
-                        .internal_envelope(actor, kind, invoke, Internal::Timer(key));
-                self.accept(envelope);
-            }
-            (Some(kind), Some(Err(reason))) => {
-                let reason = format!(
-                    "timer {:?} has a command that does not decode: {reason}",
-                    timer.name
-                );
-                self.quarantine(&actor, &kind, reason);
-            }
-            (Some(kind), None) => {
-                let reason = format!(
-                    "timer {:?} sends {:?}, which is not registered: add .command::<..>() to kind {:?}",
-                    timer.name, timer.command, kind.name
-                );
-                self.quarantine(&actor, &kind, reason);
-            }
-            (None, _) => {
-                tracing::error!(%actor, kind, timer = timer.name, "a timer is due for a kind that is not registered: add .register::<..>() where the node is built");
-            }
-        }
-    }
-
-    fn mailbox_is_full(&self, actor: &ActorId) -> bool {
-        let slot = self.by_id.get(actor).and_then(|key| self.slots.get(*key));
-        slot.is_some_and(|slot| slot.mailbox.len() >= self.shared.config.mailbox_capacity)
     }
 
     /// Sends the outcome of an effect to its actor.
@@ -295,7 +226,7 @@ impl Worker {
         let id = self.shared.effect_id(&answer.actor, answer.key);
         let source = Source::Effect { key: answer.key };
         let make = effect.answer;
-        match guarded(|| make(id, &answer.body, answer.outcome.clone(), source)) {
+        match guarded(|| make(id, &answer.body, answer.outcome.clone(), source.clone())) {
             Ok(invoke) => {
                 let envelope = self.shared.internal_envelope(
                     answer.actor.clone(),
@@ -310,49 +241,9 @@ impl Worker {
                     "the outcome of effect {:?} does not decode: {reason}",
                     answer.name
                 );
-                self.quarantine(&answer.actor, &answer.kind, reason);
+                self.quarantine(&answer.actor, &answer.kind, reason, Some(source));
             }
         }
-    }
-
-    pub(super) fn load_timers(&mut self, rows: Vec<(ActorNumber, TimerRow)>) {
-        let (now, running) = (self.shared.clock.now(), self.shared.clock.running());
-        for (actor, row) in rows {
-            // One that is known is newer than the row that was read for it.
-            if !self.timers.knows(actor, row.timer.id) {
-                self.timers.set(actor, row, now, running);
-            }
-        }
-    }
-
-    /// A timer's command found that it is not pending as it was fired: what the actor says counts.
-    pub(super) fn heal_timer(&mut self, key: usize, timer: TimerKey) {
-        let Some(slot) = self.slots.get(key) else {
-            return;
-        };
-        let State::Live(resident) = &slot.state else {
-            return;
-        };
-        let mut pending = resident.core().timers.values();
-        let row = pending
-            .find(|pending| pending.id == timer.id)
-            .map(|pending| TimerRow {
-                actor: slot.id.clone(),
-                kind: slot.kind.name.to_owned(),
-                timer: pending.clone(),
-            });
-        match row {
-            Some(row) => {
-                let (now, running) = (self.shared.clock.now(), self.shared.clock.running());
-                self.timers.set(timer.actor, row, now, running);
-            }
-            None => self.timers.remove(timer, None),
-        }
-    }
-
-    pub(super) fn quarantine(&mut self, actor: &ActorId, kind: &Arc<KindEntry>, reason: String) {
-        let key = self.slot_for(actor, kind);
-        self.set_aside(key, &Quarantine { reason, seq: 0 });
     }
 
     /// Drops actors from memory that are idle and settled.

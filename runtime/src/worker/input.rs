@@ -1,5 +1,6 @@
 //! What a worker is sent.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -11,11 +12,14 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::batch::{Durable, MAX_IN_FLIGHT};
 use super::look::{Report, Seen};
+use super::quarantine::Supervise;
 use super::slot::ActorStatus;
 use super::timers::TimerKey;
+use super::view::{Looked, WorkerTotals};
 use crate::core::{EffectKey, TimerRow};
 use crate::error::Refusal;
-use crate::host::{Invoke, KindEntry, RawOutcome, Recovered, Unrecoverable};
+use crate::host::{Invoke, KindEntry, RawOutcome, Recovered, Source, Unrecoverable};
+use crate::node::MailPage;
 
 /// A command addressed to an actor.
 pub(crate) struct Envelope {
@@ -50,6 +54,7 @@ impl fmt::Debug for Envelope {
 pub(crate) enum Internal {
     Timer(TimerKey),
     Answer(Arc<Answer>),
+    Message { to: ActorId },
     Step,
 }
 
@@ -58,6 +63,7 @@ pub(crate) enum Internal {
 pub(crate) struct Answer {
     pub(crate) actor: ActorId,
     pub(crate) kind: Arc<KindEntry>,
+    pub(crate) number: ActorNumber,
     pub(crate) name: String,
     pub(crate) key: EffectKey,
     pub(crate) body: serde_bytes::ByteBuf,
@@ -109,13 +115,51 @@ pub(crate) enum Control {
     /// The journal does not open: callers are told instead of waiting for it.
     ReadOnly { reason: String },
     /// Pending timers found in the journal.
-    LoadTimers(Vec<(ActorNumber, TimerRow)>),
+    LoadTimers {
+        generation: u64,
+        rows: Vec<(ActorNumber, TimerRow)>,
+        ack: oneshot::Sender<()>,
+    },
+    /// Of the `held` timers that are in memory on the node, `target` are to be left; those due within `near`
+    /// stay.
+    TrimTimers {
+        target: usize,
+        held: usize,
+        near: Duration,
+        ack: oneshot::Sender<()>,
+    },
+    /// The clock was moved: look at the timers, then say so.
+    Wake(oneshot::Sender<()>),
+    /// Other workers have messages for this one.
+    Mail,
+    /// These actors, of these kinds, have messages in the outbox.
+    MailFound(HashMap<ActorId, String>),
+    /// The outbox was searched.
+    OpenMail,
+    /// A read of one actor's messages ended.
+    MailRead {
+        to: ActorId,
+        generation: u64,
+        page: Result<MailPage, String>,
+    },
     /// Set an actor aside.
     Quarantine {
         actor: ActorId,
         kind: Arc<KindEntry>,
         reason: String,
+        /// What cannot be handled, where that is why.
+        source: Option<Source>,
     },
+    /// Look after actors that are set aside.
+    Supervise(Supervise),
+    /// What is known about one actor in memory; with its state, if that is wanted.
+    View {
+        actor: ActorId,
+        with_state: bool,
+        reply: oneshot::Sender<Option<Looked>>,
+    },
+    /// How many actors there are in memory.
+    Totals(oneshot::Sender<WorkerTotals>),
     /// What is known about actors in memory.
     Status(oneshot::Sender<Vec<(ActorId, ActorStatus)>>),
     /// Do what is due and say what is left to do: for the test kit.

@@ -9,7 +9,7 @@ use super::batch::{Batch, Consequence, Durable};
 use super::run::{Generation, Worker};
 use super::slot::State;
 use super::timers::TimerKey;
-use crate::core::{Change, TimerRow};
+use crate::core::{Change, TimerRow, message_of};
 use crate::error::Refusal;
 use crate::node::EffectJob;
 
@@ -39,6 +39,7 @@ impl Worker {
             }),
         };
         self.in_flight.push_back(batch);
+        self.shared.mail.handed_over(self.index, ticket);
         generation.journal.submit(submission);
     }
 
@@ -87,6 +88,7 @@ impl Worker {
         for key in batch.slots {
             self.settle(key, commit);
         }
+        self.shared.mail.let_out(self.index, ticket);
     }
 
     /// An outcome that is not that of the oldest batch: a bug, and nothing may be let out on its word.
@@ -128,17 +130,17 @@ impl Worker {
         } = consequence;
         match change {
             Change::TimerSet(timer) => {
-                let (now, running) = (self.shared.clock.now(), self.shared.clock.running());
                 let row = TimerRow {
                     actor,
                     kind: kind.name.to_owned(),
                     timer,
                 };
-                self.timers.set(number, row, now, running);
+                self.arm_timer(number, row);
             }
             Change::TimerGone { id, due } => {
-                self.timers
-                    .remove(TimerKey { actor: number, id }, Some(due));
+                let key = TimerKey { actor: number, id };
+                self.timers.remove(key, Some(due.firing));
+                self.account_timers();
             }
             Change::EffectRequested(effect) => {
                 self.shared.launch(EffectJob {
@@ -151,6 +153,15 @@ impl Worker {
             }
             Change::EffectSet(_) => {}
             Change::EffectGone { key } => self.shared.effect_consumed(number, key),
+            Change::MessageSent(out) => {
+                self.shared.metrics.message(kind.name, "sent");
+                self.shared.post(message_of(&actor, kind.name, number, out));
+            }
+            Change::MessageTaken { id } => {
+                self.shared.metrics.message(kind.name, "taken");
+                self.shared.mail.backlog.taken(id);
+                self.refill(&actor);
+            }
         }
     }
 
@@ -174,7 +185,12 @@ impl Worker {
         }
         for (_, slot) in &mut self.slots {
             let settled = slot.last_ticket <= self.durable;
-            if !settled || matches!(slot.state, State::Broken) {
+            if let State::Quarantined(_) = slot.state {
+                // What it holds is found again in the journal.
+                if let Some(trouble) = &mut slot.trouble {
+                    trouble.kept.clear();
+                }
+            } else if !settled || matches!(slot.state, State::Broken) {
                 slot.state = State::Cold;
                 // What is rebuilt may hold later commits than this.
                 slot.last_commit = None;
@@ -191,8 +207,12 @@ impl Worker {
             }
         }
         self.durable = next - 1;
+        self.shared.mail.let_out(self.index, self.durable);
         self.undurable_bytes = 0;
         self.timers.clear();
+        self.clear_mail();
+        self.account_timers();
+        self.unarmed.clear();
         self.deferred.clear();
         self.ready.clear();
         self.to_recover.clear();
@@ -207,7 +227,7 @@ impl Worker {
         let waiting: Vec<usize> = self
             .slots
             .iter()
-            .filter(|(_, slot)| !slot.mailbox.is_empty())
+            .filter(|(_, slot)| !slot.mailbox.is_empty() || slot.wanted())
             .map(|(key, _)| key)
             .collect();
         for (_, slot) in &mut self.slots {

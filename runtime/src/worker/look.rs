@@ -45,8 +45,13 @@ impl Worker {
 
     fn report(&self) -> Report {
         let open = self.generation.is_some();
-        let waiting =
-            |slot: &Slot| !slot.mailbox.is_empty() && !matches!(slot.state, State::Quarantined(_));
+        let waiting = |slot: &Slot| {
+            let held = slot
+                .trouble
+                .as_ref()
+                .is_some_and(|trouble| trouble.held_until.is_some());
+            !slot.mailbox.is_empty() && !held && !matches!(slot.state, State::Quarantined(_))
+        };
         let told = self.durable_sender.capacity() < self.durable_sender.max_capacity();
         let busy = if told {
             Some("a commit became durable")
@@ -54,6 +59,8 @@ impl Worker {
             Some("an actor is being recovered")
         } else if open && self.slots.iter().any(|(_, slot)| waiting(slot)) {
             Some("a mailbox is not empty")
+        } else if self.mail_is_moving() {
+            Some("messages are on their way")
         } else {
             None
         };
@@ -67,7 +74,7 @@ impl Worker {
     /// When this worker has something to do by itself.
     fn next_due(&self) -> Option<Duration> {
         let running = self.shared.clock.running();
-        let timer = self.timers.next_wait(running);
+        let timer = self.timers.next_wait(self.clocks());
         let timer = timer.map(|wait| running.saturating_add(wait));
         let deferred = self.deferred.iter().map(|(at, _)| *at).min();
         let after = self.shared.config.passivate_after;
@@ -76,7 +83,9 @@ impl Worker {
             .filter(|slot| matches!(slot.state, State::Live(_) | State::Cold))
             .map(|slot| slot.last_used.saturating_add(after))
             .min();
-        let due = [timer, deferred, idle].into_iter().flatten();
+        let mail = self.inboxes.next_again();
+        let held = self.holds.first().map(|(at, _)| *at);
+        let due = [timer, deferred, mail, held, idle].into_iter().flatten();
         due.filter(|due| *due > running).min()
     }
 

@@ -5,16 +5,24 @@
 
 mod batch;
 mod deliver;
+mod firing;
+mod inbox;
 mod input;
 mod latch;
 mod look;
+mod quarantine;
 mod run;
 mod slot;
+mod supervise;
 mod timers;
+mod trouble;
 mod turn;
+mod view;
 
 pub(crate) use batch::Taken;
 pub(crate) use input::{Answer, Claim, Control, Envelope, Inputs, Internal, WorkerPort, ports};
 pub(crate) use look::{Report, Seen};
+pub(crate) use quarantine::{SkipBegun, SkipEvent, Supervise};
 pub(crate) use run::Worker;
 pub(crate) use slot::ActorStatus;
+pub(crate) use view::Looked;

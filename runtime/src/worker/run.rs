@@ -1,6 +1,6 @@
 //! A worker's life: streams in, mailboxes, turns, batches out.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,10 +14,11 @@ use steadfast_journal::{ActorId, Journal};
 use tokio::sync::{mpsc, oneshot};
 
 use super::batch::{Batch, Durable, MAX_IN_FLIGHT};
+use super::inbox::Inboxes;
 use super::input::{Answer, Control, Envelope, Inputs};
 use super::slot::Slot;
 use super::timers::Timers;
-use crate::host::give;
+use crate::host::{KindEntry, give};
 use crate::node::Shared;
 
 /// Commands taken from the stream at once.
@@ -57,8 +58,15 @@ pub(crate) struct Worker {
     pub(super) durable: u64,
     pub(super) undurable_bytes: usize,
     pub(super) timers: Timers,
+    /// How many timers the node was told that this worker holds.
+    pub(super) timers_told: usize,
+    /// Actors in quarantine, some of whose timers were let go.
+    pub(super) unarmed: HashMap<ActorId, Arc<KindEntry>>,
     /// Outcomes of effects whose handler broke, with the moment to try again.
     pub(super) deferred: Vec<(Duration, Arc<Answer>)>,
+    pub(super) inboxes: Inboxes,
+    /// Slots whose mailbox is held after failures, with the moment when it is let go.
+    pub(super) holds: BTreeSet<(Duration, usize)>,
     pub(super) draining: Option<oneshot::Sender<()>>,
     pub(super) stopping: bool,
     /// When the worker wakes for a timer by itself, and how to take that back.
@@ -83,7 +91,11 @@ impl Worker {
             durable: 0,
             undurable_bytes: 0,
             timers: Timers::default(),
+            timers_told: 0,
+            unarmed: HashMap::new(),
             deferred: Vec::new(),
+            inboxes: Inboxes::default(),
+            holds: BTreeSet::new(),
             draining: None,
             stopping: false,
             wake: None,
@@ -104,6 +116,8 @@ impl Worker {
 
     /// [`pump`](Self::pump) that tells nobody; returns how many turns there were.
     pub(super) fn work(&mut self, ctx: &mut Context<Self>) -> usize {
+        self.collect_mail();
+        self.lift_holds(false);
         let mut turns = 0;
         while turns < TURNS && self.can_run() {
             let Some(slot) = self.ready.pop_front() else {
@@ -121,18 +135,25 @@ impl Worker {
     }
 
     fn set_wake(&mut self, ctx: &mut Context<Self>) {
-        let running = self.shared.clock.running();
+        let clocks = self.clocks();
+        let running = clocks.running;
         let deferred = self
             .deferred
             .iter()
             .map(|(at, _)| at.saturating_sub(running))
             .min();
         let timer = if self.draining.is_none() {
-            self.timers.next_wait(running)
+            self.timers.next_wait(clocks)
         } else {
             None
         };
-        let Some(wait) = deferred.into_iter().chain(timer).min() else {
+        let mail = self
+            .inboxes
+            .next_again()
+            .map(|at| at.saturating_sub(running));
+        let held = self.holds.first().map(|(at, _)| at.saturating_sub(running));
+        let waits = [deferred, timer, mail, held];
+        let Some(wait) = waits.into_iter().flatten().min() else {
             return;
         };
         // A timer may be years away; the runtime's own timer is asked for at most an hour.
@@ -197,6 +218,10 @@ impl Actor for Worker {
         ctx.add_stream(stream::poll_fn(move |cx| commands.poll_chunk(cx, CHUNK)));
         ctx.run_interval(SWEEP, |worker, ctx| {
             worker.passivate_idle();
+            worker.prune_inboxes();
+            worker.recover_released();
+            // The wall clock may have jumped, or the machine slept.
+            worker.fire_due();
             worker.pump(ctx);
         });
     }
@@ -231,6 +256,7 @@ impl StreamHandler<Vec<Envelope>> for Worker {
 impl StreamHandler<Durable> for Worker {
     fn handle(&mut self, durable: Durable, ctx: &mut Self::Context) {
         self.on_durable(durable);
+        self.fire_due();
         self.pump(ctx);
     }
 
@@ -258,12 +284,49 @@ impl StreamHandler<Control> for Worker {
                 journal,
             } => self.on_open(generation, journal),
             Control::ReadOnly { reason } => self.refuse_callers(&reason),
-            Control::LoadTimers(rows) => self.load_timers(rows),
+            Control::LoadTimers {
+                generation,
+                rows,
+                ack,
+            } => {
+                self.load_timers(generation, rows);
+                give(ack, ());
+            }
+            Control::TrimTimers {
+                target,
+                held,
+                near,
+                ack,
+            } => {
+                self.trim_timers(target, held, near);
+                give(ack, ());
+            }
+            Control::Wake(ack) => {
+                self.recover_released();
+                self.fire_due();
+                give(ack, ());
+            }
+            Control::Mail => self.collect_mail(),
+            Control::MailFound(receivers) => self.mail_found(receivers),
+            Control::OpenMail => self.open_mail(),
+            Control::MailRead {
+                to,
+                generation,
+                page,
+            } => self.on_mail_read(&to, generation, page),
             Control::Quarantine {
                 actor,
                 kind,
                 reason,
-            } => self.quarantine(&actor, &kind, reason),
+                source,
+            } => self.quarantine(&actor, &kind, reason, source),
+            Control::Supervise(request) => self.supervise(request),
+            Control::View {
+                actor,
+                with_state,
+                reply,
+            } => give(reply, self.view(&actor, with_state)),
+            Control::Totals(reply) => give(reply, self.totals()),
             Control::Status(reply) => {
                 let all = self
                     .slots
@@ -273,7 +336,10 @@ impl StreamHandler<Control> for Worker {
             }
             Control::Look(reply) => return self.look(reply, ctx),
             Control::States(reply) => give(reply, self.seen()),
-            Control::Drain(ack) => self.draining = Some(ack),
+            Control::Drain(ack) => {
+                self.draining = Some(ack);
+                self.lift_holds(true);
+            }
             Control::Stop => return self.end(ctx),
         }
         self.fire_due();

@@ -7,13 +7,31 @@ use std::time::Duration;
 use steadfast_journal::{ActorId, CommitIndex};
 
 use super::input::Envelope;
+use super::trouble::{Failing, Trouble};
+use crate::error::Refusal;
 use crate::host::{KindEntry, Resident};
+use crate::model::Timestamp;
 
 /// Why an actor is set aside.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) struct Quarantine {
     pub(crate) reason: String,
+    /// Its newest event that could be read; 0 where that is not known.
     pub(crate) seq: u64,
+    pub(crate) since: Timestamp,
+    /// What failed last, where that is known.
+    pub(crate) failing: Option<Failing>,
+    /// How often in a row.
+    pub(crate) failures: u32,
+}
+
+impl Quarantine {
+    pub(crate) fn refusal(&self) -> Refusal {
+        Refusal::Quarantined {
+            reason: self.reason.clone(),
+            seq: self.seq,
+        }
+    }
 }
 
 /// What is in memory of an actor.
@@ -52,8 +70,8 @@ pub(crate) struct Slot {
     pub(crate) last_commit: Option<CommitIndex>,
     pub(crate) last_used: Duration,
     pub(crate) unsaved_entries: u64,
-    /// Failures of the runtime's own work in a row.
-    pub(crate) failures: u32,
+    /// What went wrong lately; `None` for all but a few.
+    pub(crate) trouble: Option<Box<Trouble>>,
     /// Whether the actor asked to leave memory.
     pub(crate) stop: bool,
 }
@@ -70,16 +88,28 @@ impl Slot {
             last_commit: None,
             last_used: now,
             unsaved_entries: 0,
-            failures: 0,
+            trouble: None,
             stop: false,
         }
+    }
+
+    /// Whether its mailbox is held after failures.
+    pub(crate) fn held(&self) -> bool {
+        self.trouble
+            .as_ref()
+            .is_some_and(|trouble| trouble.held_until.is_some())
+    }
+
+    /// Whether it is to be recovered even if nobody waits in its mailbox.
+    pub(crate) fn wanted(&self) -> bool {
+        self.trouble.as_ref().is_some_and(|trouble| trouble.wanted)
     }
 
     pub(crate) fn status(&self) -> ActorStatus {
         match &self.state {
             State::Live(_) => ActorStatus::Resident,
             State::Cold | State::Recovering | State::Broken => ActorStatus::Recovering,
-            State::Quarantined(Quarantine { reason, seq }) => ActorStatus::Quarantined {
+            State::Quarantined(Quarantine { reason, seq, .. }) => ActorStatus::Quarantined {
                 reason: reason.clone(),
                 seq: *seq,
             },

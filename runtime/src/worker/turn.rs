@@ -4,18 +4,19 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use steadfast_journal::{Append, CommitIndex, EntryNumber};
+use steadfast_journal::{ActorNumber, Append, CommitIndex, EntryNumber};
 
 use super::batch::{Consequence, Taken};
 use super::input::{Envelope, Internal};
 use super::run::{QUANTUM, Worker};
-use super::slot::{Quarantine, Slot, State};
-use crate::core::row_changes;
+use super::slot::{Slot, State};
+use super::trouble::Failing;
+use crate::core::{Change, MessageId, row_changes};
 use crate::error::Refusal;
 use crate::host::{Exec, Ran, Resident, Written};
 
-/// Failures of the runtime's own work in a row after which an actor is set aside.
-const FAILURES: u32 = 5;
+/// How soon a sender with too many messages waiting may be asked again.
+const BACKLOG_WAIT: Duration = Duration::from_millis(100);
 
 impl Worker {
     /// Gives the actor in `slot` its turns; returns how many.
@@ -26,7 +27,7 @@ impl Worker {
                 return turns;
             };
             entry.queued = false;
-            if !matches!(entry.state, State::Live(_)) {
+            if !matches!(entry.state, State::Live(_)) || entry.held() {
                 return turns;
             }
             let Some(envelope) = entry.mailbox.pop_front() else {
@@ -44,18 +45,22 @@ impl Worker {
         let Some(slot) = self.slots.get_mut(key) else {
             return;
         };
-        if !slot.queued && !slot.mailbox.is_empty() && matches!(slot.state, State::Live(_)) {
+        let free = matches!(slot.state, State::Live(_)) && !slot.held();
+        if free && !slot.queued && !slot.mailbox.is_empty() {
             slot.queued = true;
             self.ready.push_back(key);
         }
     }
 
-    fn turn(&mut self, key: usize, mut envelope: Envelope) {
+    fn turn(&mut self, key: usize, envelope: Envelope) {
         let running = self.shared.clock.running();
         let late = envelope.expires.is_some_and(|expires| expires <= running);
         if late || envelope.claim.as_ref().is_some_and(|claim| !claim.begin()) {
             return self.refuse(envelope, Refusal::Expired);
         }
+        let Some(mut envelope) = self.admit_sender(key, envelope) else {
+            return;
+        };
         let Some(ran) = self.run_guarded(key, &mut envelope, running) else {
             return;
         };
@@ -68,17 +73,64 @@ impl Worker {
                 if let Some(slot) = self.slots.get_mut(key) {
                     slot.stop |= stop;
                 }
+                self.succeeded(key, envelope.invoke.as_ref());
                 self.answer_read(key, envelope);
             }
             Ran::Wrote(written) => self.append(key, envelope, *written),
             Ran::Stale => {
                 self.shared.metrics.command(envelope.kind.name, "stale");
+                self.work_is_over(key, envelope.invoke.as_ref());
                 if let Some(Internal::Timer(timer)) = envelope.internal {
                     self.heal_timer(key, timer);
                 }
             }
-            Ran::Refused(refusal) => self.refuse(envelope, refusal),
-            Ran::Broken { reason } => self.broken(key, envelope, Refusal::Failed { reason }),
+            Ran::Refused(refusal) => {
+                if let Some(internal) = envelope.internal.clone() {
+                    self.bring_again(internal, Duration::from_secs(1));
+                }
+                self.refuse(envelope, refusal);
+            }
+            Ran::Broken { reason } => {
+                let seq = self.newest_event(key);
+                self.broken(key, envelope, Refusal::Failed { reason }, seq);
+            }
+        }
+    }
+
+    /// Holds back who has too many messages waiting: callers are told, timers come again. Messages and the
+    /// outcomes of effects go on, so that two actors that wait for each other do not wait for ever.
+    fn admit_sender(&mut self, key: usize, envelope: Envelope) -> Option<Envelope> {
+        let limit = self.shared.config.outbox_capacity;
+        let number = match self.slots.get(key).map(|slot| &slot.state) {
+            Some(State::Live(resident)) => resident.core().number,
+            _ => None,
+        };
+        let full = number.is_some_and(|number| self.shared.mail.backlog.is_full(number, limit));
+        if !full {
+            return Some(envelope);
+        }
+        match envelope.internal {
+            None => {
+                let retry_after = BACKLOG_WAIT;
+                self.refuse(envelope, Refusal::Overloaded { retry_after });
+                None
+            }
+            Some(internal @ Internal::Timer(_)) => {
+                self.bring_again(internal, BACKLOG_WAIT);
+                None
+            }
+            Some(Internal::Answer(_) | Internal::Message { .. } | Internal::Step) => Some(envelope),
+        }
+    }
+
+    /// A message counts from when it is written, so that the bound holds for what is not durable yet.
+    fn count_message(&self, from: ActorNumber, change: &Change) {
+        if let Change::MessageSent(out) = change {
+            self.shared.mail.backlog.sent(MessageId {
+                from,
+                entry: out.place.entry,
+                index: out.place.index,
+            });
         }
     }
 
@@ -96,10 +148,12 @@ impl Worker {
         let exec = Exec {
             id: &slot.id,
             kind: &slot.kind,
+            registry: Some(&self.shared.registry),
             journal: generation.journal.as_ref(),
             history: self.shared.history(),
             now: self.shared.clock.now(),
             running,
+            boot: self.shared.clock.boot(),
             seed: self.shared.next_seed(),
             command_id: envelope.command_id,
             traceparent: envelope.traceparent.take(),
@@ -130,6 +184,11 @@ impl Worker {
         self.shared
             .metrics
             .command(envelope.kind.name, refusal.label());
+        if let (Refusal::Quarantined { .. }, Some(Internal::Timer(timer))) =
+            (&refusal, &envelope.internal)
+        {
+            self.let_timer_go(*timer, &envelope.actor, &envelope.kind);
+        }
         envelope.refuse(refusal);
     }
 
@@ -166,11 +225,13 @@ impl Worker {
             stop,
         } = written;
         let limit = self.shared.config.entry_bytes;
+        let anchor = self.anchor(&changes);
         let made = row_changes(&envelope.actor, envelope.kind.name, entry.actor, &changes)
             .map_err(|error| Refusal::Failed {
                 reason: error.to_string(),
             })
-            .and_then(|rows| {
+            .and_then(|mut rows| {
+                rows.extend(anchor);
                 Append::new(&entry, rows).map_err(|error| Refusal::Failed {
                     reason: error.to_string(),
                 })
@@ -182,9 +243,9 @@ impl Worker {
                     bytes: append.bytes(),
                     limit,
                 };
-                return self.broken(key, envelope, refusal);
+                return self.broken(key, envelope, refusal, entry.events_before);
             }
-            Err(refusal) => return self.broken(key, envelope, refusal),
+            Err(refusal) => return self.broken(key, envelope, refusal, entry.events_before),
         };
         let outcome = if envelope.invoke.rejected() {
             "rejected"
@@ -200,7 +261,12 @@ impl Worker {
         self.open.events += entry.events.len();
         self.open.appends.push(append);
         self.open.slots.push(key);
+        let mut taken = None;
         for change in changes {
+            self.count_message(entry.actor, &change);
+            if let Change::MessageTaken { id } = &change {
+                taken = Some(*id);
+            }
             self.open.consequences.push(Consequence {
                 actor: envelope.actor.clone(),
                 kind: Arc::clone(&envelope.kind),
@@ -208,39 +274,36 @@ impl Worker {
                 change,
             });
         }
-        let internal = envelope.internal.is_some();
+        self.succeeded(key, envelope.invoke.as_ref());
         self.open.answers.push(envelope.invoke);
         let ticket = self.open.ticket;
         if let Some(slot) = self.slots.get_mut(key) {
             slot.last_ticket = ticket;
             slot.unsaved_entries += 1;
             slot.stop |= stop;
-            if internal {
-                slot.failures = 0;
-            }
+        }
+        if let Some(id) = taken {
+            let skipped = !matches!(envelope.internal, Some(Internal::Message { .. }));
+            self.message_taken(&envelope.actor, id, skipped);
         }
         self.snapshot_if_due(key);
     }
 
     /// The state must not be used again: nothing of this command is kept, and the actor is rebuilt once
-    /// none of its commits is in flight.
-    fn broken(&mut self, key: usize, envelope: Envelope, refusal: Refusal) {
+    /// none of its commits is in flight. `seq` is its newest event before the command.
+    fn broken(&mut self, key: usize, envelope: Envelope, refusal: Refusal, seq: u64) {
         let reason = refusal.to_string();
         tracing::error!(actor = %envelope.actor, command = envelope.invoke.name(), reason, "command failed; the actor is rebuilt from the journal");
         let internal = envelope.internal.clone();
+        let failing = Failing::of(&envelope);
+        // How much a caller wants to write is no sign of a broken actor.
+        let counts = internal.is_some() || !matches!(refusal, Refusal::TooLarge { .. });
         self.refuse(envelope, refusal);
-        let Some(slot) = self.slots.get_mut(key) else {
-            return;
-        };
-        slot.state = State::Broken;
-        if let Some(internal) = internal {
-            slot.failures += 1;
-            if slot.failures >= FAILURES {
-                let reason = format!("{reason} ({FAILURES} times in a row)");
-                return self.set_aside(key, &Quarantine { reason, seq: 0 });
-            }
-            let wait = Duration::from_millis(100) * 2_u32.saturating_pow(slot.failures.min(16));
-            self.bring_again(internal, wait);
+        if let Some(slot) = self.slots.get_mut(key) {
+            slot.state = State::Broken;
+        }
+        if counts {
+            self.failed(key, internal, failing, reason, seq);
         }
         self.rebuild_if_settled(key);
     }
@@ -251,22 +314,8 @@ impl Worker {
         match internal {
             Internal::Timer(timer) => self.timers.again(timer, running, wait),
             Internal::Answer(answer) => self.deferred.push((running + wait, answer)),
+            Internal::Message { to } => self.hold_mail(&to, Some(wait)),
             Internal::Step => {}
-        }
-    }
-
-    /// Sets an actor aside: everything in its mailbox is told so.
-    pub(super) fn set_aside(&mut self, key: usize, quarantine: &Quarantine) {
-        let Some(slot) = self.slots.get_mut(key) else {
-            return;
-        };
-        tracing::error!(actor = %slot.id, reason = quarantine.reason, seq = quarantine.seq, "actor set aside in quarantine");
-        self.shared.metrics.quarantined(slot.kind.name);
-        slot.state = State::Quarantined(quarantine.clone());
-        let waiting = std::mem::take(&mut slot.mailbox);
-        for envelope in waiting {
-            let Quarantine { reason, seq } = quarantine.clone();
-            self.refuse(envelope, Refusal::Quarantined { reason, seq });
         }
     }
 

@@ -7,6 +7,10 @@
 #[cfg(test)]
 mod asking;
 #[cfg(test)]
+mod bank;
+#[cfg(test)]
+mod bell;
+#[cfg(test)]
 mod durability;
 #[cfg(test)]
 mod effects;
@@ -26,13 +30,28 @@ mod kit_sequences;
 mod latch;
 #[cfg(test)]
 mod life;
+mod look;
+#[cfg(test)]
+mod messages;
+#[cfg(test)]
+mod messages_crash;
 #[cfg(test)]
 mod probe;
 #[cfg(test)]
 mod programs;
 #[cfg(test)]
+mod pulse;
+#[cfg(test)]
 mod snapshots;
 #[cfg(test)]
 mod timers;
+#[cfg(test)]
+mod timers_clocks;
+#[cfg(test)]
+mod timers_model;
+#[cfg(test)]
+mod timers_policies;
+#[cfg(test)]
+mod timers_window;
 #[cfg(test)]
 mod world;

@@ -20,6 +20,9 @@ use crate::concern::{
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct ProbeConfig {
     pub(super) hours: Option<u64>,
+    pub(super) cron: Option<String>,
+    pub(super) timezone: Option<String>,
+    pub(super) jitter: Duration,
     pub(super) missed: Missed,
     pub(super) overlap: Overlap,
     pub(super) note: u64,
@@ -31,9 +34,12 @@ impl Settings for ProbeConfig {
     fn schedule(&self) -> Schedule {
         let every = self.hours.map(|hours| Duration::from_secs(hours * 3_600));
         Schedule {
+            every,
+            cron: self.cron.clone(),
+            timezone: self.timezone.clone(),
+            jitter: self.jitter,
             missed: self.missed,
             overlap: self.overlap,
-            ..Schedule::every(every)
         }
     }
 

@@ -2,6 +2,7 @@
 //!
 //! Method: texts in, [`Config`] or rendered problems out; the modules by what is asked.
 
+mod describing;
 mod environment;
 mod files;
 mod paths;
@@ -46,7 +47,7 @@ fn only_problem(text: &str, variables: &[(&str, &str)]) -> serde_json::Value {
 fn cleanup(config: &Config) -> &CleanupConfig {
     assert_eq!(config.concerns.len(), 1);
     let Kind::Cleanup(settings) = &config.concerns[0].kind else {
-        panic!("{:?}", config.concerns[0].kind);
+        panic!("another kind: {:?}", config.concerns[0]);
     };
     settings
 }

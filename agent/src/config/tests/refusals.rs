@@ -68,7 +68,6 @@ fn planned_sections_keys_and_values_are_refused_by_name() {
         [notify.ops]\nwebhook = "x" | notify          | `notify` is not available    | ps
         http.token_file = "/t"      | http.token_file | is not available in this     | need no token
         telemetry.otlp = "x"        | telemetry.otlp  | is not available in this     | /metrics
-        telemetry.log = "journald"  | telemetry.log   | "journald" is not available  | auto, pretty
         node.labels.a = "${env:X}"  | node.labels.a   | `${…}` is not available      | the value
         node.name = "${file:/x}"    | node.name       | `${…}` is not available      | the value
         "#,

@@ -1,0 +1,324 @@
+//! Messages on their way from one worker to another, and how many of them wait.
+//!
+//! Everything here is a shortcut: each message is a row of the outbox until its receiver took it. Where a
+//! lane is full, only the receiver's name is kept, and its worker reads the rows.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use steadfast_journal::{ActorId, ActorNumber, Error, Journal, Table};
+
+use super::Shared;
+use crate::core::{Message, MessageId, decode_row, outbox_prefix};
+use crate::worker::Control;
+
+/// Messages that one lane carries; beyond it they are read from the outbox.
+const LANE_MESSAGES: usize = 4_096;
+/// Bytes that one lane carries.
+const LANE_BYTES: usize = 8 << 20;
+/// Rows of one receiver that are read at once.
+pub(crate) const MAIL_PAGE: usize = 64;
+
+/// The lanes of all workers and the backlog of all senders.
+pub(crate) struct Mail {
+    lanes: Vec<Lane>,
+    progress: Vec<Progress>,
+    pub(crate) backlog: Backlog,
+}
+
+/// What other workers have for one worker.
+#[derive(Default)]
+struct Lane {
+    /// Whether there is anything: read on every round of the worker, so no lock.
+    filled: AtomicBool,
+    content: Mutex<Letters>,
+}
+
+/// How far a worker is with its batches, by their tickets.
+#[derive(Default)]
+struct Progress {
+    /// All up to this one may be in the journal.
+    handed_over: AtomicU64,
+    /// All up to this one have let out what depended on them.
+    let_out: AtomicU64,
+}
+
+/// Messages for one worker, in the order in which they became durable.
+#[derive(Default)]
+pub(crate) struct Letters {
+    pub(crate) messages: Vec<Arc<Message>>,
+    bytes: usize,
+    /// Receivers, with their kinds, of which more lies in the outbox. What comes for them later lies
+    /// there as well, so that nothing overtakes.
+    pub(crate) in_outbox: HashMap<ActorId, String>,
+}
+
+impl Letters {
+    fn add(&mut self, message: Arc<Message>) {
+        let full = self.messages.len() >= LANE_MESSAGES || self.bytes >= LANE_BYTES;
+        if full || self.in_outbox.contains_key(&message.to) {
+            self.in_outbox
+                .insert(message.to.clone(), message.to_kind.clone());
+        } else {
+            self.bytes += message.bytes();
+            self.messages.push(message);
+        }
+    }
+}
+
+impl Mail {
+    pub(super) fn new(workers: usize) -> Self {
+        Self {
+            lanes: (0..workers).map(|_| Lane::default()).collect(),
+            progress: (0..workers).map(|_| Progress::default()).collect(),
+            backlog: Backlog::default(),
+        }
+    }
+
+    /// A worker is about to hand a batch to the journal.
+    pub(crate) fn handed_over(&self, worker: usize, ticket: u64) {
+        if let Some(progress) = self.progress.get(worker) {
+            progress.handed_over.store(ticket, Ordering::Release);
+        }
+    }
+
+    /// A worker has let out, or given up, everything up to a batch.
+    pub(crate) fn let_out(&self, worker: usize, ticket: u64) {
+        if let Some(progress) = self.progress.get(worker) {
+            progress.let_out.store(ticket, Ordering::Release);
+        }
+    }
+
+    /// For each worker, up to which batch the journal may have what it wrote.
+    pub(crate) fn all_handed_over(&self) -> Vec<u64> {
+        let each = self.progress.iter();
+        each.map(|progress| progress.handed_over.load(Ordering::Acquire))
+            .collect()
+    }
+
+    /// For each worker, up to which batch it has let out what it wrote.
+    pub(crate) fn all_let_out(&self) -> Vec<u64> {
+        let each = self.progress.iter();
+        each.map(|progress| progress.let_out.load(Ordering::Acquire))
+            .collect()
+    }
+
+    /// Puts a durable message into a worker's lane. True if the worker has to be woken for it.
+    fn post(&self, worker: usize, message: Arc<Message>) -> bool {
+        let Some(lane) = self.lanes.get(worker) else {
+            return false;
+        };
+        locked(&lane.content).add(message);
+        !lane.filled.swap(true, Ordering::AcqRel)
+    }
+
+    /// Whether anything is in a worker's lane.
+    pub(crate) fn has(&self, worker: usize) -> bool {
+        let lane = self.lanes.get(worker);
+        lane.is_some_and(|lane| lane.filled.load(Ordering::Acquire))
+    }
+
+    /// Takes all that is in a worker's lane; `None` if it is empty.
+    pub(crate) fn collect(&self, worker: usize) -> Option<Letters> {
+        let lane = self.lanes.get(worker)?;
+        lane.filled
+            .swap(false, Ordering::AcqRel)
+            .then(|| std::mem::take(&mut *locked(&lane.content)))
+    }
+}
+
+/// How many messages of each sender are not taken yet.
+///
+/// Counted when they are written, so that the bound holds for what is not durable yet; counted anew from
+/// the outbox whenever the journal is opened.
+#[derive(Default)]
+pub(crate) struct Backlog {
+    /// The sum: while it is below the bound of one sender, nobody needs the lock.
+    total: AtomicU64,
+    counts: Mutex<Counts>,
+}
+
+#[derive(Default)]
+struct Counts {
+    by_sender: HashMap<ActorNumber, u64>,
+    /// While the outbox is read: what was written meanwhile, which must not be counted twice.
+    written_meanwhile: Option<HashSet<MessageId>>,
+}
+
+impl Backlog {
+    /// Everything is counted anew from here on, until [`counted`](Self::counted).
+    pub(super) fn begin(&self) {
+        let mut counts = locked(&self.counts);
+        counts.by_sender.clear();
+        counts.written_meanwhile = Some(HashSet::new());
+        self.total.store(0, Ordering::Release);
+    }
+
+    /// Counts a row that was found in the outbox.
+    fn found(&self, id: MessageId) {
+        let mut counts = locked(&self.counts);
+        let known = counts.written_meanwhile.as_ref();
+        if !known.is_some_and(|written| written.contains(&id)) {
+            self.add(&mut counts, id);
+        }
+    }
+
+    /// All rows of the outbox were found.
+    fn counted(&self) {
+        locked(&self.counts).written_meanwhile = None;
+    }
+
+    /// A message was written.
+    pub(crate) fn sent(&self, id: MessageId) {
+        let mut counts = locked(&self.counts);
+        if let Some(written) = &mut counts.written_meanwhile {
+            written.insert(id);
+        }
+        self.add(&mut counts, id);
+    }
+
+    fn add(&self, counts: &mut Counts, id: MessageId) {
+        *counts.by_sender.entry(id.from).or_default() += 1;
+        self.total.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// A message was taken by its receiver, durably.
+    pub(crate) fn taken(&self, id: MessageId) {
+        let mut counts = locked(&self.counts);
+        let Some(count) = counts.by_sender.get_mut(&id.from) else {
+            return;
+        };
+        *count -= 1;
+        if *count == 0 {
+            counts.by_sender.remove(&id.from);
+        }
+        self.total.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// Whether `limit` or more messages of this sender wait.
+    pub(crate) fn is_full(&self, sender: ActorNumber, limit: u64) -> bool {
+        self.total.load(Ordering::Acquire) >= limit
+            && locked(&self.counts)
+                .by_sender
+                .get(&sender)
+                .is_some_and(|count| *count >= limit)
+    }
+
+    /// How many messages wait on the node.
+    pub(crate) fn total(&self) -> u64 {
+        self.total.load(Ordering::Acquire)
+    }
+
+    /// The same, once all that was found in the outbox is counted.
+    pub(crate) fn settled_total(&self) -> Option<u64> {
+        let counts = locked(&self.counts);
+        counts.written_meanwhile.is_none().then(|| self.total())
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What was read of one receiver's rows.
+pub(crate) struct MailPage {
+    pub(crate) messages: Vec<Message>,
+    /// Whether there may be more.
+    pub(crate) full: bool,
+}
+
+impl Shared {
+    /// Brings a durable message to its receiver's worker.
+    pub(crate) fn post(&self, message: Message) {
+        let worker = self.worker_index(&message.to);
+        if self.mail.post(worker, Arc::new(message))
+            && let Some(port) = self.ports.get(worker)
+        {
+            // A worker whose queue is full is awake anyway and looks at its lane.
+            drop(port.control.try_send(Control::Mail));
+        }
+    }
+
+    /// Reads the first rows for `to` on a thread that may block; the worker is sent the result.
+    pub(crate) fn read_mail(
+        &self,
+        worker: usize,
+        generation: u64,
+        journal: Arc<dyn Journal>,
+        to: ActorId,
+    ) {
+        let Some(port) = self.ports.get(worker) else {
+            return;
+        };
+        let control = port.control.clone();
+        self.runtime.spawn(async move {
+            let name = to.clone();
+            let read = tokio::task::spawn_blocking(move || read_page(journal.as_ref(), &name));
+            let page = read
+                .await
+                .unwrap_or_else(|_| Err("reading the outbox panicked".to_owned()));
+            // A worker that is gone needs no messages.
+            drop(
+                control
+                    .send(Control::MailRead {
+                        to,
+                        generation,
+                        page,
+                    })
+                    .await,
+            );
+        });
+    }
+}
+
+fn read_page(journal: &dyn Journal, to: &ActorId) -> Result<MailPage, String> {
+    let prefix = outbox_prefix(to);
+    let rows = journal
+        .rows(Table::Outbox, Some(&prefix), MAIL_PAGE)
+        .map_err(|error| error.to_string())?;
+    let read = rows.len();
+    let own = rows
+        .into_iter()
+        .take_while(|(key, _)| key.starts_with(&prefix));
+    let messages: Vec<Message> = own
+        .map(|(_, value)| decode_row(&value).map_err(|error| error.to_string()))
+        .collect::<Result<_, _>>()?;
+    let full = messages.len() == read && read == MAIL_PAGE;
+    Ok(MailPage { messages, full })
+}
+
+/// Counts the rows of the outbox and tells each worker which of its actors have mail.
+pub(super) async fn load_outbox(
+    shared: &Arc<Shared>,
+    journal: &dyn Journal,
+) -> Result<(), crate::NodeError> {
+    let mut after: Option<Vec<u8>> = None;
+    loop {
+        let rows = journal.rows(Table::Outbox, after.as_deref(), 1_024)?;
+        let Some((last, _)) = rows.last() else { break };
+        after = Some(last.clone());
+        let mut by_worker: Vec<HashMap<ActorId, String>> = vec![HashMap::new(); shared.ports.len()];
+        for (_, value) in rows {
+            let message: Message = decode_row(&value).map_err(|error| Error::Undecodable {
+                what: "row of the outbox",
+                cause: error.to_string(),
+            })?;
+            shared.mail.backlog.found(message.id);
+            if let Some(share) = by_worker.get_mut(shared.worker_index(&message.to)) {
+                share.insert(message.to, message.to_kind);
+            }
+        }
+        for (port, receivers) in shared.ports.iter().zip(by_worker) {
+            let found = Control::MailFound(receivers);
+            let sent = port.control.send(found).await;
+            sent.map_err(|_| crate::NodeError::Stopped)?;
+        }
+    }
+    shared.mail.backlog.counted();
+    for port in &shared.ports {
+        let sent = port.control.send(Control::OpenMail).await;
+        sent.map_err(|_| crate::NodeError::Stopped)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,442 @@
+//! Messages of other actors on their way into mailboxes.
+//!
+//! Invariants:
+//! * The window of a receiver is the beginning of its rows in the outbox, without those that it took: so
+//!   the order of each pair of sender and receiver holds, also when a handler breaks and its message comes
+//!   again.
+//! * The rows of a receiver are read only when its window is empty and everything that it took is durable,
+//!   so that no row is read that was taken already.
+//! * The journal shows a message before its sender's worker brings it. One that was read is therefore known
+//!   by name until every worker has brought all that the journal could show by then.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use steadfast_journal::ActorId;
+
+use super::deliver::guarded;
+use super::input::{Envelope, Internal};
+use super::run::Worker;
+use super::slot::State;
+use crate::core::{Message, MessageId};
+use crate::host::{Invoke, KindEntry, Source};
+use crate::node::{Letters, MailPage};
+
+/// Messages of one receiver in memory.
+const WINDOW: usize = 64;
+/// Of these, how many stand in its mailbox.
+const HANDED: usize = 32;
+/// Bytes of messages in memory beyond which a worker leaves what arrives in the outbox.
+const BYTES: usize = 32 << 20;
+/// Reads of the outbox under way for one worker.
+const READS: usize = 16;
+/// Wait before a failed read is repeated, and first wait after a message that could not be handed over.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// Messages for one receiver.
+#[derive(Default)]
+struct Inbox {
+    window: VecDeque<Arc<Message>>,
+    /// How many of the front of the window stand in the mailbox.
+    handed: usize,
+    /// Whether the outbox has more than the window.
+    more: bool,
+    reading: bool,
+    /// Nothing is handed over until the worker is told to try again.
+    held: bool,
+    /// The newest batch that holds a taking.
+    taken: u64,
+    read: Vec<Read>,
+}
+
+/// Messages that were read from the outbox and may still be brought by their sender's worker.
+struct Read {
+    ids: HashSet<MessageId>,
+    /// For each worker, the batch after which it brings none of them any more.
+    until: Vec<u64>,
+}
+
+impl Inbox {
+    fn was_read(&self, id: MessageId) -> bool {
+        self.read.iter().any(|read| read.ids.contains(&id))
+    }
+
+    /// Forgets what cannot be brought any more.
+    fn forget_read(&mut self, let_out: &[u64]) {
+        self.read.retain(|read| {
+            let settled = read.until.len() == let_out.len()
+                && read
+                    .until
+                    .iter()
+                    .zip(let_out)
+                    .all(|(until, out)| until <= out);
+            !settled
+        });
+    }
+}
+
+/// The inboxes of a worker's actors.
+#[derive(Default)]
+pub(super) struct Inboxes {
+    by_actor: HashMap<ActorId, Inbox>,
+    bytes: usize,
+    /// Whether the outbox was searched: before, what arrives may be newer than what lies there.
+    open: bool,
+    reads: usize,
+    to_read: VecDeque<ActorId>,
+    /// How far all workers were before the lane was collected last.
+    let_out: Vec<u64>,
+    /// Held inboxes, with the moment on the running clock when they go on.
+    again: Vec<(Duration, ActorId)>,
+}
+
+impl Inboxes {
+    /// When the first held inbox goes on.
+    pub(super) fn next_again(&self) -> Option<Duration> {
+        self.again.iter().map(|(at, _)| *at).min()
+    }
+}
+
+impl Worker {
+    /// Takes what other workers have for this one.
+    pub(super) fn collect_mail(&mut self) {
+        if !self.inboxes.by_actor.is_empty() {
+            // Looked at first: what is let out by then is in the lane.
+            self.inboxes.let_out = self.shared.mail.all_let_out();
+        }
+        let Some(Letters {
+            messages,
+            in_outbox,
+            ..
+        }) = self.shared.mail.collect(self.index)
+        else {
+            return;
+        };
+        for message in messages {
+            self.receive(message);
+        }
+        self.mail_found(in_outbox);
+    }
+
+    /// A message for one of this worker's actors is durable.
+    pub(super) fn receive(&mut self, message: Arc<Message>) {
+        if self.generation.is_none() {
+            // It is found in the outbox when the journal is open again.
+            return;
+        }
+        let to = message.to.clone();
+        let full = self.inboxes.bytes >= BYTES;
+        let inbox = self.inboxes.by_actor.entry(to.clone()).or_default();
+        if inbox.was_read(message.id) {
+            return;
+        }
+        let behind = inbox.more || inbox.reading || inbox.window.len() >= WINDOW;
+        if behind || full || !self.inboxes.open {
+            inbox.more = true;
+        } else {
+            self.inboxes.bytes += message.bytes();
+            inbox.window.push_back(message);
+        }
+        self.hand_in(&to);
+    }
+
+    /// Messages for these actors lie in the outbox.
+    pub(super) fn mail_found(&mut self, receivers: HashMap<ActorId, String>) {
+        if self.generation.is_none() {
+            return;
+        }
+        for (to, _) in receivers {
+            self.inboxes.by_actor.entry(to.clone()).or_default().more = true;
+            self.hand_in(&to);
+        }
+    }
+
+    /// The outbox was searched: deliveries begin.
+    pub(super) fn open_mail(&mut self) {
+        self.inboxes.open = true;
+        let all: Vec<ActorId> = self.inboxes.by_actor.keys().cloned().collect();
+        for to in all {
+            self.hand_in(&to);
+        }
+    }
+
+    /// The journal failed: the outbox says what there is once it is open again.
+    pub(super) fn clear_mail(&mut self) {
+        let reads = self.inboxes.reads;
+        self.inboxes = Inboxes {
+            reads,
+            ..Inboxes::default()
+        };
+        drop(self.shared.mail.collect(self.index));
+    }
+
+    /// Brings messages from the window into the mailbox, and from the outbox into the window.
+    pub(super) fn hand_in(&mut self, to: &ActorId) {
+        if !self.inboxes.open
+            || self.generation.is_none()
+            || self.draining.is_some()
+            || self.stopping
+            || self.is_set_aside(to)
+        {
+            return;
+        }
+        while let Some(message) = self.next_to_hand(to) {
+            match self.invoke_of(&message) {
+                Ok((kind, invoke)) => {
+                    let envelope = self.message_envelope(&message, kind, invoke);
+                    if let Some(inbox) = self.inboxes.by_actor.get_mut(to) {
+                        inbox.handed += 1;
+                    }
+                    self.accept(envelope);
+                }
+                Err(Undeliverable::NoKind) => {
+                    tracing::error!(actor = %to, kind = message.to_kind, command = message.command, "a message waits for a kind that is not registered: add .register::<..>() where the node is built");
+                    return self.hold_mail(to, None);
+                }
+                Err(Undeliverable::Actor(kind, reason)) => {
+                    let source = Source::Message(Arc::clone(&message));
+                    return self.quarantine(to, &kind, reason, Some(source));
+                }
+            }
+        }
+        self.refill(to);
+    }
+
+    /// The next message that is to go into the mailbox of `to`.
+    fn next_to_hand(&self, to: &ActorId) -> Option<Arc<Message>> {
+        let inbox = self.inboxes.by_actor.get(to)?;
+        if inbox.held || inbox.handed >= HANDED {
+            return None;
+        }
+        inbox.window.get(inbox.handed).cloned()
+    }
+
+    fn invoke_of(
+        &self,
+        message: &Arc<Message>,
+    ) -> Result<(Arc<KindEntry>, Box<dyn Invoke>), Undeliverable> {
+        let Some(kind) = self.shared.registry.get(&message.to_kind).cloned() else {
+            return Err(Undeliverable::NoKind);
+        };
+        let source = Source::Message(Arc::clone(message));
+        let name = message.command.as_str();
+        let made = if let Some(rejection) = &message.rejection {
+            kind.returned.get(name).map(|make| {
+                guarded(|| make(message.from.clone(), &message.body, rejection, source))
+            })
+        } else {
+            let command = kind.commands.get(name);
+            command.map(|command| guarded(|| (command.from_bytes)(&message.body, source)))
+        };
+        let line = if message.rejection.is_some() {
+            "sends"
+        } else {
+            "command"
+        };
+        match made {
+            Some(Ok(invoke)) => Ok((kind, invoke)),
+            Some(Err(reason)) => {
+                let from = &message.from;
+                let reason = format!("message {name:?} from {from} does not decode: {reason}");
+                Err(Undeliverable::Actor(kind, reason))
+            }
+            None => {
+                let reason = format!(
+                    "message {name:?} from {} waits and is not registered: add .{line}::<..>() to kind {:?}",
+                    message.from, kind.name
+                );
+                Err(Undeliverable::Actor(kind, reason))
+            }
+        }
+    }
+
+    fn message_envelope(
+        &self,
+        message: &Message,
+        kind: Arc<KindEntry>,
+        invoke: Box<dyn Invoke>,
+    ) -> Envelope {
+        let internal = Internal::Message {
+            to: message.to.clone(),
+        };
+        self.shared
+            .internal_envelope(message.to.clone(), kind, invoke, internal)
+    }
+
+    /// The entry of a message's turn stands in the open batch; or, where it was skipped by hand, the entry
+    /// that says so.
+    pub(super) fn message_taken(&mut self, to: &ActorId, id: MessageId, skipped: bool) {
+        if skipped {
+            // It may stand in the mailbox again.
+            self.hold_mail(to, None);
+        }
+        let ticket = self.open.ticket;
+        let Some(inbox) = self.inboxes.by_actor.get_mut(to) else {
+            return;
+        };
+        inbox.taken = ticket;
+        inbox.held &= !skipped;
+        match inbox.window.front() {
+            Some(first) if first.id == id => {
+                self.inboxes.bytes = self.inboxes.bytes.saturating_sub(first.bytes());
+                inbox.window.pop_front();
+                inbox.handed = inbox.handed.saturating_sub(1);
+            }
+            Some(_) | None => {
+                tracing::error!(actor = %to, ?id, "a message was taken out of its order; this is a bug of steadfast");
+            }
+        }
+        self.hand_in(to);
+    }
+
+    /// Reads on where the window is empty; forgets the inbox where there is nothing more.
+    pub(super) fn refill(&mut self, to: &ActorId) {
+        let durable = self.durable;
+        let Some(inbox) = self.inboxes.by_actor.get_mut(to) else {
+            return;
+        };
+        if !inbox.window.is_empty() || inbox.reading || inbox.held || inbox.taken > durable {
+            return;
+        }
+        if !inbox.more {
+            inbox.forget_read(&self.inboxes.let_out);
+            if inbox.read.is_empty() {
+                self.inboxes.by_actor.remove(to);
+            }
+            return;
+        }
+        inbox.reading = true;
+        inbox.more = false;
+        if self.inboxes.reads >= READS {
+            return self.inboxes.to_read.push_back(to.clone());
+        }
+        self.read_mail(to.clone());
+    }
+
+    fn read_mail(&mut self, to: ActorId) {
+        let Some(generation) = &self.generation else {
+            return;
+        };
+        self.inboxes.reads += 1;
+        let journal = Arc::clone(&generation.journal);
+        self.shared
+            .read_mail(self.index, generation.number, journal, to);
+    }
+
+    /// A read of the outbox ended.
+    pub(super) fn on_mail_read(
+        &mut self,
+        to: &ActorId,
+        generation: u64,
+        page: Result<MailPage, String>,
+    ) {
+        self.inboxes.reads = self.inboxes.reads.saturating_sub(1);
+        let current = self.generation.as_ref().map(|open| open.number);
+        if current == Some(generation) {
+            self.take_page(to, page);
+        }
+        while self.inboxes.reads < READS
+            && self.generation.is_some()
+            && let Some(next) = self.inboxes.to_read.pop_front()
+        {
+            self.read_mail(next);
+        }
+    }
+
+    fn take_page(&mut self, to: &ActorId, page: Result<MailPage, String>) {
+        let Some(inbox) = self.inboxes.by_actor.get_mut(to) else {
+            return;
+        };
+        inbox.reading = false;
+        match page {
+            Ok(MailPage { messages, full }) => {
+                inbox.more |= full;
+                inbox.forget_read(&self.inboxes.let_out);
+                inbox.read.push(Read {
+                    ids: messages.iter().map(|message| message.id).collect(),
+                    until: self.shared.mail.all_handed_over(),
+                });
+                let bytes: usize = messages.iter().map(Message::bytes).sum();
+                self.inboxes.bytes += bytes;
+                inbox.window = messages.into_iter().map(Arc::new).collect();
+                self.hand_in(to);
+            }
+            Err(reason) => {
+                tracing::error!(actor = %to, reason, "messages could not be read; they are read again");
+                inbox.more = true;
+                self.hold_mail(to, Some(AGAIN));
+            }
+        }
+    }
+
+    /// Whether messages are being brought or read, rather than held or waiting for room.
+    pub(super) fn mail_is_moving(&self) -> bool {
+        let open = self.generation.is_some() && self.draining.is_none();
+        open && (self.inboxes.reads > 0 || self.shared.mail.has(self.index))
+    }
+
+    /// Takes the messages of an actor out of its mailbox. They come again after `wait`, or where it is
+    /// `None`, when the actor is let go on or the node starts again.
+    pub(super) fn hold_mail(&mut self, to: &ActorId, wait: Option<Duration>) {
+        let slot = self.by_id.get(to).and_then(|key| self.slots.get_mut(*key));
+        if let Some(slot) = slot {
+            slot.mailbox
+                .retain(|envelope| !matches!(envelope.internal, Some(Internal::Message { .. })));
+        }
+        let Some(inbox) = self.inboxes.by_actor.get_mut(to) else {
+            return;
+        };
+        inbox.handed = 0;
+        inbox.held = true;
+        if let Some(wait) = wait {
+            let at = self.shared.clock.running().saturating_add(wait);
+            self.inboxes.again.push((at, to.clone()));
+        }
+    }
+
+    /// Lets the messages of an actor come again.
+    pub(super) fn resume_mail(&mut self, to: &ActorId) {
+        if let Some(inbox) = self.inboxes.by_actor.get_mut(to) {
+            inbox.held = false;
+            self.hand_in(to);
+        }
+    }
+
+    /// Lets those come again whose wait is over.
+    pub(super) fn resume_held_mail(&mut self, running: Duration) {
+        let (due, later) = std::mem::take(&mut self.inboxes.again)
+            .into_iter()
+            .partition(|(at, _)| *at <= running);
+        self.inboxes.again = later;
+        let due: Vec<(Duration, ActorId)> = due;
+        for (_, to) in due {
+            self.resume_mail(&to);
+        }
+    }
+
+    /// Forgets inboxes that nothing comes to any more.
+    pub(super) fn prune_inboxes(&mut self) {
+        let idle = self.inboxes.by_actor.iter();
+        let idle: Vec<ActorId> = idle
+            .filter(|(_, inbox)| inbox.window.is_empty() && !inbox.more)
+            .map(|(to, _)| to.clone())
+            .collect();
+        for to in idle {
+            self.refill(&to);
+        }
+    }
+
+    fn is_set_aside(&self, actor: &ActorId) -> bool {
+        let slot = self.by_id.get(actor).and_then(|key| self.slots.get(*key));
+        slot.is_some_and(|slot| matches!(slot.state, State::Quarantined(_)))
+    }
+}
+
+/// Why a message cannot become a command.
+enum Undeliverable {
+    /// Nobody can receive it.
+    NoKind,
+    /// Its receiver is set aside for this reason.
+    Actor(Arc<KindEntry>, String),
+}
