@@ -41,9 +41,10 @@ fn first_ask_after_a_kill_under_load() {
 
 fn measure(what: &str, place: &Place, key: &str, operations: Option<u64>) {
     let clock = SystemClock::new();
+    let begun = clock.running();
     let mut victim = Victim::mode("first-ask", &place.dir, key);
     let answer = victim.wait_for("answered");
-    let took = clock.running().as_millis();
+    let took = clock.running().saturating_sub(begun).as_millis();
     let journal = victim.wait_for("journal");
     victim.finish();
     say(&format!(

@@ -25,7 +25,7 @@ type Failure = Box<dyn std::error::Error>;
 const TOGETHER: usize = 4_096;
 
 fn main() -> Result<(), Failure> {
-    let clock = SystemClock::new();
+    let begun = SystemClock::new().running();
     let args: Vec<String> = std::env::args().skip(1).collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -40,7 +40,7 @@ fn main() -> Result<(), Failure> {
             runtime.block_on(transfer(Path::new(dir), Path::new(record), again, numbers))
         }
         ["fill", dir, count] => runtime.block_on(fill(Path::new(dir), count.parse()?)),
-        ["first-ask", dir, key] => runtime.block_on(first_ask(Path::new(dir), key, clock)),
+        ["first-ask", dir, key] => runtime.block_on(first_ask(Path::new(dir), key, begun)),
         _ => Err("see the top of victim.rs".into()),
     }
 }
@@ -151,9 +151,10 @@ fn plain_operation(key: u64) -> u64 {
     op
 }
 
-async fn first_ask(dir: &Path, key: &str, clock: SystemClock) -> Result<(), Failure> {
+async fn first_ask(dir: &Path, key: &str, begun: Duration) -> Result<(), Failure> {
     let record = Arc::new(Record::append_to(&dir.with_extension("record"))?);
     let node = tally::plain_node(dir, &record).start().await?;
+    let clock = SystemClock::new();
     let started = clock.running();
     let tally = node
         .actor::<Tally>(key)
@@ -164,7 +165,7 @@ async fn first_ask(dir: &Path, key: &str, clock: SystemClock) -> Result<(), Fail
     say(format!(
         "answered {} starting {} asking {}",
         tally.operations,
-        micros(started),
+        micros(started.saturating_sub(begun)),
         micros(answered.saturating_sub(started))
     ));
     let report = node.opened()?;

@@ -36,6 +36,9 @@ pub struct Config {
     pub key_window: Duration,
     /// Effects that run at the same time. Default 64.
     pub effects: usize,
+    /// Timers that the node holds in memory; those due later wait on disk only. It may be passed by as much
+    /// again for a moment, while many are set. Default 65,536.
+    pub timer_window: usize,
     /// How long shutting down waits for accepted commands and running effects. Default 30 s.
     pub drain_timeout: Duration,
     /// Failures in a row of one piece of work of the runtime's own (a timer's command, an effect's outcome,
@@ -64,6 +67,7 @@ impl Default for Config {
             keys: 1_024,
             key_window: Duration::from_secs(24 * 3600),
             effects: 64,
+            timer_window: 65_536,
             drain_timeout: Duration::from_secs(30),
             quarantine_after: 5,
             quarantine_after_commands: 10,
@@ -80,6 +84,7 @@ impl Config {
             ("undurable_bytes", self.undurable_bytes),
             ("entry_bytes", self.entry_bytes),
             ("effects", self.effects),
+            ("timer_window", self.timer_window),
         ];
         for (field, value) in positive {
             if value == 0 {

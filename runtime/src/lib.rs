@@ -29,9 +29,9 @@ pub use inspect::{
     PendingCounts, PendingView, Replay, SnapshotView, StateView, TimerView,
 };
 pub use model::{
-    Address, AfterCrash, Clock, Command, Done, Effect, EffectContext, EffectError, EffectId, Event,
-    EventError, Fired, Handle, Live, Never, Outcome, Reconciled, RetryPolicy, Returned, Sleep,
-    StatefulActor, SystemClock, Timestamp,
+    Address, AfterCrash, BootId, CatchUp, Clock, Command, Cron, CronError, Done, Effect,
+    EffectContext, EffectError, EffectId, Event, EventError, Fired, Handle, Live, Never, Outcome,
+    Reconciled, RetryPolicy, Returned, Sleep, StatefulActor, SystemClock, Timer, Timestamp,
 };
 pub use node::{
     ActorHealth, ActorRef, Ask, InvalidCommand, JsonAsk, Node, NodeBuilder, NodeTotals,

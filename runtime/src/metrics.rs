@@ -49,6 +49,9 @@ pub(crate) struct Metrics {
     quarantined: PerKind<Gauge>,
     messages: Family<KindOutcome, Counter>,
     outbox: Gauge,
+    timers_held: Gauge,
+    timers_fired: PerKind<Counter>,
+    timer_lateness: PerKind<Histogram>,
 }
 
 fn seconds() -> Histogram {
@@ -84,6 +87,9 @@ impl Metrics {
             quarantined: Family::default(),
             messages: Family::default(),
             outbox: Gauge::default(),
+            timers_held: Gauge::default(),
+            timers_fired: Family::default(),
+            timer_lateness: Family::new_with_constructor(seconds),
             registry,
         };
         metrics.register();
@@ -158,6 +164,27 @@ impl Metrics {
             "quarantined",
             "Actors that are set aside",
             self.quarantined.clone(),
+        );
+        self.register_timers();
+    }
+
+    fn register_timers(&mut self) {
+        let registry = &mut self.registry;
+        registry.register(
+            "timers_in_memory",
+            "Pending timers in memory; more may wait on disk",
+            self.timers_held.clone(),
+        );
+        registry.register(
+            "timers_fired",
+            "Timers whose command was sent to its actor",
+            self.timers_fired.clone(),
+        );
+        registry.register_with_unit(
+            "timer_lateness",
+            "Time from when a timer was due until its command was sent",
+            Unit::Seconds,
+            self.timer_lateness.clone(),
         );
     }
 
@@ -264,6 +291,19 @@ impl Metrics {
     /// An actor was set aside, or is no longer.
     pub(crate) fn quarantined(&self, kind: &str, change: i64) {
         self.quarantined.get_or_create(&label(kind)).inc_by(change);
+    }
+
+    /// A worker held `before` timers in memory and holds `now`.
+    pub(crate) fn timers_held(&self, before: usize, now: usize) {
+        let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        self.timers_held.inc_by(number(now) - number(before));
+    }
+
+    pub(crate) fn timer_fired(&self, kind: &str, late: Duration) {
+        self.timers_fired.get_or_create(&label(kind)).inc();
+        self.timer_lateness
+            .get_or_create(&label(kind))
+            .observe(late.as_secs_f64());
     }
 }
 

@@ -12,6 +12,7 @@ use super::event::{
 use super::plan::{Count, Cursor, PlannedFile};
 use super::work::{Next, Report, Work};
 use crate::concern::{self, Concern, Configured, Kind, Run, RunId, RunOutcome, finish};
+use crate::human::Span;
 
 #[cfg(test)]
 mod tests;
@@ -51,6 +52,8 @@ impl Kind for CleanupKind {
             CleanupEvent::Resumed(event) => cleanup.resumed(event),
             CleanupEvent::TickMissed(event) => cleanup.tick_missed(event),
             CleanupEvent::TickSkipped(event) => cleanup.tick_skipped(event),
+            CleanupEvent::TickQueued(event) => cleanup.tick_queued(event),
+            CleanupEvent::Stopping(event) => cleanup.stop_wanted(event),
             CleanupEvent::Started(event) => cleanup.started(event, Work::new()),
             CleanupEvent::Scanned(event) => on_work(cleanup, |work| work.scanned(event)),
             CleanupEvent::Previewed(_) => {}
@@ -229,6 +232,14 @@ fn advance(live: &mut Live<'_, Cleanup>) {
     else {
         return;
     };
+    if let Some(reason) = live.stopping() {
+        return give_up(live, RunOutcome::Cancelled, reason.to_string());
+    }
+    let timeout = config.timeout.map(Span::duration);
+    if let Some(limit) = timeout.filter(|limit| live.now().since(started) > *limit) {
+        let reason = format!("it took longer than {limit:?}: raise `timeout`, or lower `limits`");
+        return give_up(live, RunOutcome::TimedOut, reason);
+    }
     match work.next() {
         Next::Sweep(batch) => {
             let (roots, files) = (work.roots.clone(), batch.files.clone());

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::pattern::Pattern;
 use super::plan::Count;
-use crate::concern::{ConfigError, Missed, Schedule, Settings};
+use crate::concern::{ConfigError, Missed, Overlap, Schedule, Settings};
 use crate::human::{Size, Span};
 
 #[cfg(test)]
@@ -14,8 +14,6 @@ mod tests;
 const MAX_PATHS: usize = 100;
 /// Longest glob, in bytes.
 const MAX_PATH_BYTES: usize = 4_096;
-/// Shortest period: a run is a walk over the disk.
-const MIN_PERIOD_MILLIS: u128 = 100;
 
 /// The keys of a concern of kind `cleanup`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,9 +31,24 @@ pub struct CleanupConfig {
     /// The most that one run removes.
     #[serde(default)]
     pub limits: Limits,
-    /// Time from one run to the next; without it, it runs only by hand.
+    /// Time from one run to the next; without it and `cron`, it runs only by hand.
     #[serde(default)]
     pub every: Option<Span>,
+    /// When it runs, as a cron expression in `timezone`.
+    #[serde(default)]
+    pub cron: Option<String>,
+    /// The time zone of `cron`, by its IANA name; without it, UTC.
+    #[serde(default)]
+    pub timezone: Option<String>,
+    /// Each tick comes later by a random time up to this one.
+    #[serde(default)]
+    pub jitter: Option<Span>,
+    /// What a tick leads to that comes during a run.
+    #[serde(default)]
+    pub overlap: Overlap,
+    /// A run that takes longer ends at its next step: after the page or the batch of files under way.
+    #[serde(default)]
+    pub timeout: Option<Span>,
     /// What ticks lead to that passed while the node was down.
     #[serde(default)]
     pub missed: Missed,
@@ -84,6 +97,11 @@ impl CleanupConfig {
             keep_newest: 0,
             limits: Limits::default(),
             every: None,
+            cron: None,
+            timezone: None,
+            jitter: None,
+            overlap: Overlap::default(),
+            timeout: None,
             missed: Missed::default(),
             dry_run: false,
         }
@@ -93,6 +111,11 @@ impl CleanupConfig {
     pub(super) fn selects_like(&self, other: &Self) -> bool {
         let unscheduled = |config: &Self| Self {
             every: None,
+            cron: None,
+            timezone: None,
+            jitter: None,
+            overlap: Overlap::default(),
+            timeout: None,
             missed: Missed::default(),
             ..config.clone()
         };
@@ -117,10 +140,16 @@ impl CleanupConfig {
 }
 
 impl Settings for CleanupConfig {
+    const STOPS: bool = true;
+
     fn schedule(&self) -> Schedule {
         Schedule {
             every: self.every.map(Span::duration),
+            cron: self.cron.clone(),
+            timezone: self.timezone.clone(),
+            jitter: self.jitter.map(Span::duration).unwrap_or_default(),
             missed: self.missed,
+            overlap: self.overlap,
         }
     }
 
@@ -141,13 +170,10 @@ impl Settings for CleanupConfig {
             );
         }
         self.validate_paths()?;
-        if self
-            .every
-            .is_some_and(|every| every.duration().as_millis() < MIN_PERIOD_MILLIS)
-        {
+        if self.timeout == Some(Span::secs(0)) {
             return refuse(
-                "every",
-                "shorter than 100ms: leave it out to run only by hand",
+                "timeout",
+                "0 would end every run: leave it out for no limit",
             );
         }
         if self.limits.files == 0 {

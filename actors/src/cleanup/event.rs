@@ -8,7 +8,8 @@ use super::effect::PageEnd;
 use super::plan::{Count, Cursor, PlannedFile, Problems, Root};
 use super::work::Report;
 use crate::concern::{
-    Configured, Finished, Paused, Resumed, RunId, Started, TickMissed, TickSkipped,
+    Configured, Finished, Paused, Resumed, RunId, Started, Stopping, TickMissed, TickQueued,
+    TickSkipped,
 };
 
 /// The events of a cleanup. Names are `cleanup.` and the variant in snake case.
@@ -26,6 +27,10 @@ pub enum CleanupEvent {
     TickMissed(TickMissed),
     /// A tick led to no run.
     TickSkipped(TickSkipped),
+    /// A tick waits for the end of the run before.
+    TickQueued(TickQueued),
+    /// The run is to end before its work is done.
+    Stopping(Stopping),
     /// A run exists.
     Started(Started),
     /// The files were looked for.

@@ -1,5 +1,6 @@
 //! The actor that every concern is: the state of the shell around one kind's runs.
 
+use std::collections::VecDeque;
 use std::fmt;
 
 use serde::de::DeserializeOwned;
@@ -7,8 +8,9 @@ use serde::{Deserialize, Serialize};
 use steadfast::{ActorId, Event, KindBuilder, Live, NodeBuilder, StatefulActor, Timestamp};
 
 use super::{
-    Check, ConcernStatus, Configure, Configured, Describe, Finished, Pause, Paused, Resume,
-    Resumed, Run, Schedule, Settings, Started, Tick, TickMissed, TickSkipped, Trigger,
+    Cancel, Cause, Check, ConcernStatus, Configure, Configured, Describe, Finished, Pause, Paused,
+    Resume, Resumed, Run, Schedule, Settings, Started, StopReason, Stopping, Tick, TickMissed,
+    TickQueued, TickSkipped, Trigger,
 };
 
 /// What one kind of concern adds to the shell.
@@ -27,6 +29,8 @@ pub trait Kind: fmt::Debug + Sized + 'static {
         + From<Started>
         + From<TickMissed>
         + From<TickSkipped>
+        + From<TickQueued>
+        + From<Stopping>
         + From<Finished<Self::Report>>;
 
     /// What it counts over all its runs.
@@ -46,6 +50,13 @@ pub trait Kind: fmt::Debug + Sized + 'static {
 
     /// Asks for the first effect of the run that was just started.
     fn begin(live: &mut Live<'_, Concern<Self>>);
+
+    /// Has the current run end soon; [`Concern::stopping`] tells why. Called once a run at most, and only
+    /// where [`Settings::STOPS`]. A kind that looks at [`Concern::stopping`] between its steps has
+    /// nothing to do here.
+    fn stop(live: &mut Live<'_, Concern<Self>>) {
+        let _ = live;
+    }
 }
 
 /// A concern: one actor with a schedule, at most one run at a time, and its history in short.
@@ -60,6 +71,13 @@ pub struct Concern<K: Kind> {
     pub(super) dry_run: bool,
     pub(super) last_run: Option<Run>,
     pub(super) next_run: Option<Timestamp>,
+    /// Why the current run is to end before its work is done.
+    #[serde(default)]
+    pub(super) stopping: Option<StopReason>,
+    /// When the ticks were due that wait for the end of the current run.
+    // Invariant: empty where no run is going.
+    #[serde(default)]
+    pub(super) waiting: VecDeque<Timestamp>,
     pub(super) runs: u64,
     pub(crate) totals: K::Totals,
     // Invariant: `Some` exactly while `current` is.
@@ -74,6 +92,7 @@ pub fn register<K: Kind>(node: NodeBuilder) -> NodeBuilder {
             .command::<Configure<K::Config>>()
             .command::<Check<K::Config>>()
             .command::<Trigger>()
+            .command::<Cancel>()
             .command::<Pause>()
             .command::<Resume>()
             .command::<Tick>()
@@ -95,6 +114,8 @@ impl<K: Kind> StatefulActor for Concern<K> {
             dry_run: false,
             last_run: None,
             next_run: None,
+            stopping: None,
+            waiting: VecDeque::new(),
             runs: 0,
             totals: K::Totals::default(),
             work: None,
@@ -130,6 +151,19 @@ impl<K: Kind> Concern<K> {
     #[must_use]
     pub fn is_dry_run(&self) -> bool {
         self.dry_run
+    }
+
+    /// Why the current run is to end before its work is done; `None` if it is not.
+    #[must_use]
+    pub fn stopping(&self) -> Option<&StopReason> {
+        self.stopping.as_ref()
+    }
+
+    /// When the ticks were due that wait for the end of the current run, in the order in which they get
+    /// runs of their own.
+    #[must_use]
+    pub fn waiting(&self) -> &VecDeque<Timestamp> {
+        &self.waiting
     }
 
     /// The run that ended last.
@@ -176,6 +210,7 @@ impl<K: Kind> Concern<K> {
     /// Takes `paused` in.
     pub fn paused(&mut self, _: &Paused) {
         self.paused = true;
+        self.waiting.clear();
         self.next_run = None;
     }
 
@@ -191,6 +226,11 @@ impl<K: Kind> Concern<K> {
         self.next_run = event.next_run;
         self.work = Some(work);
         self.dry_run = event.dry_run;
+        if let Cause::Tick { due } = event.cause
+            && self.waiting.front() == Some(&due)
+        {
+            self.waiting.pop_front();
+        }
         self.current = Some(Run {
             id: event.run.clone(),
             actor: self.actor.clone(),
@@ -210,10 +250,22 @@ impl<K: Kind> Concern<K> {
         self.next_run = event.next_run;
     }
 
+    /// Takes `tick_queued` in.
+    pub fn tick_queued(&mut self, event: &TickQueued) {
+        self.next_run = event.next_run;
+        self.waiting.push_back(event.due);
+    }
+
+    /// Takes `stopping` in.
+    pub fn stop_wanted(&mut self, event: &Stopping) {
+        self.stopping = Some(event.reason.clone());
+    }
+
     /// Takes `finished` in and drops what the run had planned.
     pub fn finished(&mut self, event: &Finished<K::Report>) {
         self.current = None;
         self.work = None;
+        self.stopping = None;
         self.dry_run = false;
         self.last_run = Some(Run {
             id: event.run.clone(),

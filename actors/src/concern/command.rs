@@ -67,7 +67,31 @@ pub enum TriggerRejection {
     OtherSort,
 }
 
-/// `pause`: start nothing until [`Resume`]. A run under way completes. Pausing twice changes nothing.
+/// `cancel`: end the run that is going before its work is done. The run ends when its kind can end it;
+/// asked again, this is what the first one said.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, Command)]
+#[command(name = "cancel", reply = Run, rejection = CancelRejection)]
+pub struct Cancel {
+    /// Who asks, for the journal: a user or a program.
+    #[serde(default)]
+    pub by: String,
+}
+
+/// Why a [`Cancel`] is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum CancelRejection {
+    /// No run is going.
+    #[error("no run is going: there is nothing to cancel")]
+    NotRunning,
+    /// Its kind has no way to stop.
+    #[error("runs of this kind cannot be cancelled: wait for the end")]
+    CannotStop,
+}
+
+/// `pause`: start nothing until [`Resume`]. A run under way completes; ticks that wait for its end are
+/// forgotten. Pausing twice changes nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, Command)]
 #[command(name = "pause")]
 pub struct Pause {}
@@ -100,8 +124,12 @@ pub struct ConcernView {
     pub configured: bool,
     /// Whether it is paused; a paused concern may still be completing a run.
     pub paused: bool,
-    /// Time from one tick to the next; `None` runs only by hand.
+    /// Time from one tick to the next; `None` runs by `cron` or by hand.
     pub every: Option<Duration>,
+    /// Its cron expression; `None` runs by `every` or by hand.
+    pub cron: Option<String>,
+    /// How many ticks wait for the end of the run that is going.
+    pub waiting: usize,
     /// The run that is going.
     pub current: Option<Run>,
     /// The run that ended last.

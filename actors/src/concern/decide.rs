@@ -1,39 +1,38 @@
 //! How every concern answers the commands of the shell.
 
-use steadfast::{Handle, Live, Never};
+use steadfast::{Handle, Live, Never, Timestamp};
 use tracing::info;
 
-use super::schedule::is_late;
 use super::{
-    Cause, Concern, ConcernView, ConfigError, Configure, ConfigureReply, Configured, Describe,
-    Finished, Kind, Missed, Pause, Paused, Resume, Resumed, Run, RunId, RunOutcome, Settings,
-    Started, Tick, TickMissed, TickSkipReason, TickSkipped, Trigger, TriggerRejection, Triggered,
+    Cancel, CancelRejection, Cause, Concern, ConcernView, ConfigError, Configure, ConfigureReply,
+    Configured, Describe, Finished, Kind, Pause, Paused, Resume, Resumed, Run, RunId, RunOutcome,
+    Settings, Started, StopReason, Stopping, Trigger, TriggerRejection, Triggered, tick,
 };
-
-/// The durable timer of the schedule.
-const TIMER: &str = "tick";
 
 impl<K: Kind> Handle<Configure<K::Config>> for Concern<K> {
     fn handle(
         live: &mut Live<'_, Self>,
         Configure(config): Configure<K::Config>,
     ) -> Result<ConfigureReply, ConfigError> {
-        config.validate()?;
+        config.check()?;
         if live.config.as_ref() == Some(&config) {
             return Ok(ConfigureReply { changed: false });
         }
-        let before = live.schedule().and_then(|schedule| schedule.every);
-        let after = config.schedule().every;
-        let anchored = before == after || live.paused;
+        let after = config.schedule();
+        let goes_on = live
+            .state()
+            .schedule()
+            .is_some_and(|before| before.ticks_like(&after));
+        let anchored = goes_on || live.paused;
         let next_run = if anchored {
             live.next_run
         } else {
-            after.map(|period| live.now().plus(period))
+            after.first(live.now())
         };
         info!(actor = %live.id(), "configured");
         live.emit(Configured { config, next_run });
         if !anchored {
-            arm(live);
+            tick::arm(live);
         }
         Ok(ConfigureReply { changed: true })
     }
@@ -69,7 +68,7 @@ impl<K: Kind> Handle<Pause> for Concern<K> {
         if !live.paused {
             info!(actor = %live.id(), "paused");
             live.emit(Paused {});
-            live.cancel(TIMER);
+            tick::disarm(live);
         }
         Ok(())
     }
@@ -79,63 +78,38 @@ impl<K: Kind> Handle<Resume> for Concern<K> {
     fn handle(live: &mut Live<'_, Self>, _: Resume) -> Result<(), Never> {
         if live.paused {
             info!(actor = %live.id(), "resumed");
-            let period = live.schedule().and_then(|schedule| schedule.every);
-            live.emit(Resumed {
-                next_run: period.map(|period| live.now().plus(period)),
-            });
-            arm(live);
+            let schedule = live.state().schedule().unwrap_or_default();
+            let next_run = schedule.first(live.now());
+            live.emit(Resumed { next_run });
+            tick::arm(live);
         }
         Ok(())
     }
 }
 
-impl<K: Kind> Handle<Tick> for Concern<K> {
-    fn handle(live: &mut Live<'_, Self>, _: Tick) -> Result<(), Never> {
-        let (Some(fired), Some(schedule)) = (live.fired().cloned(), live.schedule()) else {
-            return Ok(());
-        };
-        let Some(period) = schedule.every.filter(|_| !live.paused) else {
-            return Ok(());
-        };
-        let (due, next_run) = (fired.due, fired.next);
-        let late = is_late(&fired, period);
-        if late {
-            let (count, policy) = (fired.missed.saturating_add(1), schedule.missed);
-            info!(actor = %live.id(), %due, count, ?policy, "tick missed");
-            live.emit(TickMissed {
-                due,
-                count,
-                policy,
-                next_run,
-            });
+impl<K: Kind> Handle<Cancel> for Concern<K> {
+    fn handle(live: &mut Live<'_, Self>, cancel: Cancel) -> Result<Run, CancelRejection> {
+        let run = live.current.clone().ok_or(CancelRejection::NotRunning)?;
+        if !K::Config::STOPS {
+            return Err(CancelRejection::CannotStop);
         }
-        if late && schedule.missed == Missed::Skip {
-            return Ok(());
-        }
-        if live.current.is_some() {
-            info!(actor = %live.id(), %due, "tick skipped: the run before is still going");
-            live.emit(TickSkipped {
-                due,
-                reason: TickSkipReason::Running,
-                next_run,
-            });
-            return Ok(());
-        }
-        let dry_run = live.config.as_ref().is_some_and(Settings::dry_run);
-        start(live, Cause::Tick { due }, dry_run, next_run);
-        Ok(())
+        stop(live, StopReason::Cancelled { by: cancel.by });
+        Ok(run)
     }
 }
 
 impl<K: Kind> Handle<Describe> for Concern<K> {
     fn handle(live: &mut Live<'_, Self>, _: Describe) -> Result<ConcernView, Never> {
+        let schedule = live.state().schedule().unwrap_or_default();
         Ok(ConcernView {
             actor: live.actor.clone(),
             kind: K::NAME.to_owned(),
             status: live.status(),
             configured: live.config.is_some(),
             paused: live.paused,
-            every: live.schedule().and_then(|schedule| schedule.every),
+            every: schedule.every,
+            cron: schedule.cron,
+            waiting: live.waiting.len(),
             current: live.current.clone(),
             last_run: live.last_run.clone(),
             next_run: live.next_run,
@@ -144,20 +118,24 @@ impl<K: Kind> Handle<Describe> for Concern<K> {
     }
 }
 
-/// Sets the timer of the schedule, first due one period from now, or forgets it.
-fn arm<K: Kind>(live: &mut Live<'_, Concern<K>>) {
-    match live.schedule().and_then(|schedule| schedule.every) {
-        Some(period) => live.every(TIMER, period, Tick {}),
-        None => live.cancel(TIMER),
+/// Has the current run end soon, once.
+pub(super) fn stop<K: Kind>(live: &mut Live<'_, Concern<K>>, reason: StopReason) {
+    let Some(run) = live.current.as_ref().map(|run| run.id.clone()) else {
+        return;
+    };
+    if live.stopping.is_none() {
+        info!(actor = %live.id(), %run, %reason, "run is being stopped");
+        live.emit(Stopping { run, reason });
+        K::stop(live);
     }
 }
 
 /// Starts a run: `started` and its first effect in one entry, so that neither is there without the other.
-fn start<K: Kind>(
+pub(super) fn start<K: Kind>(
     live: &mut Live<'_, Concern<K>>,
     cause: Cause,
     dry_run: bool,
-    next_run: Option<steadfast::Timestamp>,
+    next_run: Option<Timestamp>,
 ) -> Run {
     let started = live.now();
     let id = RunId::new(started, [live.random(), live.random()]);
@@ -179,7 +157,8 @@ fn start<K: Kind>(
     }
 }
 
-/// Ends the current run; nothing happens where there is none.
+/// Ends the current run, and starts that of the tick that waited for this; nothing happens where no run is
+/// going.
 pub(crate) fn finish<K: Kind>(
     live: &mut Live<'_, Concern<K>>,
     outcome: RunOutcome,
@@ -200,4 +179,9 @@ pub(crate) fn finish<K: Kind>(
         reason,
         report,
     });
+    if let Some(due) = live.waiting.front().copied() {
+        let dry_run = live.config.as_ref().is_some_and(Settings::dry_run);
+        let next_run = live.next_run;
+        start(live, Cause::Tick { due }, dry_run, next_run);
+    }
 }

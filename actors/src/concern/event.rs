@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use steadfast::Timestamp;
 
-use super::{Cause, Missed, RunId, RunOutcome, Settings};
+use super::{Cause, Missed, RunId, RunOutcome, Settings, StopReason};
 
 /// `configured`: a configuration that differs from the one before.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,7 +18,7 @@ pub struct Configured<C: Settings> {
     pub next_run: Option<Timestamp>,
 }
 
-/// `paused`: nothing starts any more. A run under way completes.
+/// `paused`: nothing starts any more, and ticks that waited are forgotten. A run under way completes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Paused {}
 
@@ -51,7 +51,7 @@ pub struct TickMissed {
     pub due: Timestamp,
     /// How many due times passed, from 1.
     pub count: u64,
-    /// What follows: one run for all of them, or none.
+    /// What follows: one run for all of them, one for each, or none.
     pub policy: Missed,
     /// When the next tick is due.
     pub next_run: Option<Timestamp>,
@@ -75,6 +75,26 @@ pub struct TickSkipped {
 pub enum TickSkipReason {
     /// The run before was still going.
     Running,
+    /// The run before was still going, and as many ticks as may wait for its end did so already.
+    Waiting,
+}
+
+/// `tick_queued`: a tick that gets its run when those before it have ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TickQueued {
+    /// When it was due.
+    pub due: Timestamp,
+    /// When the next tick is due.
+    pub next_run: Option<Timestamp>,
+}
+
+/// `stopping`: the run is to end before its work is done. It goes on until it has `finished`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stopping {
+    /// Which run.
+    pub run: RunId,
+    /// Why.
+    pub reason: StopReason,
 }
 
 /// `finished`: the run has ended.

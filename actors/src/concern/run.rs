@@ -115,3 +115,29 @@ impl fmt::Display for Cause {
         }
     }
 }
+
+/// Why a run is stopped on its way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum StopReason {
+    /// Somebody asked for it.
+    Cancelled {
+        /// Who, as they gave their name.
+        by: String,
+    },
+    /// The next tick came, and `overlap` is `cancel`.
+    Overlapped {
+        /// When that tick was due.
+        due: Timestamp,
+    },
+}
+
+impl fmt::Display for StopReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cancelled { by } => write!(f, "cancelled by {by}"),
+            Self::Overlapped { due } => write!(f, "cancelled for the tick of {due}"),
+        }
+    }
+}

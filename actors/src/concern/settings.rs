@@ -5,12 +5,15 @@ use std::fmt;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::Schedule;
+use super::{Overlap, Schedule};
 
 /// The configuration of one kind of concern: the keys of its table in the config file, less `kind`.
 pub trait Settings:
     Serialize + DeserializeOwned + fmt::Debug + Clone + PartialEq + Send + 'static
 {
+    /// Whether runs of this kind can be stopped on their way: by `cancel`, and by `overlap = "cancel"`.
+    const STOPS: bool = false;
+
     /// When it runs by itself.
     fn schedule(&self) -> Schedule;
 
@@ -24,6 +27,21 @@ pub trait Settings:
     /// # Errors
     /// [`ConfigError`] names the first key that is wrong.
     fn validate(&self) -> Result<(), ConfigError>;
+
+    /// All that is wrong with it: [`validate`](Self::validate), and what holds for every schedule.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the first key that is wrong.
+    fn check(&self) -> Result<(), ConfigError> {
+        self.validate()?;
+        let schedule = self.schedule();
+        schedule.validate()?;
+        if schedule.overlap == Overlap::Cancel && !Self::STOPS {
+            let problem = "runs of this kind cannot be cancelled: write \"skip\" or \"queue\"";
+            return Err(ConfigError::new("overlap", problem));
+        }
+        Ok(())
+    }
 }
 
 /// One wrong key of a concern's configuration.

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use steadfast::AskError;
 
+mod overlap;
 mod probe;
 
 use super::{
-    Check, Configure, Missed, Pause, Resume, RunId, RunOutcome, Started, TickMissed, TickSkipped,
-    Trigger,
+    Check, Configure, Missed, Overlap, Pause, Resume, RunId, RunOutcome, Started, TickMissed,
+    TickSkipped, Trigger,
 };
 use probe::{Bench, ProbeConfig, ProbeEvent};
 use steadfast::Timestamp;
@@ -17,6 +18,7 @@ const HOUR: Duration = Duration::from_secs(3_600);
 const HOURLY: ProbeConfig = ProbeConfig {
     hours: Some(1),
     missed: Missed::Once,
+    overlap: Overlap::Skip,
     note: 0,
 };
 

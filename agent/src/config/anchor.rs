@@ -34,6 +34,29 @@ pub(super) fn resolve(root: &mut Node, directory: Option<&str>, report: &mut Rep
         if let Some(globs) = concern.node.child_mut("paths") {
             paths.anchor(globs, "", true);
         }
+        if let Some(dir) = concern.node.child_mut("dir") {
+            paths.anchor(dir, "", false);
+        }
+        anchor_ca_files(&mut concern.node, &mut paths);
+    }
+}
+
+/// `ca_file` of the concern, of `notify`, and of each target.
+fn anchor_ca_files(concern: &mut Node, paths: &mut Paths<'_>) {
+    if let Some(Value::Array(targets)) = concern.child_mut("targets").map(|all| &mut all.value) {
+        for target in targets {
+            anchor_ca_file(target, paths);
+        }
+    }
+    if let Some(notify) = concern.child_mut("notify") {
+        anchor_ca_file(notify, paths);
+    }
+    anchor_ca_file(concern, paths);
+}
+
+fn anchor_ca_file(table: &mut Node, paths: &mut Paths<'_>) {
+    if let Some(file) = table.child_mut("ca_file") {
+        paths.anchor(file, "", false);
     }
 }
 

@@ -21,18 +21,13 @@ const TELEMETRY: &[Planned] = &[(
 )];
 /// Keys of `[defaults]`, which every concern may repeat.
 const DEFAULTS: &[Planned] = &[
-    ("timezone", "`every` needs none"),
-    ("overlap", "a tick during a run is skipped"),
-    ("timeout", ""),
-    ("jitter", ""),
     ("retry", "an attempt is repeated 3 times"),
     ("retention", "all events are kept"),
 ];
 /// Further keys of a concern.
 const CONCERN: &[Planned] = &[
-    ("cron", "use `every`, or `steadfast trigger`"),
-    ("watch", "use `every`, or `steadfast trigger`"),
-    ("on", "use `every`, or `steadfast trigger`"),
+    ("watch", "use `every` or `cron`, or `steadfast trigger`"),
+    ("on", "use `every` or `cron`, or `steadfast trigger`"),
     (
         "alert",
         "outcomes are in `steadfast ps`, its events and /metrics",
@@ -43,16 +38,14 @@ const CONCERN: &[Planned] = &[
     ),
 ];
 /// Values, each with the key it is a value of.
-const VALUES: &[(&str, &str)] = &[("missed", "all")];
+const VALUES: &[(&str, &str)] = &[];
 /// Kinds of concerns.
 const KINDS: &[&str] = &[
     "log-ship",
     "git-sync",
     "container-heal",
-    "http-patrol",
     "ssh-batch",
     "deploy",
-    "exec",
     "workflow",
     "pipeline",
     "cron",

@@ -42,7 +42,7 @@ pub(super) fn read<T: DeserializeOwned>(node: &mut Node, report: &mut Report) ->
 pub(super) fn settings<S: Settings>(node: &mut Node, report: &mut Report) -> Option<S> {
     while !report.is_full() {
         let settings: S = read(node, report)?;
-        let Err(error) = settings.validate() else {
+        let Err(error) = settings.check() else {
             return Some(settings);
         };
         let blamed = blame(node, error.key());

@@ -8,7 +8,8 @@ use std::str::FromStr;
 
 use serde::de::{Error as _, IgnoredAny};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use steadfast_actors::concern::Missed;
+use steadfast_actors::concern::{Missed, Overlap};
+use steadfast_actors::human::Span;
 
 /// The whole file. Sections that are read apart are here so that their names are known.
 #[derive(Debug, Deserialize)]
@@ -37,9 +38,13 @@ struct AnyTable {}
 /// `[defaults]`: what a concern inherits unless it says otherwise.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "merged into each concern")]
 struct Defaults {
-    #[expect(dead_code, reason = "merged into each concern")]
     missed: Option<Missed>,
+    overlap: Option<Overlap>,
+    timezone: Option<String>,
+    jitter: Option<Span>,
+    timeout: Option<Span>,
 }
 
 /// `[node]`: who this node is.

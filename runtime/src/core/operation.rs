@@ -3,13 +3,11 @@
 //! Invariant: the rows in the journal's tables and an actor's pending work are both derived from these
 //! operations alone, live and in replay by the same code (`Pending::take`).
 
-use std::time::Duration;
-
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 use steadfast_journal::ActorId;
 
-use super::MessageId;
+use super::{Due, MessageId, PendingTimer};
 use crate::model::{AfterCrash, RetryPolicy, Timestamp};
 
 /// Names one setting of a timer within its actor: where the operation stands in the journal.
@@ -29,23 +27,22 @@ pub(crate) struct EffectKey {
 /// One operation of an entry.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Operation {
-    /// Sets or replaces the timer `name`.
-    SetTimer {
-        name: String,
-        id: TimerId,
-        set_at: Timestamp,
-        delay: Duration,
-        period: Option<Duration>,
-        command: String,
-        body: ByteBuf,
-    },
+    /// Sets or replaces the timer of that name.
+    SetTimer(Box<PendingTimer>),
     /// Forgets the timer `name`.
     CancelTimer { name: String },
-    /// This entry is what the timer led to. A repeating timer is due again at `next`.
+    /// This entry is what the timer led to. A repeating timer is due again.
     FireTimer {
         name: String,
         id: TimerId,
-        next: Option<Timestamp>,
+        next: Option<Due>,
+    },
+    /// Due times of the timer were passed over; so many in all since it fired.
+    SkipTimer {
+        name: String,
+        id: TimerId,
+        next: Due,
+        missed: u64,
     },
     /// Wants an effect done. Its key is this operation's place.
     RequestEffect {

@@ -10,18 +10,21 @@ use serde_bytes::ByteBuf;
 use steadfast_journal::{ActorId, ActorNumber, Entry};
 
 use super::keys::{KeyLimits, KeyWindow, SavedKeys};
-use super::{EffectKey, MessageId, Operation, TimerId};
-use crate::model::{AfterCrash, RetryPolicy, Timestamp};
+use super::{Due, EffectKey, MessageId, Operation, Repeat, TimerId};
+use crate::model::{AfterCrash, CatchUp, RetryPolicy, Timestamp};
 
 /// A timer that has not fired for the last time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct PendingTimer {
     pub(crate) name: String,
     pub(crate) id: TimerId,
-    pub(crate) due: Timestamp,
-    /// Longest wait that `due` can mean: what a wall clock that jumped back is held to.
-    pub(crate) delay: Duration,
-    pub(crate) period: Option<Duration>,
+    pub(crate) due: Due,
+    /// Due times that were passed over since it fired.
+    pub(crate) missed: u64,
+    pub(crate) repeat: Repeat,
+    /// The most that one firing is delayed.
+    pub(crate) jitter: Duration,
+    pub(crate) catch_up: CatchUp,
     pub(crate) command: String,
     pub(crate) body: ByteBuf,
 }
@@ -68,7 +71,7 @@ impl PendingEffect {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Change {
     TimerSet(PendingTimer),
-    TimerGone { id: TimerId, due: Timestamp },
+    TimerGone { id: TimerId, due: Due },
     EffectRequested(PendingEffect),
     EffectSet(PendingEffect),
     EffectGone { key: EffectKey },
@@ -151,30 +154,22 @@ impl Core {
         changes: &mut Vec<Change>,
     ) {
         match operation {
-            Operation::SetTimer {
-                name,
-                id,
-                set_at,
-                delay,
-                period,
-                command,
-                body,
-            } => {
-                self.cancel(name, changes);
-                let timer = PendingTimer {
-                    name: name.clone(),
-                    id: *id,
-                    due: set_at.plus(*delay),
-                    delay: *delay,
-                    period: *period,
-                    command: command.clone(),
-                    body: body.clone(),
-                };
-                self.timers.insert(name.clone(), timer.clone());
+            Operation::SetTimer(timer) => {
+                self.cancel(&timer.name, changes);
+                let timer = PendingTimer::clone(timer);
+                self.timers.insert(timer.name.clone(), timer.clone());
                 changes.push(Change::TimerSet(timer));
             }
             Operation::CancelTimer { name } => self.cancel(name, changes),
-            Operation::FireTimer { name, id, next } => self.fire(name, *id, *next, changes),
+            Operation::FireTimer { name, id, next } => {
+                self.fire(name, *id, next.as_ref(), 0, changes);
+            }
+            Operation::SkipTimer {
+                name,
+                id,
+                next,
+                missed,
+            } => self.fire(name, *id, Some(next), *missed, changes),
             Operation::RequestEffect {
                 name,
                 body,
@@ -235,15 +230,18 @@ impl Core {
         &mut self,
         name: &str,
         id: TimerId,
-        next: Option<Timestamp>,
+        next: Option<&Due>,
+        missed: u64,
         changes: &mut Vec<Change>,
     ) {
         let Some(timer) = self.timers.get_mut(name).filter(|timer| timer.id == id) else {
             return;
         };
-        changes.push(Change::TimerGone { id, due: timer.due });
+        let due = timer.due.clone();
+        changes.push(Change::TimerGone { id, due });
         if let Some(next) = next {
-            timer.due = next;
+            timer.due = next.clone();
+            timer.missed = missed;
             changes.push(Change::TimerSet(timer.clone()));
         } else {
             self.timers.remove(name);
@@ -312,6 +310,7 @@ fn message_change(operation: &Operation, place: EffectKey, cause: Option<u64>) -
         | Operation::StartEffect { .. }
         | Operation::RetryEffect { .. }
         | Operation::AnswerEffect { .. }
+        | Operation::SkipTimer { .. }
         | Operation::Skip { .. }
         | Operation::SkipEvent { .. } => None,
     }

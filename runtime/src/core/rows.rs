@@ -6,9 +6,10 @@ use steadfast_journal::{ActorId, ActorNumber, RowChange, Table};
 
 use super::message::outbox_key;
 use super::{
-    Change, EffectKey, Message, MessageId, OutMessage, PendingEffect, PendingTimer, TimerId,
+    Change, Clocks, Due, EffectKey, Group, Message, MessageId, Micros, OutMessage, PendingEffect,
+    PendingTimer, TimerId,
 };
-use crate::model::Timestamp;
+use crate::model::{BootId, Timestamp};
 
 /// A row of the table of timers.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -26,16 +27,104 @@ pub(crate) struct EffectRow {
     pub(crate) effect: PendingEffect,
 }
 
-/// Timers are ordered by due time, so that the next ones are read first. The sign bit is flipped so
-/// that times before 1970 sort before those after.
-fn timer_key(due: Timestamp, actor: ActorNumber, id: TimerId) -> Vec<u8> {
-    let due = due.as_micros().cast_unsigned() ^ (1 << 63);
-    let mut key = Vec::with_capacity(28);
-    key.extend(due.to_be_bytes());
-    key.extend(actor.get().to_be_bytes());
-    key.extend(id.entry.to_be_bytes());
-    key.extend(id.index.to_be_bytes());
+/// Both clocks at one moment of a boot, kept under its name: by it a later boot finds out how long a timer of
+/// this one has still to wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Anchor {
+    pub(crate) wall: Timestamp,
+    pub(crate) running: Micros,
+}
+
+/// Where a timer stands within its group: the next ones come first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Place {
+    pub(crate) order: Micros,
+    pub(crate) actor: ActorNumber,
+    pub(crate) id: TimerId,
+}
+
+impl Place {
+    pub(crate) fn new(due: &Due, actor: ActorNumber, id: TimerId) -> Self {
+        Self {
+            order: due.order(),
+            actor,
+            id,
+        }
+    }
+
+    /// The row that is at this place. The sign bit is flipped so that what is before zero sorts before what
+    /// is after it.
+    pub(crate) fn key(self, group: Group) -> Vec<u8> {
+        let mut key = group_start(group);
+        key.extend((self.order.cast_unsigned() ^ (1 << 63)).to_be_bytes());
+        key.extend(self.actor.get().to_be_bytes());
+        key.extend(self.id.entry.to_be_bytes());
+        key.extend(self.id.index.to_be_bytes());
+        key
+    }
+}
+
+const WALL: u8 = 0;
+const BOOT: u8 = 1;
+const ANCHOR: u8 = 2;
+
+/// What the keys of a group start with.
+pub(crate) fn group_start(group: Group) -> Vec<u8> {
+    match group {
+        Group::Wall => vec![WALL],
+        Group::Boot(boot) => tagged(BOOT, boot),
+    }
+}
+
+fn tagged(tag: u8, boot: BootId) -> Vec<u8> {
+    let mut key = Vec::with_capacity(45);
+    key.push(tag);
+    key.extend(boot.as_u128().to_be_bytes());
     key
+}
+
+/// The key of a boot's anchor.
+pub(crate) fn anchor_key(boot: BootId) -> Vec<u8> {
+    tagged(ANCHOR, boot)
+}
+
+/// Keeps what the clocks say, for the timers that a batch sets by the boot clock.
+pub(crate) fn anchor_row(clocks: Clocks) -> Result<RowChange, rmp_serde::encode::Error> {
+    let anchor = Anchor {
+        wall: clocks.now,
+        running: clocks.running_us(),
+    };
+    Ok(RowChange {
+        table: Table::Timers,
+        key: anchor_key(clocks.boot),
+        value: Some(rmp_serde::to_vec(&anchor)?),
+    })
+}
+
+/// The group and place of a timer's row, from its key; `None` for every other key.
+pub(crate) fn timer_place(key: &[u8]) -> Option<(Group, Place)> {
+    let (group, place) = match *key.first()? {
+        WALL => (Group::Wall, key.get(1..)?),
+        BOOT => {
+            let boot = u128::from_be_bytes(key.get(1..17)?.try_into().ok()?);
+            (Group::Boot(BootId::from_u128(boot)), key.get(17..)?)
+        }
+        _ => return None,
+    };
+    let number = |from: usize| {
+        Some(u64::from_be_bytes(
+            place.get(from..from + 8)?.try_into().ok()?,
+        ))
+    };
+    let place = Place {
+        order: (number(0)? ^ (1 << 63)).cast_signed(),
+        actor: ActorNumber::new(number(8)?)?,
+        id: TimerId {
+            entry: number(16)?,
+            index: u32::from_be_bytes(place.get(24..28)?.try_into().ok()?),
+        },
+    };
+    Some((group, place))
 }
 
 /// Effects are ordered by actor and age.
@@ -59,7 +148,7 @@ pub(crate) fn row_changes(
         rows.push(match change {
             Change::TimerSet(timer) => RowChange {
                 table: Table::Timers,
-                key: timer_key(timer.due, number, timer.id),
+                key: Place::new(&timer.due, number, timer.id).key(timer.due.group()),
                 value: Some(rmp_serde::to_vec(&TimerRow {
                     actor: actor.clone(),
                     kind: kind.to_owned(),
@@ -68,7 +157,7 @@ pub(crate) fn row_changes(
             },
             Change::TimerGone { id, due } => RowChange {
                 table: Table::Timers,
-                key: timer_key(*due, number, *id),
+                key: Place::new(due, number, *id).key(due.group()),
                 value: None,
             },
             Change::EffectRequested(effect) | Change::EffectSet(effect) => RowChange {

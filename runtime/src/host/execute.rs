@@ -13,9 +13,12 @@ use steadfast_journal::{
 };
 
 use super::{Host, KindEntry, Registry};
-use crate::core::{Change, Core, EffectKey, Message, Operation, Staged, TimerId};
+use crate::core::{
+    Change, Clocks, Core, EffectKey, Firing, Message, Micros, Operation, PendingTimer, Staged,
+    TimerId, duration, random,
+};
 use crate::error::Refusal;
-use crate::model::{Command, Fired, Handle, Live, Timestamp, Turn};
+use crate::model::{BootId, Command, CronError, Fired, Handle, Live, Timestamp, Turn};
 
 /// What a turn is given beside the actor and the command.
 pub(crate) struct Exec<'a> {
@@ -27,9 +30,20 @@ pub(crate) struct Exec<'a> {
     pub(crate) history: HistoryId,
     pub(crate) now: Timestamp,
     pub(crate) running: Duration,
+    pub(crate) boot: BootId,
     pub(crate) seed: u64,
     pub(crate) command_id: u128,
     pub(crate) traceparent: Option<String>,
+}
+
+impl Exec<'_> {
+    pub(crate) fn clocks(&self) -> Clocks {
+        Clocks {
+            now: self.now,
+            running: self.running,
+            boot: self.boot,
+        }
+    }
 }
 
 /// Where a command came from, and so what its entry consumes.
@@ -37,12 +51,14 @@ pub(crate) struct Exec<'a> {
 pub(crate) enum Source {
     /// A caller, perhaps with a key.
     Caller { key: Option<String> },
-    /// A timer that was due; `late` by this much.
+    /// A timer that was due.
     Timer {
         name: String,
         id: TimerId,
-        due: Timestamp,
-        late: Duration,
+        /// Which of its firings.
+        firing: u64,
+        /// When it was due, on the running clock.
+        deadline: Micros,
     },
     /// An effect that has an outcome.
     Effect { key: EffectKey },
@@ -102,10 +118,13 @@ pub(crate) enum Admission {
         consumed: Option<Operation>,
         fired: Option<Fired>,
     },
+    /// The handler does not run; that alone is written.
+    Skip(Operation),
     Stale,
 }
 
-/// Runs `command` on `host`. On `Ran::Read` and `Ran::Wrote` the second value is the answer.
+/// Runs `command` on `host`. On `Ran::Read` and `Ran::Wrote` the second value is the answer; there is none
+/// where a timer was passed over.
 pub(crate) fn execute<A, C>(
     host: &mut Host<A>,
     command: C,
@@ -117,8 +136,14 @@ where
     A: Handle<C>,
     C: Command,
 {
-    let Admission::Go { consumed, fired } = admit(&host.core, source, exec.now) else {
-        return (Ran::Stale, None);
+    let (consumed, fired) = match admit(&host.core, source, exec) {
+        Ok(Admission::Go { consumed, fired }) => (consumed, fired),
+        Ok(Admission::Skip(operation)) => return (skip(&mut host.core, operation, exec), None),
+        Ok(Admission::Stale) => return (Ran::Stale, None),
+        Err(error) => {
+            let reason = error.to_string();
+            return (Ran::Broken { reason }, None);
+        }
     };
     let mut staged = Staged::default();
     let consumes = consumed.is_some();
@@ -164,51 +189,12 @@ where
     }
 }
 
-pub(crate) fn admit(core: &Core, source: &Source, now: Timestamp) -> Admission {
-    match source {
-        Source::Caller { .. } => Admission::Go {
-            consumed: None,
-            fired: None,
-        },
-        Source::Effect { key } if core.effects.contains_key(key) => Admission::Go {
-            consumed: Some(Operation::AnswerEffect { key: *key }),
-            fired: None,
-        },
-        Source::Effect { .. } => Admission::Stale,
-        // The inbox hands each message over once, until it was taken: nothing to compare it with.
-        Source::Message(message) => Admission::Go {
-            consumed: Some(Operation::TakeMessage { id: message.id }),
-            fired: None,
-        },
-        Source::Timer {
-            name,
-            id,
-            due,
-            late,
-        } => match core.timers.get(name) {
-            Some(timer) if timer.id == *id && timer.due == *due => {
-                let (missed, next) = timer.period.map_or((0, None), |period| {
-                    let (missed, into) = split_lateness(*late, period);
-                    (missed, Some(next_due(*due, period, missed, into, now)))
-                });
-                let fired = Fired {
-                    timer: name.clone(),
-                    due: *due,
-                    missed,
-                    late: *late,
-                    next,
-                };
-                let consumed = Operation::FireTimer {
-                    name: name.clone(),
-                    id: *id,
-                    next,
-                };
-                Admission::Go {
-                    consumed: Some(consumed),
-                    fired: Some(fired),
-                }
-            }
-            _ => Admission::Stale,
+/// Passes over due times of a timer.
+fn skip(core: &mut Core, operation: Operation, exec: &Exec<'_>) -> Ran {
+    match write(core, Staged::only(operation), None, None, exec) {
+        Ok(written) => Ran::Wrote(Box::new(written)),
+        Err(error) => Ran::Broken {
+            reason: error.to_string(),
         },
     }
 }
@@ -227,30 +213,67 @@ fn give_back<R: serde::Serialize>(
     })
 }
 
-/// When a repeating timer is due again: a whole number of periods after it was due, so that it does not
-/// drift; unless the wall clock jumped meanwhile, which makes that a moment that means nothing.
-fn next_due(
-    due: Timestamp,
-    period: Duration,
-    missed: u64,
-    into: Duration,
-    now: Timestamp,
-) -> Timestamp {
-    let passed = u32::try_from(missed).unwrap_or(u32::MAX).saturating_add(1);
-    let steady = due.plus(period.saturating_mul(passed));
-    let measured = now.plus(period.saturating_sub(into));
-    let apart = steady.since(measured).max(measured.since(steady));
-    let tolerance = (period / 10).min(Duration::from_secs(5));
-    if apart <= tolerance { steady } else { measured }
+pub(crate) fn admit(core: &Core, source: &Source, exec: &Exec<'_>) -> Result<Admission, CronError> {
+    match source {
+        Source::Caller { .. } => Ok(Admission::Go {
+            consumed: None,
+            fired: None,
+        }),
+        Source::Effect { key } if core.effects.contains_key(key) => Ok(Admission::Go {
+            consumed: Some(Operation::AnswerEffect { key: *key }),
+            fired: None,
+        }),
+        Source::Effect { .. } => Ok(Admission::Stale),
+        // The inbox hands each message over once, until it was taken: nothing to compare it with.
+        Source::Message(message) => Ok(Admission::Go {
+            consumed: Some(Operation::TakeMessage { id: message.id }),
+            fired: None,
+        }),
+        Source::Timer {
+            name,
+            id,
+            firing,
+            deadline,
+        } => match core.timers.get(name) {
+            Some(timer) if timer.id == *id && timer.due.firing == *firing => {
+                admit_timer(timer, *deadline, exec)
+            }
+            _ => Ok(Admission::Stale),
+        },
+    }
 }
 
-/// Whole periods in `late`, and how far into the next one it reaches.
-fn split_lateness(late: Duration, period: Duration) -> (u64, Duration) {
-    let period_us = period.as_micros().max(1);
-    let late_us = late.as_micros();
-    let missed = u64::try_from(late_us / period_us).unwrap_or(u64::MAX);
-    let into = u64::try_from(late_us % period_us).unwrap_or(0);
-    (missed, Duration::from_micros(into))
+fn admit_timer(
+    timer: &PendingTimer,
+    deadline: Micros,
+    exec: &Exec<'_>,
+) -> Result<Admission, CronError> {
+    let clocks = exec.clocks();
+    let (name, id) = (timer.name.clone(), timer.id);
+    Ok(
+        match timer.consume(deadline, clocks, random(exec.seed, u64::MAX))? {
+            Firing::Early => Admission::Stale,
+            Firing::Skip { next, missed } => Admission::Skip(Operation::SkipTimer {
+                name,
+                id,
+                next,
+                missed,
+            }),
+            Firing::Run { due, missed, next } => {
+                let fired = Fired {
+                    timer: name.clone(),
+                    due,
+                    missed,
+                    late: duration(clocks.running_us().saturating_sub(deadline)),
+                    next: next.as_ref().map(|next| next.wall),
+                };
+                Admission::Go {
+                    consumed: Some(Operation::FireTimer { name, id, next }),
+                    fired: Some(fired),
+                }
+            }
+        },
+    )
 }
 
 fn handle_guarded<A, C>(
@@ -268,7 +291,7 @@ where
     let turn = Turn {
         id: exec.id,
         history: exec.history,
-        now: exec.now,
+        clocks: exec.clocks(),
         seed: exec.seed,
         fired,
         entry: host.core.entry.saturating_add(1),

@@ -44,14 +44,24 @@ impl Invoke for Skip {
         let Some((source, what, reason)) = &self.work else {
             return Ran::Stale;
         };
-        let Admission::Go {
-            consumed: Some(consumed),
-            ..
-        } = admit(resident.core(), source, exec.now)
-        else {
-            return Ran::Refused(Refusal::Failed {
-                reason: format!("{what} is not pending any more"),
-            });
+        let consumed = match admit(resident.core(), source, exec) {
+            Ok(
+                Admission::Go {
+                    consumed: Some(consumed),
+                    ..
+                }
+                | Admission::Skip(consumed),
+            ) => consumed,
+            Ok(Admission::Go { consumed: None, .. } | Admission::Stale) => {
+                return Ran::Refused(Refusal::Failed {
+                    reason: format!("{what} is not pending any more"),
+                });
+            }
+            Err(error) => {
+                return Ran::Refused(Refusal::Failed {
+                    reason: format!("{what}: {error}; cancel it by a command instead"),
+                });
+            }
         };
         let mut staged = Staged::only(consumed);
         staged.operations.push(Operation::Skip {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use steadfast_journal::{ActorId, Table};
 
 use super::Inspector;
-use crate::core::Core;
+use crate::core::{Core, timer_place};
 use crate::error::NodeError;
 use crate::model::Timestamp;
 
@@ -141,7 +141,10 @@ impl Inspector {
             let page = self.journal.rows(table, after.as_deref(), PAGE)?;
             let Some((last, _)) = page.last() else { break };
             after = Some(last.clone());
-            count = count.saturating_add(page.len());
+            // The table of timers has rows about clocks as well.
+            let is_work = |key: &[u8]| table != Table::Timers || timer_place(key).is_some();
+            let work = page.iter().filter(|(key, _)| is_work(key)).count();
+            count = count.saturating_add(work);
         }
         Ok(count.min(most))
     }
@@ -151,7 +154,7 @@ impl Inspector {
 pub(super) fn timers(core: &Core) -> Vec<TimerView> {
     let view = |timer: &crate::core::PendingTimer| TimerView {
         name: timer.name.clone(),
-        due: timer.due,
+        due: timer.due.wall,
         command: timer.command.clone(),
     };
     let mut views: Vec<_> = core.timers.values().map(view).collect();

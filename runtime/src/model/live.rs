@@ -11,10 +11,10 @@ use std::time::Duration;
 use steadfast_journal::{ActorId, EventRecord, HistoryId};
 
 use super::{
-    Address, Command, Done, Effect, EffectId, Event, Handle, Never, Returned, StatefulActor,
-    Timestamp,
+    Address, Command, Cron, Done, Effect, EffectId, Event, Handle, Never, Returned, StatefulActor,
+    Timer, Timestamp,
 };
-use crate::core::{Operation, Staged, TimerId, random};
+use crate::core::{Clocks, Operation, PendingTimer, Staged, TimerId, first_due, random};
 use crate::host::{KindNames, Registry};
 
 /// How a timer came to fire.
@@ -24,10 +24,11 @@ pub struct Fired {
     pub timer: String,
     /// When it was due.
     pub due: Timestamp,
-    /// For a repeating timer: how many further due times had passed as well, because the node was down
-    /// or busy. They are not fired again.
+    /// For a repeating timer: how many due times passed that are not fired, because the node was down or
+    /// busy; which ones is what [`CatchUp`](crate::CatchUp) says. A cron expression counts up to 10,000.
     pub missed: u64,
-    /// How late it fired, measured so that a jump of the wall clock does not count while the node ran.
+    /// How late it fired, without its jitter, measured so that a jump of the wall clock does not count
+    /// while the node ran.
     pub late: Duration,
     /// For a repeating timer: when it is due again.
     pub next: Option<Timestamp>,
@@ -38,7 +39,7 @@ pub struct Fired {
 pub(crate) struct Turn<'a> {
     pub(crate) id: &'a ActorId,
     pub(crate) history: HistoryId,
-    pub(crate) now: Timestamp,
+    pub(crate) clocks: Clocks,
     pub(crate) seed: u64,
     pub(crate) fired: Option<Fired>,
     pub(crate) entry: u64,
@@ -105,30 +106,51 @@ impl<'a, A: StatefulActor> Live<'a, A> {
         });
     }
 
-    /// Sends `command` to this actor once, `delay` after now. Replaces a pending timer of that name.
+    /// Sends `command` to this actor when `timer` is due. Replaces a pending timer of that name.
     #[expect(
         clippy::needless_pass_by_value,
         reason = "a command or effect is given away when it is sent"
     )]
+    pub fn schedule<C: Command>(&mut self, name: &str, timer: Timer, command: C)
+    where
+        A: Handle<C>,
+    {
+        self.set_timer(name, &timer, &command);
+    }
+
+    /// Sends `command` to this actor once, `delay` after now: [`Timer::after`].
     pub fn after<C: Command>(&mut self, name: &str, delay: Duration, command: C)
     where
         A: Handle<C>,
     {
-        self.set_timer(name, delay, None, &command);
+        self.schedule(name, Timer::after(delay), command);
     }
 
-    /// Sends `command` to this actor again and again, first one `period` from now. Replaces a pending
-    /// timer of that name. Due times that pass while the node is down are fired once, together:
-    /// [`fired`](Self::fired) tells how many.
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "a command or effect is given away when it is sent"
-    )]
+    /// Sends `command` to this actor once, when the wall clock says `time`: [`Timer::at`].
+    pub fn at<C: Command>(&mut self, name: &str, time: Timestamp, command: C)
+    where
+        A: Handle<C>,
+    {
+        self.schedule(name, Timer::at(time), command);
+    }
+
+    /// Sends `command` to this actor again and again, first one `period` from now: [`Timer::every`]. Due
+    /// times that pass while the node is down are fired once, together: [`fired`](Self::fired) tells how
+    /// many.
     pub fn every<C: Command>(&mut self, name: &str, period: Duration, command: C)
     where
         A: Handle<C>,
     {
-        self.set_timer(name, period, Some(period), &command);
+        self.schedule(name, Timer::every(period), command);
+    }
+
+    /// Sends `command` to this actor at each time of `cron`: [`Timer::cron`]. Due times that pass while
+    /// the node is down are fired once, together.
+    pub fn cron<C: Command>(&mut self, name: &str, cron: Cron, command: C)
+    where
+        A: Handle<C>,
+    {
+        self.schedule(name, Timer::cron(cron), command);
     }
 
     /// Forgets the pending timer of that name; nothing happens where there is none.
@@ -225,7 +247,7 @@ impl<'a, A: StatefulActor> Live<'a, A> {
     /// Wall-clock time when this command started; the same however often it is asked for.
     #[must_use]
     pub fn now(&self) -> Timestamp {
-        self.turn.now
+        self.turn.clocks.now
     }
 
     /// A number that nobody can foresee; the seed is journalled with the entry. Not for secrets.
@@ -264,13 +286,8 @@ impl<'a, A: StatefulActor> Live<'a, A> {
         self.staged.stop = true;
     }
 
-    fn set_timer<C: Command>(
-        &mut self,
-        name: &str,
-        delay: Duration,
-        period: Option<Duration>,
-        command: &C,
-    ) where
+    fn set_timer<C: Command>(&mut self, name: &str, timer: &Timer, command: &C)
+    where
         A: Handle<C>,
     {
         if !self.turn.names.has_command(C::NAME) {
@@ -280,25 +297,32 @@ impl<'a, A: StatefulActor> Live<'a, A> {
                 A::KIND
             ));
         }
-        if period.is_some_and(|period| period.is_zero()) {
-            return self
-                .staged
-                .bug(format!("timer {name:?} has a period of zero"));
-        }
         let id = TimerId {
             entry: self.turn.entry,
             index: self.staged.next_index(),
         };
+        // The other end of the sequence that handlers draw from.
+        let draw = random(self.turn.seed, u64::MAX - u64::from(id.index));
+        let (due, repeat) = match first_due(timer, self.turn.clocks, draw) {
+            Ok(first) => first,
+            Err(reason) => return self.staged.bug(format!("timer {name:?} {reason}")),
+        };
         match rmp_serde::to_vec_named(command) {
-            Ok(body) => self.staged.operations.push(Operation::SetTimer {
-                name: name.to_owned(),
-                id,
-                set_at: self.turn.now,
-                delay,
-                period,
-                command: C::NAME.to_owned(),
-                body: body.into(),
-            }),
+            Ok(body) => {
+                let timer = PendingTimer {
+                    name: name.to_owned(),
+                    id,
+                    due,
+                    missed: 0,
+                    repeat,
+                    jitter: timer.jitter,
+                    catch_up: timer.catch_up,
+                    command: C::NAME.to_owned(),
+                    body: body.into(),
+                };
+                let operation = Operation::SetTimer(Box::new(timer));
+                self.staged.operations.push(operation);
+            }
             Err(error) => self.staged.bug(format!("command {:?}: {error}", C::NAME)),
         }
     }

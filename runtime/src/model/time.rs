@@ -3,7 +3,10 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::sync::OnceLock;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use rustix::time::{ClockId, clock_gettime};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -72,18 +75,53 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// Where a node takes its time from. The wall clock may jump; the running clock never goes back.
+/// One life of a machine, from its start to its end: what the running clock counts from.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
+pub struct BootId(u128);
+
+impl BootId {
+    /// The boot with this number.
+    #[must_use]
+    pub const fn from_u128(number: u128) -> Self {
+        Self(number)
+    }
+
+    /// Its number.
+    #[must_use]
+    pub const fn as_u128(self) -> u128 {
+        self.0
+    }
+}
+
+impl fmt::Display for BootId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        uuid::Uuid::from_u128(self.0).fmt(f)
+    }
+}
+
+/// Where a node takes its time from: the wall clock, which may jump, and the running clock, which never
+/// goes back.
 pub trait Clock: Send + Sync + 'static {
     /// Wall-clock time.
     fn now(&self) -> Timestamp;
 
-    /// Time since some fixed moment of this process, which never goes back.
+    /// Time since the boot that [`boot`](Self::boot) names: it never goes back, and all processes of one
+    /// boot see the same.
     fn running(&self) -> Duration;
 
     /// Waits until so much running time has passed. A clock that is not the system's says itself when
     /// that is; the default waits on tokio's time and is called inside a tokio runtime.
     fn sleep(&self, duration: Duration) -> Sleep {
         Box::pin(tokio::time::sleep(duration))
+    }
+
+    /// Which boot [`running`](Self::running) counts from. A clock whose running time starts anew must
+    /// name another one. By default it is always the same: right for a clock that tests move by hand and
+    /// keep over restarts.
+    fn boot(&self) -> BootId {
+        BootId::default()
     }
 }
 
@@ -113,10 +151,12 @@ impl Start {
     }
 }
 
-/// The system's clocks.
+/// The system's clocks. On Linux the running clock is `CLOCK_BOOTTIME`, which also counts while the
+/// machine sleeps, and a boot is the kernel's. Elsewhere, and where `/proc` cannot be read, each process
+/// counts as a boot of its own: timers then age by the wall clock from one process to the next.
 #[derive(Debug, Clone, Copy)]
 pub struct SystemClock {
-    started: Instant,
+    boot: BootId,
 }
 
 impl Default for SystemClock {
@@ -126,17 +166,33 @@ impl Default for SystemClock {
 }
 
 impl SystemClock {
-    /// A clock whose running time starts now.
+    /// The clocks of this machine.
     #[must_use]
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "this is the clock that everyone else is given"
-    )]
     pub fn new() -> Self {
-        Self {
-            started: Instant::now(),
-        }
+        static BOOT: OnceLock<BootId> = OnceLock::new();
+        let boot = *BOOT.get_or_init(|| {
+            kernels_boot().unwrap_or_else(|| BootId(uuid::Uuid::now_v7().as_u128()))
+        });
+        Self { boot }
     }
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const RUNNING: ClockId = ClockId::Boottime;
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+const RUNNING: ClockId = ClockId::Monotonic;
+
+/// The kernel's name for this boot.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn kernels_boot() -> Option<BootId> {
+    let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    let id: uuid::Uuid = text.trim().parse().ok()?;
+    Some(BootId(id.as_u128()))
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn kernels_boot() -> Option<BootId> {
+    None
 }
 
 impl Clock for SystemClock {
@@ -155,6 +211,37 @@ impl Clock for SystemClock {
     }
 
     fn running(&self) -> Duration {
-        self.started.elapsed()
+        let time = clock_gettime(RUNNING);
+        let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+        let nanos = u32::try_from(time.tv_nsec).unwrap_or(0);
+        Duration::new(seconds, nanos)
+    }
+
+    fn boot(&self) -> BootId {
+        self.boot
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Clock, SystemClock};
+
+    #[test]
+    fn two_clocks_of_one_machine_agree() {
+        let (first, second) = (SystemClock::new(), SystemClock::default());
+        assert_eq!(first.boot(), second.boot());
+        let earlier = first.running();
+        assert!(
+            second.running() >= earlier,
+            "the running clock never goes back"
+        );
+        assert!(!earlier.is_zero());
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn the_boot_is_the_kernels() {
+        let named = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+        assert_eq!(SystemClock::new().boot().to_string(), named.trim());
     }
 }

@@ -15,7 +15,7 @@ use super::recovery::RecoveryPool;
 use super::shared::{Parts, Shared};
 use super::snapshots::SnapshotSink;
 use super::threads::WorkerThreads;
-use super::{keeper, recovery};
+use super::{keeper, recovery, timers};
 use crate::config::Config;
 use crate::error::NodeError;
 use crate::host::{KindBuilder, Registry};
@@ -196,6 +196,10 @@ impl NodeBuilder {
         drop(shared.effects.set(EffectRunner::new(&shared)));
         let threads = WorkerThreads::start(&shared, inputs)?;
         let inner = Inner::new(Arc::clone(&shared), runtime, threads);
+        let window = Arc::clone(&shared.timers);
+        shared
+            .runtime
+            .spawn(timers::keep_filled(Arc::downgrade(&shared), window));
         inner.block_on(keeper::install(&shared, 1, journal))?;
         shared
             .runtime

@@ -292,6 +292,18 @@ impl Node {
         QuarantineControl::new(Arc::clone(&self.inner.shared))
     }
 
+    /// Has the workers look at the clock: for clocks that are moved by hand. Returns once each of them has.
+    #[doc(hidden)]
+    pub async fn wake(&self) {
+        for port in &self.inner.shared.ports {
+            let (ack, awake) = oneshot::channel();
+            if port.control.send(Control::Wake(ack)).await.is_ok() {
+                // A worker that is gone needs no waking.
+                drop(awake.await);
+            }
+        }
+    }
+
     /// Runs a future to its end on this node's runtime: for programs without one. Must not be called
     /// from inside an async runtime.
     pub fn block_on<T>(&self, future: impl Future<Output = T>) -> T {

@@ -10,10 +10,10 @@ use std::time::Duration;
 use steadfast_journal::{ActorNumber, Journal, Storage, Table};
 use tokio::sync::{oneshot, watch};
 
-use super::Shared;
 use super::effects::EffectJob;
 use super::mail::load_outbox;
-use crate::core::{EffectRow, TimerRow, decode_row};
+use super::{Shared, timers};
+use crate::core::{EffectRow, decode_row};
 use crate::error::NodeError;
 use crate::host::Source;
 use crate::worker::Control;
@@ -45,6 +45,7 @@ pub(super) async fn install(
     }
     shared.mail.backlog.begin();
     shared.generation.store(number, Ordering::Release);
+    shared.timers.reset(number);
     shared.set_journal(Some((number, Arc::clone(&journal))));
     for port in &shared.ports {
         let open = Control::Open {
@@ -68,41 +69,9 @@ pub(super) async fn load_pending_work(
     shared: &Arc<Shared>,
     journal: &dyn Journal,
 ) -> Result<(), NodeError> {
-    load_timers(shared, journal).await?;
+    timers::start(shared, journal).await?;
     load_effects(shared, journal).await?;
     load_outbox(shared, journal).await
-}
-
-async fn load_timers(shared: &Arc<Shared>, journal: &dyn Journal) -> Result<(), NodeError> {
-    let mut after: Option<Vec<u8>> = None;
-    loop {
-        let rows = journal.rows(Table::Timers, after.as_deref(), PAGE)?;
-        let Some((last, _)) = rows.last() else {
-            return Ok(());
-        };
-        after = Some(last.clone());
-        let mut by_worker: Vec<Vec<(ActorNumber, TimerRow)>> = vec![Vec::new(); shared.ports.len()];
-        for (key, value) in rows {
-            let number = key.get(8..16).and_then(actor_number);
-            let row = decode_row::<TimerRow>(&value);
-            let (Some(number), Ok(row)) = (number, row) else {
-                tracing::error!(
-                    "a row of the table of timers does not decode; run `steadfast verify`"
-                );
-                continue;
-            };
-            if let Some(share) = by_worker.get_mut(shared.worker_index(&row.actor)) {
-                share.push((number, row));
-            }
-        }
-        for (port, share) in shared.ports.iter().zip(by_worker) {
-            let load = Control::LoadTimers(share);
-            port.control
-                .send(load)
-                .await
-                .map_err(|_| NodeError::Stopped)?;
-        }
-    }
 }
 
 async fn load_effects(shared: &Arc<Shared>, journal: &dyn Journal) -> Result<(), NodeError> {

@@ -16,6 +16,7 @@ mod recovery;
 mod shared;
 mod snapshots;
 mod threads;
+mod timers;
 
 pub use actor_ref::{ActorRef, Ask};
 pub use builder::NodeBuilder;

@@ -14,6 +14,7 @@ use super::keeper::Failure;
 use super::mail::Mail;
 use super::recovery::{RecoveryJob, RecoveryPool};
 use super::snapshots::SnapshotSink;
+use super::timers::TimerWindow;
 use crate::config::Config;
 use crate::core::{EffectKey, random};
 use crate::host::{Invoke, KindEntry, Registry};
@@ -32,6 +33,8 @@ pub(crate) struct Shared {
     pub(crate) resources: Arc<Resources>,
     /// The node's own tokio runtime: effects, keeper, waits.
     pub(crate) runtime: tokio::runtime::Handle,
+    /// Which timers are in memory.
+    pub(crate) timers: Arc<TimerWindow>,
     pub(super) snapshots: SnapshotSink,
     pub(super) recovery: RecoveryPool,
     pub(super) effects: OnceLock<Arc<EffectRunner>>,
@@ -82,6 +85,7 @@ impl Shared {
         };
         let metrics = Metrics::new(start.wall.as_micros());
         Self {
+            timers: Arc::new(TimerWindow::new(parts.config.timer_window)),
             config: parts.config,
             registry: parts.registry,
             clock: parts.clock,
@@ -196,6 +200,12 @@ impl Shared {
     pub(crate) fn journal(&self) -> Option<Arc<dyn Journal>> {
         let guard = self.journal.read().unwrap_or_else(PoisonError::into_inner);
         guard.as_ref().map(|(_, journal)| Arc::clone(journal))
+    }
+
+    /// The open journal with its generation.
+    pub(super) fn open_journal(&self) -> Option<(u64, Arc<dyn Journal>)> {
+        let guard = self.journal.read().unwrap_or_else(PoisonError::into_inner);
+        guard.clone()
     }
 
     pub(super) fn holds_pending_work(&self) -> bool {

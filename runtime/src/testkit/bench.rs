@@ -21,7 +21,7 @@ use crate::host::{
     Answer, Exec, Host, KindBuilder, KindEntry, KindNames, Ran, RecoverContext, Resident, Source,
     Written, decode_operations, execute, write,
 };
-use crate::model::{Command, Handle, Live, Start, StatefulActor, Timestamp, Turn};
+use crate::model::{BootId, Command, Handle, Live, Start, StatefulActor, Timestamp, Turn};
 
 /// What one command decided.
 pub(super) struct Turned<C: Command> {
@@ -86,7 +86,7 @@ impl<A: StatefulActor> Bench<A> {
     }
 
     /// How long the node would have been running.
-    fn running(&self) -> Duration {
+    pub(super) fn running(&self) -> Duration {
         self.now.since(START)
     }
 
@@ -99,6 +99,7 @@ impl<A: StatefulActor> Bench<A> {
             history: self.history(),
             now: self.now,
             running: self.running(),
+            boot: BootId::default(),
             seed: self.turns,
             command_id: u128::from(self.turns),
             traceparent: None,
@@ -115,7 +116,7 @@ impl<A: StatefulActor> Bench<A> {
         let turn = Turn {
             id: &self.id,
             history: self.history(),
-            now: self.now,
+            clocks: self.exec().clocks(),
             seed: self.turns,
             fired: None,
             entry: host.core.entry.saturating_add(1),

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_bytes::ByteBuf;
 use steadfast_journal::EventRecord;
 
 use super::bench::Turned;
@@ -162,11 +161,13 @@ pub(super) fn shown_answer<C: Command>(answer: &Answer<C>) -> String {
 fn without_body(operation: &Operation) -> (Operation, Result<Canonical, String>) {
     let mut plain = operation.clone();
     let body = match &mut plain {
-        Operation::SetTimer { body, .. }
-        | Operation::RequestEffect { body, .. }
-        | Operation::SendMessage { body, .. } => std::mem::replace(body, ByteBuf::new()),
+        Operation::SetTimer(timer) => std::mem::take(&mut timer.body),
+        Operation::RequestEffect { body, .. } | Operation::SendMessage { body, .. } => {
+            std::mem::take(body)
+        }
         Operation::CancelTimer { .. }
         | Operation::FireTimer { .. }
+        | Operation::SkipTimer { .. }
         | Operation::StartEffect { .. }
         | Operation::RetryEffect { .. }
         | Operation::AnswerEffect { .. }

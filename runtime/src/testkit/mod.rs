@@ -84,7 +84,7 @@ pub use node::{Crashed, TestNode};
 pub use steadfast_journal::CommitFault;
 pub use then::Then;
 
-use crate::core::PendingEffect;
+use crate::core::{PendingEffect, micros};
 use crate::host::Source;
 use crate::model::{Command, Done, Effect, EffectId, Handle, Outcome, StatefulActor, Timestamp};
 
@@ -162,12 +162,15 @@ impl<A: StatefulActor> Given<A> {
             fail(&format!("timer {name:?} sends {sent:?}, not {asked:?}"));
         }
         let command = bench::decoded(&timer.body, "the command of a timer");
-        self.bench.now = self.bench.now.max(timer.due);
+        let (id, firing) = (timer.id, timer.due.firing);
+        let fires = timer.due.wall.plus(timer.due.jitter);
+        self.bench.now = self.bench.now.max(fires);
+        let running = micros(self.bench.running());
         let source = Source::Timer {
             name: name.to_owned(),
-            id: timer.id,
-            due: timer.due,
-            late: self.bench.now.since(timer.due),
+            id,
+            firing,
+            deadline: running.saturating_sub(micros(self.bench.now.since(fires))),
         };
         self.turn(command, &source)
     }

@@ -109,7 +109,7 @@ impl<A: StatefulActor, C: Command> Then<A, C> {
         self
     }
 
-    /// It set the timer `name`: once after `delay`, or again and again with that period.
+    /// It set the timer `name`, which is due first after `delay`; jitter does not count.
     #[track_caller]
     pub fn then_timer(self, name: &str, delay: Duration) -> Self {
         let set: Vec<(&str, Duration)> = self.timers().collect();
@@ -124,10 +124,11 @@ impl<A: StatefulActor, C: Command> Then<A, C> {
 
     fn timers(&self) -> impl Iterator<Item = (&str, Duration)> {
         self.turned.operations.iter().filter_map(|operation| {
-            let Operation::SetTimer { name, delay, .. } = operation else {
+            let Operation::SetTimer(timer) = operation else {
                 return None;
             };
-            Some((name.as_str(), *delay))
+            let wait = timer.due.wall.since(self.given.bench.now);
+            Some((timer.name.as_str(), wait))
         })
     }
 
@@ -135,7 +136,10 @@ impl<A: StatefulActor, C: Command> Then<A, C> {
     #[track_caller]
     pub fn then_no_timer(self, name: &str) -> Self {
         if let Some(timer) = self.given.bench.host.core.timers.get(name) {
-            fail(&format!("timer {name:?} is pending, due at {}", timer.due));
+            fail(&format!(
+                "timer {name:?} is pending, due at {}",
+                timer.due.wall
+            ));
         }
         self
     }

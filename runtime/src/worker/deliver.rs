@@ -1,18 +1,15 @@
-//! Into mailboxes and out of memory: admission, recovery on first use, timers and effect outcomes,
-//! passivation.
+//! Into mailboxes and out of memory: admission, recovery on first use, effect outcomes, passivation.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use steadfast_journal::{ActorId, ActorNumber};
+use steadfast_journal::ActorId;
 
 use super::input::{Answer, Envelope, Internal};
 use super::run::Worker;
 use super::slot::{Slot, State};
-use super::timers::{DueTimer, TimerKey};
 use super::trouble::Failing;
-use crate::core::TimerRow;
 use crate::error::Refusal;
 use crate::host::{KindEntry, Recovered, Source, Unrecoverable};
 use crate::node::{PER_WORKER, RecoveryJob};
@@ -173,6 +170,7 @@ impl Worker {
                     slot.state = State::Live(recovered.resident);
                 }
                 self.bring_back(key);
+                self.rearm_timers(key);
                 self.make_ready(key);
             }
             Err(Unrecoverable {
@@ -220,79 +218,6 @@ impl Worker {
         }
     }
 
-    /// Sends the commands of all timers that are due.
-    pub(super) fn fire_due(&mut self) {
-        if self.generation.is_none() || self.draining.is_some() || self.stopping {
-            return;
-        }
-        let running = self.shared.clock.running();
-        while let Some(due) = self.timers.pop_due(running) {
-            self.fire(due, running);
-        }
-        let (now_due, later) = std::mem::take(&mut self.deferred)
-            .into_iter()
-            .partition(|(at, _)| *at <= running);
-        self.deferred = later;
-        let now_due: Vec<(Duration, Arc<Answer>)> = now_due;
-        for (_, answer) in now_due {
-            self.deliver_answer(&answer);
-        }
-        self.resume_held_mail(running);
-    }
-
-    fn fire(&mut self, due: DueTimer, running: Duration) {
-        let DueTimer {
-            key,
-            row: TimerRow { actor, kind, timer },
-            late,
-        } = due;
-        if self.mailbox_is_full(&actor) {
-            return self.timers.again(key, running, Duration::from_millis(100));
-        }
-        let source = Source::Timer {
-            name: timer.name.clone(),
-            id: timer.id,
-            due: timer.due,
-            late,
-        };
-        let entry = self.shared.registry.get(&kind).cloned();
-        let command = entry
-            .as_ref()
-            .and_then(|entry| entry.commands.get(timer.command.as_str()));
-        let made =
-            command.map(|command| guarded(|| (command.from_bytes)(&timer.body, source.clone())));
-        match (entry, made) {
-            (Some(kind), Some(Ok(invoke))) => {
-                let envelope =
-                    self.shared
-                        .internal_envelope(actor, kind, invoke, Internal::Timer(key));
-                self.accept(envelope);
-            }
-            (Some(kind), Some(Err(reason))) => {
-                let reason = format!(
-                    "timer {:?} has a command that does not decode: {reason}",
-                    timer.name
-                );
-                self.quarantine(&actor, &kind, reason, Some(source));
-            }
-            (Some(kind), None) => {
-                let reason = format!(
-                    "timer {:?} sends {:?}, which is not registered: add .command::<..>() to kind {:?}",
-                    timer.name, timer.command, kind.name
-                );
-                self.quarantine(&actor, &kind, reason, Some(source));
-            }
-            (None, _) => {
-                tracing::error!(%actor, kind, timer = timer.name, "a timer is due for a kind that is not registered: add .register::<..>() where the node is built");
-            }
-        }
-    }
-
-    fn mailbox_is_full(&self, actor: &ActorId) -> bool {
-        let slot = self.by_id.get(actor).and_then(|key| self.slots.get(*key));
-        slot.is_some_and(|slot| slot.mailbox.len() >= self.shared.config.mailbox_capacity)
-    }
-
     /// Sends the outcome of an effect to its actor.
     pub(super) fn deliver_answer(&mut self, answer: &Arc<Answer>) {
         let Some(effect) = answer.kind.effects.get(answer.name.as_str()) else {
@@ -318,41 +243,6 @@ impl Worker {
                 );
                 self.quarantine(&answer.actor, &answer.kind, reason, Some(source));
             }
-        }
-    }
-
-    pub(super) fn load_timers(&mut self, rows: Vec<(ActorNumber, TimerRow)>) {
-        let (now, running) = (self.shared.clock.now(), self.shared.clock.running());
-        for (actor, row) in rows {
-            // One that is known is newer than the row that was read for it.
-            if !self.timers.knows(actor, row.timer.id) {
-                self.timers.set(actor, row, now, running);
-            }
-        }
-    }
-
-    /// A timer's command found that it is not pending as it was fired: what the actor says counts.
-    pub(super) fn heal_timer(&mut self, key: usize, timer: TimerKey) {
-        let Some(slot) = self.slots.get(key) else {
-            return;
-        };
-        let State::Live(resident) = &slot.state else {
-            return;
-        };
-        let mut pending = resident.core().timers.values();
-        let row = pending
-            .find(|pending| pending.id == timer.id)
-            .map(|pending| TimerRow {
-                actor: slot.id.clone(),
-                kind: slot.kind.name.to_owned(),
-                timer: pending.clone(),
-            });
-        match row {
-            Some(row) => {
-                let (now, running) = (self.shared.clock.now(), self.shared.clock.running());
-                self.timers.set(timer.actor, row, now, running);
-            }
-            None => self.timers.remove(timer, None),
         }
     }
 

@@ -115,7 +115,21 @@ pub(crate) enum Control {
     /// The journal does not open: callers are told instead of waiting for it.
     ReadOnly { reason: String },
     /// Pending timers found in the journal.
-    LoadTimers(Vec<(ActorNumber, TimerRow)>),
+    LoadTimers {
+        generation: u64,
+        rows: Vec<(ActorNumber, TimerRow)>,
+        ack: oneshot::Sender<()>,
+    },
+    /// Of the `held` timers that are in memory on the node, `target` are to be left; those due within `near`
+    /// stay.
+    TrimTimers {
+        target: usize,
+        held: usize,
+        near: Duration,
+        ack: oneshot::Sender<()>,
+    },
+    /// The clock was moved: look at the timers, then say so.
+    Wake(oneshot::Sender<()>),
     /// Other workers have messages for this one.
     Mail,
     /// These actors, of these kinds, have messages in the outbox.

@@ -130,17 +130,17 @@ impl Worker {
         } = consequence;
         match change {
             Change::TimerSet(timer) => {
-                let (now, running) = (self.shared.clock.now(), self.shared.clock.running());
                 let row = TimerRow {
                     actor,
                     kind: kind.name.to_owned(),
                     timer,
                 };
-                self.timers.set(number, row, now, running);
+                self.arm_timer(number, row);
             }
             Change::TimerGone { id, due } => {
-                self.timers
-                    .remove(TimerKey { actor: number, id }, Some(due));
+                let key = TimerKey { actor: number, id };
+                self.timers.remove(key, Some(due.firing));
+                self.account_timers();
             }
             Change::EffectRequested(effect) => {
                 self.shared.launch(EffectJob {
@@ -211,6 +211,8 @@ impl Worker {
         self.undurable_bytes = 0;
         self.timers.clear();
         self.clear_mail();
+        self.account_timers();
+        self.unarmed.clear();
         self.deferred.clear();
         self.ready.clear();
         self.to_recover.clear();

@@ -74,7 +74,7 @@ impl Worker {
     /// When this worker has something to do by itself.
     fn next_due(&self) -> Option<Duration> {
         let running = self.shared.clock.running();
-        let timer = self.timers.next_wait(running);
+        let timer = self.timers.next_wait(self.clocks());
         let timer = timer.map(|wait| running.saturating_add(wait));
         let deferred = self.deferred.iter().map(|(at, _)| *at).min();
         let after = self.shared.config.passivate_after;

@@ -5,6 +5,7 @@
 
 mod batch;
 mod deliver;
+mod firing;
 mod inbox;
 mod input;
 mod latch;

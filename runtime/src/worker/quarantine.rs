@@ -15,7 +15,7 @@ use super::run::Worker;
 use super::slot::{Quarantine, Slot, State};
 use super::supervise::forget_trouble_that_is_over;
 use super::trouble::Failing;
-use crate::core::{Operation, TimerRow};
+use crate::core::Operation;
 use crate::error::NodeError;
 use crate::host::{Skip, Source, give};
 use crate::node::{EffectJob, Quarantined};
@@ -240,7 +240,11 @@ impl Worker {
 
     /// Starts the actor's pending work as its state says.
     fn rearm(&mut self, key: usize) {
-        let (now, running) = (self.shared.clock.now(), self.shared.clock.running());
+        if let Some(slot) = self.slots.get(key) {
+            let (actor, kind) = (slot.id.clone(), Arc::clone(&slot.kind));
+            self.unarmed.insert(actor, kind);
+        }
+        self.rearm_timers(key);
         let Some(slot) = self.slots.get(key) else {
             return;
         };
@@ -249,14 +253,6 @@ impl Worker {
         };
         let core = resident.core();
         let Some(number) = core.number else { return };
-        for timer in core.timers.values() {
-            let row = TimerRow {
-                actor: slot.id.clone(),
-                kind: slot.kind.name.to_owned(),
-                timer: timer.clone(),
-            };
-            self.timers.set(number, row, now, running);
-        }
         let mut unknown = None;
         for effect in core.effects.values() {
             if !slot.kind.effects.contains_key(effect.name.as_str()) {

@@ -18,7 +18,7 @@ use super::inbox::Inboxes;
 use super::input::{Answer, Control, Envelope, Inputs};
 use super::slot::Slot;
 use super::timers::Timers;
-use crate::host::give;
+use crate::host::{KindEntry, give};
 use crate::node::Shared;
 
 /// Commands taken from the stream at once.
@@ -58,6 +58,10 @@ pub(crate) struct Worker {
     pub(super) durable: u64,
     pub(super) undurable_bytes: usize,
     pub(super) timers: Timers,
+    /// How many timers the node was told that this worker holds.
+    pub(super) timers_told: usize,
+    /// Actors in quarantine, some of whose timers were let go.
+    pub(super) unarmed: HashMap<ActorId, Arc<KindEntry>>,
     /// Outcomes of effects whose handler broke, with the moment to try again.
     pub(super) deferred: Vec<(Duration, Arc<Answer>)>,
     pub(super) inboxes: Inboxes,
@@ -87,6 +91,8 @@ impl Worker {
             durable: 0,
             undurable_bytes: 0,
             timers: Timers::default(),
+            timers_told: 0,
+            unarmed: HashMap::new(),
             deferred: Vec::new(),
             inboxes: Inboxes::default(),
             holds: BTreeSet::new(),
@@ -129,14 +135,15 @@ impl Worker {
     }
 
     fn set_wake(&mut self, ctx: &mut Context<Self>) {
-        let running = self.shared.clock.running();
+        let clocks = self.clocks();
+        let running = clocks.running;
         let deferred = self
             .deferred
             .iter()
             .map(|(at, _)| at.saturating_sub(running))
             .min();
         let timer = if self.draining.is_none() {
-            self.timers.next_wait(running)
+            self.timers.next_wait(clocks)
         } else {
             None
         };
@@ -212,6 +219,9 @@ impl Actor for Worker {
         ctx.run_interval(SWEEP, |worker, ctx| {
             worker.passivate_idle();
             worker.prune_inboxes();
+            worker.recover_released();
+            // The wall clock may have jumped, or the machine slept.
+            worker.fire_due();
             worker.pump(ctx);
         });
     }
@@ -246,6 +256,7 @@ impl StreamHandler<Vec<Envelope>> for Worker {
 impl StreamHandler<Durable> for Worker {
     fn handle(&mut self, durable: Durable, ctx: &mut Self::Context) {
         self.on_durable(durable);
+        self.fire_due();
         self.pump(ctx);
     }
 
@@ -273,7 +284,28 @@ impl StreamHandler<Control> for Worker {
                 journal,
             } => self.on_open(generation, journal),
             Control::ReadOnly { reason } => self.refuse_callers(&reason),
-            Control::LoadTimers(rows) => self.load_timers(rows),
+            Control::LoadTimers {
+                generation,
+                rows,
+                ack,
+            } => {
+                self.load_timers(generation, rows);
+                give(ack, ());
+            }
+            Control::TrimTimers {
+                target,
+                held,
+                near,
+                ack,
+            } => {
+                self.trim_timers(target, held, near);
+                give(ack, ());
+            }
+            Control::Wake(ack) => {
+                self.recover_released();
+                self.fire_due();
+                give(ack, ());
+            }
             Control::Mail => self.collect_mail(),
             Control::MailFound(receivers) => self.mail_found(receivers),
             Control::OpenMail => self.open_mail(),

@@ -199,13 +199,19 @@ impl Worker {
         let Some(slot) = self.slots.get_mut(key) else {
             return;
         };
-        let kept = &mut slot.trouble.get_or_insert_default().kept;
         match internal {
             // A message lies in the outbox until it is taken.
             Internal::Step | Internal::Message { .. } => {}
-            internal if kept.len() < room => kept.push(internal),
-            Internal::Timer(_) => {}
+            // It is pending in the state, and armed again from there.
+            Internal::Timer(timer) => {
+                let (actor, kind) = (slot.id.clone(), Arc::clone(&slot.kind));
+                self.let_timer_go(timer, &actor, &kind);
+            }
             Internal::Answer(answer) => {
+                let kept = &mut slot.trouble.get_or_insert_default().kept;
+                if kept.len() < room {
+                    return kept.push(Internal::Answer(answer));
+                }
                 tracing::warn!(actor = %answer.actor, effect = answer.name, "too much is kept for an actor in quarantine: the outcome of an effect is dropped, and the effect runs again after its release");
                 self.shared.effect_consumed(answer.number, answer.key);
             }

@@ -153,6 +153,7 @@ impl Worker {
             history: self.shared.history(),
             now: self.shared.clock.now(),
             running,
+            boot: self.shared.clock.boot(),
             seed: self.shared.next_seed(),
             command_id: envelope.command_id,
             traceparent: envelope.traceparent.take(),
@@ -183,6 +184,11 @@ impl Worker {
         self.shared
             .metrics
             .command(envelope.kind.name, refusal.label());
+        if let (Refusal::Quarantined { .. }, Some(Internal::Timer(timer))) =
+            (&refusal, &envelope.internal)
+        {
+            self.let_timer_go(*timer, &envelope.actor, &envelope.kind);
+        }
         envelope.refuse(refusal);
     }
 
@@ -219,11 +225,13 @@ impl Worker {
             stop,
         } = written;
         let limit = self.shared.config.entry_bytes;
+        let anchor = self.anchor(&changes);
         let made = row_changes(&envelope.actor, envelope.kind.name, entry.actor, &changes)
             .map_err(|error| Refusal::Failed {
                 reason: error.to_string(),
             })
-            .and_then(|rows| {
+            .and_then(|mut rows| {
+                rows.extend(anchor);
                 Append::new(&entry, rows).map_err(|error| Refusal::Failed {
                     reason: error.to_string(),
                 })

@@ -9,6 +9,8 @@ mod asking;
 #[cfg(test)]
 mod bank;
 #[cfg(test)]
+mod bell;
+#[cfg(test)]
 mod durability;
 #[cfg(test)]
 mod effects;
@@ -39,5 +41,9 @@ mod pulse;
 mod snapshots;
 #[cfg(test)]
 mod timers;
+#[cfg(test)]
+mod timers_clocks;
+#[cfg(test)]
+mod timers_policies;
 #[cfg(test)]
 mod world;

@@ -10,7 +10,7 @@ fn from_json(text: &str) -> Result<CleanupConfig, String> {
 
 #[track_caller]
 fn refused(config: &CleanupConfig, key: &str, because: &str) {
-    let error = config.validate().unwrap_err();
+    let error = config.check().unwrap_err();
     assert_eq!(error.key(), key);
     assert!(error.problem().contains(because), "{error}");
 }
@@ -26,7 +26,7 @@ fn only_paths_are_needed() {
             bytes: Size::gib(20)
         }
     );
-    assert_eq!(config.validate(), Ok(()));
+    assert_eq!(config.check(), Ok(()));
 }
 
 #[test]

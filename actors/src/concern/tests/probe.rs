@@ -13,23 +13,27 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::concern::{
     Concern, ConcernView, ConfigError, Configure, Configured, Describe, Finished, Kind, Missed,
-    Paused, Resumed, RunOutcome, SPACE, Schedule, Settings, Started, TickMissed, TickSkipped,
-    finish, register,
+    Overlap, Paused, Resumed, RunId, RunOutcome, SPACE, Schedule, Settings, Started, Stopping,
+    TickMissed, TickQueued, TickSkipped, finish, register,
 };
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct ProbeConfig {
     pub(super) hours: Option<u64>,
     pub(super) missed: Missed,
+    pub(super) overlap: Overlap,
     pub(super) note: u64,
 }
 
 impl Settings for ProbeConfig {
+    const STOPS: bool = true;
+
     fn schedule(&self) -> Schedule {
         let every = self.hours.map(|hours| Duration::from_secs(hours * 3_600));
         Schedule {
-            every,
             missed: self.missed,
+            overlap: self.overlap,
+            ..Schedule::every(every)
         }
     }
 
@@ -50,6 +54,8 @@ pub(super) enum ProbeEvent {
     Started(Started),
     TickMissed(TickMissed),
     TickSkipped(TickSkipped),
+    TickQueued(TickQueued),
+    Stopping(Stopping),
     Finished(Finished<()>),
 }
 
@@ -76,18 +82,29 @@ impl Kind for Probe {
             ProbeEvent::Started(event) => concern.started(event, ()),
             ProbeEvent::TickMissed(event) => concern.tick_missed(event),
             ProbeEvent::TickSkipped(event) => concern.tick_skipped(event),
+            ProbeEvent::TickQueued(event) => concern.tick_queued(event),
+            ProbeEvent::Stopping(event) => concern.stop_wanted(event),
             ProbeEvent::Finished(event) => concern.finished(event),
         }
     }
 
     fn begin(live: &mut Live<'_, Concern<Self>>) {
-        live.run(Wait {});
+        if let Some(run) = live.current().map(|run| run.id.clone()) {
+            live.run(Wait { run });
+        }
+    }
+
+    fn stop(live: &mut Live<'_, Concern<Self>>) {
+        let reason = live.stopping().map(ToString::to_string);
+        finish(live, RunOutcome::Cancelled, reason, ());
     }
 }
 
 /// Ends when the test releases it, fails when the test closes the gate.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Wait {}
+pub(super) struct Wait {
+    run: RunId,
+}
 
 impl Effect for Wait {
     const NAME: &'static str = "probe.wait";
@@ -104,6 +121,9 @@ impl Effect for Wait {
 
 impl Handle<Done<Wait>> for Concern<Probe> {
     fn handle(live: &mut Live<'_, Self>, done: Done<Wait>) -> Result<(), Never> {
+        if live.current().is_none_or(|run| run.id != done.effect.run) {
+            return Ok(());
+        }
         let outcome = match done.outcome {
             Outcome::Succeeded(()) => RunOutcome::Succeeded,
             Outcome::Failed { .. } => RunOutcome::Failed,
@@ -232,6 +252,10 @@ impl Bench {
                 "probe.tick_skipped" => {
                     ProbeEvent::TickSkipped(serde_json::from_value(data).unwrap())
                 }
+                "probe.tick_queued" => {
+                    ProbeEvent::TickQueued(serde_json::from_value(data).unwrap())
+                }
+                "probe.stopping" => ProbeEvent::Stopping(serde_json::from_value(data).unwrap()),
                 _ => ProbeEvent::Finished(serde_json::from_value(data).unwrap()),
             }
         };

@@ -197,8 +197,8 @@ fn refusals_name_the_variable() {
     );
     check(
         &format!("{concern}__KIND"),
-        "exec",
-        "kind \"exec\" is not available",
+        "watch",
+        "kind \"watch\" is not available",
         "cleanup",
     );
     check(

@@ -6,6 +6,7 @@ mod describing;
 mod environment;
 mod files;
 mod paths;
+mod patrol;
 mod random;
 mod refusals;
 mod rendering;
@@ -45,6 +46,8 @@ fn only_problem(text: &str, variables: &[(&str, &str)]) -> serde_json::Value {
 #[track_caller]
 fn cleanup(config: &Config) -> &CleanupConfig {
     assert_eq!(config.concerns.len(), 1);
-    let Kind::Cleanup(settings) = &config.concerns[0].kind;
+    let Kind::Cleanup(settings) = &config.concerns[0].kind else {
+        panic!("another kind: {:?}", config.concerns[0]);
+    };
     settings
 }

@@ -33,26 +33,26 @@ fn check(text: fn(&str) -> String, table: &str) {
 
 #[test]
 fn every_planned_kind_is_refused_by_name() {
-    let kinds = "log-ship git-sync container-heal http-patrol ssh-batch deploy exec workflow \
+    let kinds = "log-ship git-sync container-heal ssh-batch deploy workflow \
                  pipeline cron watch fsm task";
     for kind in kinds.split_whitespace() {
         let lines = format!("[concerns.a]\nkind = \"{kind}\"\nrun = [\"x\"]");
         let problem = only_problem(&file(&lines), &[]);
         let message = format!("kind \"{kind}\" is not available in this version");
         assert_eq!(problem["message"], message);
-        assert_eq!(problem["hint"], "available: cleanup");
+        assert_eq!(problem["hint"], "available: cleanup, exec, http-patrol");
     }
 }
 
 #[test]
 fn every_planned_key_of_a_concern_is_refused_by_name() {
-    let defaults = "timezone overlap timeout jitter retry retention";
+    let defaults = "retry retention";
     for key in defaults.split_whitespace() {
         let problem = only_problem(&file(&format!("[defaults]\n{key} = \"x\"")), &[]);
         let message = format!("`defaults.{key}` is not available in this version");
         assert_eq!(problem["message"], message);
     }
-    let keys = format!("{defaults} cron watch on alert on_failure");
+    let keys = format!("{defaults} watch on alert on_failure");
     for key in keys.split_whitespace() {
         let problem = only_problem(&concern(&format!("{key} = \"x\"")), &[]);
         let message = format!("`concerns.a.{key}` is not available in this version");
@@ -68,14 +68,9 @@ fn planned_sections_keys_and_values_are_refused_by_name() {
         [notify.ops]\nwebhook = "x" | notify          | `notify` is not available    | ps
         http.token_file = "/t"      | http.token_file | is not available in this     | need no token
         telemetry.otlp = "x"        | telemetry.otlp  | is not available in this     | /metrics
-        defaults.missed = "all"     | defaults.missed | "all" is not available       | once, skip
         node.labels.a = "${env:X}"  | node.labels.a   | `${…}` is not available      | the value
         node.name = "${file:/x}"    | node.name       | `${…}` is not available      | the value
         "#,
-    );
-    check(
-        concern,
-        r#"missed = "all" | concerns.a.missed | "all" is not available | available: once, skip"#,
     );
 }
 
@@ -101,7 +96,8 @@ fn unknown_names_get_the_nearest_or_all_valid_ones() {
         http.Listen = []               | http.Listen     | unknown key         | mean `listen`?
         [node]\n"a b" = 1              | node."a b"      | unknown key         | valid keys: name
         telemetry.log = "x"            | telemetry.log   | unknown value "x"   | values: auto, pretty
-        [concerns.a]\nkind = "zzzzz"   | concerns.a.kind | unknown kind        | kinds: cleanup
+        [concerns.a]\nkind = "zzzzz"   | concerns.a.kind | unknown kind        | kinds: cleanup, exec
+        defaults.overlap = "x"         | defaults.overlap | unknown value "x"  | values: skip, queue, cancel
         [concerns.a]\nkind = "cleanpu" | concerns.a.kind | unknown kind        | mean `cleanup`?
         "#,
     );
@@ -147,7 +143,7 @@ fn wrong_types_say_what_is_expected_and_what_was_found() {
         concerns = []            | concerns        | expected a table, found an array
         concerns.a = 1           | concerns.a      | is not a table     | write `[concerns.a]`
         [[concerns.a]]\nx = 1    | concerns.a      | is not a table     | write `[concerns.a]`
-        concerns.a.kind = 1      | concerns.a.kind | a kind is a string | available: cleanup
+        concerns.a.kind = 1      | concerns.a.kind | a kind is a string | available: cleanup, http-patrol
         "#,
     );
     check(
@@ -180,7 +176,43 @@ fn what_only_the_kind_can_know_is_refused_at_its_key() {
         [concerns.a]\nkind = "cleanup"\npaths = []    | concerns.a.paths    | no paths
         [concerns.a]\nkind = "cleanup"\npaths = ["/"] | concerns.a.paths[0] | "/"
         [concerns.a]\nkind = "cleanup"                | concerns.a.paths    | `paths` is missing
-        [concerns.a] | concerns.a.kind | `concerns.a` has no kind | add `kind = "cleanup"`
+        [concerns.a] | concerns.a.kind | `concerns.a` has no kind | add `kind
+        "#,
+    );
+}
+
+#[test]
+fn a_concern_has_one_schedule() {
+    check(
+        concern,
+        r#"
+        every = "1m"\ncron = "* * * * *" | concerns.a.cron    | leave one of them out
+        overlap = "never"                | concerns.a.overlap | unknown value "never" | values: skip, queue
+        missed = "some"                  | concerns.a.missed  | unknown value "some"  | values: once, skip, all
+        timeout = "0s"                   | concerns.a.timeout | 0 would end every run
+        "#,
+    );
+}
+
+#[test]
+fn what_exec_refuses_is_refused_at_its_key() {
+    check(
+        |lines| file(&format!("[concerns.a]\nkind = \"exec\"\n{lines}")),
+        r#"
+        command = []                           | concerns.a.command         | no program
+        command = "ls -l"                      | concerns.a.command         | needs `shell = true`
+        command = ["ls"]\nshell = true         | concerns.a.command         | takes one text
+        command = ["./x"]                      | concerns.a.command[0]      | a relative path
+        command = [1]                          | concerns.a.command[0]      | expected a string, found integer
+        command = 1                            | concerns.a.command         | expected an array of words
+        command = ["ls"]\ndir = "x"            | concerns.a.dir             | is a relative path | begin it with `/`
+        command = ["ls"]\nlimits.nice = 20     | concerns.a.limits.nice     | write 0 to 19
+        command = ["ls"]\nlimits.swap = 1      | concerns.a.limits.swap     | unknown key | valid keys: memory
+        command = ["ls"]\nretry.attempts = 0   | concerns.a.retry.attempts  | write 1 to 100
+        command = ["ls"]\nsuccess_codes = [-1] | concerns.a.success_codes[0] | exit codes are 0 to 255
+        command = ["ls"]\nafter_crash = "x"    | concerns.a.after_crash     | unknown value "x" | hold, retry
+        command = ["ls"]\nenv = ["A"]          | concerns.a.env             | expected a table
+        comand = ["ls"]                        | concerns.a.comand          | unknown key | mean `command`?
         "#,
     );
 }
@@ -254,7 +286,7 @@ fn versions_that_are_none() {
 
 #[test]
 fn problems_of_all_sections_come_together_in_the_order_of_the_file() {
-    let text = "node.nme = 1\nhttp.listen = [1, 2]\n[concerns.a]\nkind = \"exec\"\n\
+    let text = "node.nme = 1\nhttp.listen = [1, 2]\n[concerns.a]\nkind = \"deploy\"\n\
                 [concerns.b]\nkind = \"cleanup\"\npaths = [\"/\", \"/b/*\", \"x\"]\nevery = \"1ms\"\n";
     let problems = read(text).unwrap_err().to_json();
     let keys = problems.as_array().unwrap().iter();

@@ -37,7 +37,7 @@ error: unknown key `concerns.stale-logs.older-then`
 #[test]
 fn an_unknown_kind_and_one_that_is_not_built_yet() {
     check(
-        "version = 1\nconcerns.a.kind = \"clean-up\"\nconcerns.b.kind = \"exec\"\n",
+        "version = 1\nconcerns.a.kind = \"clean-up\"\nconcerns.b.kind = \"watch\"\n",
         r#"
 error: unknown kind "clean-up"
  --> steadfast.toml:2:19
@@ -47,13 +47,13 @@ error: unknown kind "clean-up"
   |
   = help: did you mean `cleanup`?
 
-error: kind "exec" is not available in this version
+error: kind "watch" is not available in this version
  --> steadfast.toml:3:19
   |
-3 | concerns.b.kind = "exec"
-  |                   ^^^^^^
+3 | concerns.b.kind = "watch"
+  |                   ^^^^^^^
   |
-  = help: available: cleanup"#,
+  = help: available: cleanup, exec, http-patrol"#,
     );
 }
 
@@ -86,15 +86,15 @@ error: "/b/../c" has a component "..": write the path in full
 #[test]
 fn a_planned_key_says_what_to_do_meanwhile() {
     check(
-        "version = 1\n[concerns.a]\nkind = \"cleanup\"\npaths = [\"/a/*\"]\ncron = \"@hourly\"\n",
+        "version = 1\n[concerns.a]\nkind = \"cleanup\"\npaths = [\"/a/*\"]\nwatch = \"x\"\n",
         r#"
-error: `concerns.a.cron` is not available in this version
+error: `concerns.a.watch` is not available in this version
  --> steadfast.toml:5:1
   |
-5 | cron = "@hourly"
-  | ^^^^ leave it out
+5 | watch = "x"
+  | ^^^^^ leave it out
   |
-  = help: use `every`, or `steadfast trigger`"#,
+  = help: use `every` or `cron`, or `steadfast trigger`"#,
     );
 }
 

@@ -1,0 +1,64 @@
+//! What a webhook is sent. The shape is a contract.
+
+use serde::Serialize;
+use steadfast::{EffectId, Timestamp};
+
+use super::board::NoticeState;
+use super::effect::SendNotice;
+
+/// The JSON body of a notification.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct Message<'a> {
+    /// The same as in the header `Idempotency-Key`: a receiver that has seen it does nothing.
+    pub(super) id: String,
+    /// The actor, such as `concern/shop`.
+    concern: &'a str,
+    target: &'a str,
+    /// The target's URL; null once it is not configured any more.
+    url: Option<&'a str>,
+    state: NoticeState,
+    since: Timestamp,
+    at: Timestamp,
+    reason: &'a str,
+    /// The sequence number of the event that this is about, in the concern's journal: grows with each
+    /// notification of the concern.
+    seq: u64,
+    reminder: bool,
+}
+
+impl<'a> Message<'a> {
+    pub(super) fn new(id: &'a EffectId, send: &'a SendNotice) -> Self {
+        let SendNotice {
+            target,
+            url,
+            notice,
+            ..
+        } = send;
+        Self {
+            id: id.to_string(),
+            concern: id.actor.as_str(),
+            target,
+            url: url.as_deref(),
+            state: notice.state,
+            since: notice.since,
+            at: notice.at,
+            reason: &notice.reason,
+            seq: notice.seq,
+            reminder: notice.reminder,
+        }
+    }
+}
+
+/// `text` as a quoted string for a header: what is no visible ASCII is written as `%XX`, and so are quotes,
+/// backslashes and percent signs.
+pub(super) fn quoted(text: &str) -> String {
+    let mut quoted = String::from("\"");
+    for byte in text.bytes() {
+        if (b'!'..=b'~').contains(&byte) && !matches!(byte, b'"' | b'\\' | b'%') {
+            quoted.push(char::from(byte));
+        } else {
+            quoted.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    quoted + "\""
+}
