@@ -2,11 +2,6 @@
 //! variables of the build, so that the same sources built the same way give the same program: no time, no
 //! host, no state of the checkout.
 
-#![expect(
-    clippy::print_stdout,
-    reason = "this is how a build script talks to cargo"
-)]
-
 use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;

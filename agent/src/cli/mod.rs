@@ -121,6 +121,7 @@ async fn client(command: Command, global: &Global, output: Output) -> Result<Exi
             };
             control::trigger(&target()?, timeout, &concern, asked, output).await
         }
+        Command::Cancel { concern } => control::cancel(&target()?, timeout, &concern, output).await,
         Command::Pause { concern } => {
             control::switch(&target()?, timeout, &concern, "pause", output).await
         }
@@ -135,7 +136,7 @@ async fn client(command: Command, global: &Global, output: Output) -> Result<Exi
 
 /// A command to run next, with the flags by which this one found its target.
 fn with_flags(hint: &str, flags: &str) -> String {
-    const TARGETED: [&str; 17] = [
+    const TARGETED: [&str; 18] = [
         "ps",
         "state",
         "events",
@@ -152,6 +153,7 @@ fn with_flags(hint: &str, flags: &str) -> String {
         "reload",
         "snapshot",
         "quarantine",
+        "cancel",
         "replay",
     ];
     let verb = hint

@@ -28,6 +28,7 @@ mod kit_faults;
 mod latch;
 #[cfg(test)]
 mod life;
+#[cfg(test)]
 mod look;
 #[cfg(test)]
 mod messages;
