@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::{Bound, ControlFlow};
+use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::clock;
@@ -49,6 +50,7 @@ struct State {
     kept: Vec<Change>,
     fault: Option<CommitFault>,
     paused: bool,
+    refuses: bool,
     /// Raised by each opening and crash: an older generation writes no more.
     generation: u64,
 }
@@ -92,6 +94,11 @@ impl MemoryStorage {
         self.shared.changed.notify_all();
     }
 
+    /// Lets openings fail from now on, as those of a disk that is full do, or succeed again.
+    pub fn refuse_to_open(&self, refuse: bool) {
+        self.state().refuses = refuse;
+    }
+
     /// Ends the open journal as a power cut would: what was not acknowledged is lost, held commits
     /// fail, nothing is written any more. The storage can be opened again at once.
     pub fn crash(&self) {
@@ -124,6 +131,13 @@ impl Storage for MemoryStorage {
         let started = clock::now();
         let generation = {
             let mut state = self.state();
+            if state.refuses {
+                return Err(Error::Store {
+                    dir: PathBuf::new(),
+                    detail: "it was told to refuse".to_owned(),
+                    corrupt: false,
+                });
+            }
             let kept = std::mem::take(&mut state.kept);
             state.apply(kept);
             state.fault = None;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::core::KeyLimits;
 use crate::error::NodeError;
+use crate::memory;
 
 /// How a node runs. Take the default and change what you need.
 #[derive(Debug, Clone)]
@@ -23,6 +24,18 @@ pub struct Config {
     pub undurable_bytes: usize,
     /// Most bytes that one command may write. Default 4 MiB.
     pub entry_bytes: usize,
+    /// Bytes that actors in memory may take, estimated from the encoded size of their states and divided
+    /// evenly among the workers; beyond it those that were not used for longest leave memory. Actors with
+    /// waiting commands or commits on their way stay, so that the estimate may be over it by these; 0 means
+    /// no limit. Default: a quarter of the memory that the machine or the control group has, or 512 MiB
+    /// where that cannot be found out.
+    pub resident_bytes: usize,
+    /// Bytes of snapshots and entries that recoveries under way may have read and not yet handed over;
+    /// beyond it no further one begins. Default 64 MiB.
+    pub recovery_bytes: usize,
+    /// A recovery that somebody waits for longer than this is named in a warning and counted. Default
+    /// 30 s.
+    pub recovery_watchdog: Duration,
     /// Idle time before an actor leaves memory. Default 5 minutes.
     pub passivate_after: Duration,
     /// Entries between two snapshots of an actor; 0 takes none. Default 200.
@@ -55,6 +68,9 @@ impl Default for Config {
             worker_queue: 8_192,
             undurable_bytes: 32 << 20,
             entry_bytes: 4 << 20,
+            resident_bytes: memory::limit().map_or(512 << 20, |limit| limit / 4),
+            recovery_bytes: 64 << 20,
+            recovery_watchdog: Duration::from_secs(30),
             passivate_after: Duration::from_secs(300),
             snapshot_every: 200,
             keys: 1_024,
@@ -75,6 +91,7 @@ impl Config {
             ("worker_queue", self.worker_queue),
             ("undurable_bytes", self.undurable_bytes),
             ("entry_bytes", self.entry_bytes),
+            ("recovery_bytes", self.recovery_bytes),
             ("effects", self.effects),
         ];
         for (field, value) in positive {

@@ -17,7 +17,7 @@ use steadfast_snapshots::SnapshotStore;
 
 use crate::core::KeyLimits;
 use crate::error::NodeError;
-use crate::host::{RecoverContext, Registry};
+use crate::host::{Progress, RecoverContext, Registry};
 use crate::model::{Clock, Start, Timestamp};
 
 /// Actors read at once when all are listed.
@@ -189,6 +189,7 @@ impl Inspector {
                 running: Duration::ZERO,
             },
             until: at,
+            progress: &Progress::default(),
         };
         let recovered = (kind.recover)(&cx).map_err(|error| NodeError::Unrecoverable {
             id: id.to_string(),

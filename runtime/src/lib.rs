@@ -14,6 +14,7 @@ mod core;
 mod error;
 mod host;
 mod inspect;
+mod memory;
 mod metrics;
 mod model;
 mod node;

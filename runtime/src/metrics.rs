@@ -54,6 +54,9 @@ pub(crate) struct Metrics {
     replay_duration: PerKind<Histogram>,
     quarantined: PerKind<Gauge>,
     slow_handlers: Family<KindCommand, Counter>,
+    resident_bytes: Gauge,
+    evictions: PerKind<Counter>,
+    recovery_overdue: PerKind<Counter>,
 }
 
 fn seconds() -> Histogram {
@@ -88,6 +91,9 @@ impl Metrics {
             replay_duration: Family::new_with_constructor(seconds),
             quarantined: Family::default(),
             slow_handlers: Family::default(),
+            resident_bytes: Gauge::default(),
+            evictions: Family::default(),
+            recovery_overdue: Family::default(),
             registry,
         };
         metrics.register();
@@ -167,6 +173,27 @@ impl Metrics {
             "Commands whose handler took longer than slow_handler",
             self.slow_handlers.clone(),
         );
+        self.register_residency();
+    }
+
+    fn register_residency(&mut self) {
+        let registry = &mut self.registry;
+        registry.register_with_unit(
+            "resident",
+            "Estimated memory of the actors in memory",
+            Unit::Bytes,
+            self.resident_bytes.clone(),
+        );
+        registry.register(
+            "evictions",
+            "Actors that left memory to make room",
+            self.evictions.clone(),
+        );
+        registry.register(
+            "recovery_overdue",
+            "Times that a recovery took longer than recovery_watchdog",
+            self.recovery_overdue.clone(),
+        );
     }
 
     /// The text that Prometheus scrapes (OpenMetrics 1.0).
@@ -217,6 +244,20 @@ impl Metrics {
     /// An actor came into memory, or left it.
     pub(crate) fn resident(&self, kind: &str, change: i64) {
         self.actors.get_or_create(&label(kind)).inc_by(change);
+    }
+
+    /// The estimate of one actor changed.
+    pub(crate) fn resident_bytes(&self, before: usize, now: usize) {
+        let bytes = |bytes: usize| i64::try_from(bytes).unwrap_or(i64::MAX);
+        self.resident_bytes.inc_by(bytes(now) - bytes(before));
+    }
+
+    pub(crate) fn evicted(&self, kind: &str) {
+        self.evictions.get_or_create(&label(kind)).inc();
+    }
+
+    pub(crate) fn recovery_overdue(&self, kind: &str) {
+        self.recovery_overdue.get_or_create(&label(kind)).inc();
     }
 
     pub(crate) fn journal_error(&self, op: &str) {

@@ -2,6 +2,7 @@
 //! handlers.
 
 mod execute;
+mod guard;
 mod kind;
 mod recover;
 mod resident;
@@ -10,9 +11,10 @@ mod step;
 mod typed;
 
 pub(crate) use execute::{Answer, Exec, Ran, Source, Written, execute, write};
+pub(crate) use guard::discard;
 pub(crate) use kind::{EffectEntry, KindEntry, KindNames, RawOutcome, RawReconciled, Registry};
 pub use kind::{KindBuilder, Priority};
-pub(crate) use recover::{RecoverContext, Recovered, Unrecoverable, decode_operations};
+pub(crate) use recover::{Progress, RecoverContext, Recovered, Unrecoverable, decode_operations};
 pub(crate) use resident::{Host, Resident};
 pub(crate) use skip::Skip;
 pub(crate) use step::{EffectStep, Step, Stepped};

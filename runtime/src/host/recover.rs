@@ -4,9 +4,13 @@
 
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use steadfast_journal::{ActorId, ActorRow, Entry, EntryNumber, JournalReader, SequenceNumber};
+use steadfast_journal::{
+    ActorId, ActorRow, CommitIndex, Entry, EntryNumber, JournalReader, SequenceNumber,
+};
 use steadfast_snapshots::{Snapshot, SnapshotStore};
 
 use super::execute::panic_text;
@@ -25,6 +29,56 @@ pub(crate) struct RecoverContext<'a> {
     pub(crate) start: Start,
     /// Stop after this event, for a look into the past; snapshots beyond it are left out.
     pub(crate) until: Option<u64>,
+    pub(crate) progress: &'a Progress,
+}
+
+/// What is seen of a recovery from outside while it runs, and how it is ended early.
+#[derive(Debug, Default)]
+pub(crate) struct Progress {
+    events: AtomicU64,
+    bytes: AtomicUsize,
+    cancelled: AtomicBool,
+    /// Bytes of all recoveries under way.
+    total: Arc<AtomicUsize>,
+}
+
+impl Progress {
+    pub(crate) fn of(total: Arc<AtomicUsize>) -> Self {
+        Self {
+            total,
+            ..Self::default()
+        }
+    }
+
+    /// So much was read.
+    fn note(&self, events: usize, bytes: usize) {
+        self.events.fetch_add(events as u64, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.total.fetch_add(bytes, Ordering::AcqRel);
+    }
+
+    pub(crate) fn events(&self) -> u64 {
+        self.events.load(Ordering::Relaxed)
+    }
+
+    fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Nobody wants the actor any more.
+    pub(crate) fn cancel(&self) {
+        self.cancelled.store(true, Ordering::Release);
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Acquire)
+    }
+
+    /// What was read is in nobody's way any more.
+    pub(crate) fn settle(&self) {
+        let bytes = self.bytes.swap(0, Ordering::AcqRel);
+        self.total.fetch_sub(bytes, Ordering::AcqRel);
+    }
 }
 
 /// A recovered actor and what it took.
@@ -33,6 +87,10 @@ pub(crate) struct Recovered {
     /// The entry of the snapshot it started from; 0 where there was none.
     pub(crate) snapshot_entry: u64,
     pub(crate) replayed_events: u64,
+    /// The commit of the newest entry that was replayed; `None` where there was none.
+    pub(crate) commit: Option<CommitIndex>,
+    /// Size of the state in its encoded form, roughly.
+    pub(crate) bytes: usize,
     /// Snapshots that were passed over, with the reason.
     pub(crate) rejected: Vec<String>,
 }
@@ -98,6 +156,8 @@ pub(crate) fn recover<A: StatefulActor>(
             resident: Box::new(host),
             snapshot_entry: 0,
             replayed_events: 0,
+            commit: None,
+            bytes: 0,
             rejected: Vec::new(),
         });
     };
@@ -136,6 +196,7 @@ fn skipped_events(
     for stored in cx.journal.entries_from_event(row.number, from) {
         let stored = stored.map_err(|error| Unrecoverable::store(&error, seq))?;
         // What does not decode is found by the replay, which says where.
+        check_cancelled(cx, seq)?;
         for operation in decode_operations(&stored.entry.operations).unwrap_or_default() {
             if let Operation::SkipEvent { seq, .. } = operation {
                 skipped.insert(seq);
@@ -157,14 +218,31 @@ fn rebuild<A: StatefulActor>(
         None => fresh::<A>(cx)?,
     };
     let (snapshot_entry, first) = (host.core.entry, host.core.events);
-    replay(&mut host, cx, row, skipped)?;
+    let commit = replay(&mut host, cx, row, skipped)?;
+    let bytes = measured(&host, cx);
     let replayed_events = host.core.events.saturating_sub(first);
     Ok(Recovered {
         resident: Box::new(host),
         snapshot_entry,
         replayed_events,
+        commit,
+        bytes,
         rejected,
     })
+}
+
+/// Replayed bytes up to which they are taken for the size of the state.
+const WORTH_MEASURING: usize = 64 << 10;
+
+/// How large the state is when it is encoded; as much as was read where that is little, because encoding
+/// it takes time.
+fn measured<A: StatefulActor>(host: &Host<A>, cx: &RecoverContext<'_>) -> usize {
+    let read = cx.progress.bytes();
+    if read <= WORTH_MEASURING {
+        return read;
+    }
+    let save = || host.save(cx.now, cx.running).map(|state| state.len());
+    catch_unwind(AssertUnwindSafe(save)).map_or(read, |size| size.unwrap_or(read))
 }
 
 fn fresh<A: StatefulActor>(cx: &RecoverContext<'_>) -> Result<Host<A>, Unrecoverable> {
@@ -211,6 +289,7 @@ fn decode_snapshot<A: StatefulActor>(
 ) -> Result<Host<A>, String> {
     let age = |then| cx.start.age(then, cx.now, cx.running);
     let load = || Host::<A>::load(&snapshot.state, cx.limits, cx.running, age);
+    cx.progress.note(0, snapshot.state.len());
     let mut host = catch_unwind(AssertUnwindSafe(load))
         .map_err(|panic| format!("decoding it panicked: {}", panic_text(panic.as_ref())))?
         .map_err(|error| format!("its state does not decode: {error}"))?;
@@ -225,19 +304,33 @@ fn replay<A: StatefulActor>(
     cx: &RecoverContext<'_>,
     row: &ActorRow,
     skipped: &BTreeSet<u64>,
-) -> Result<(), Unrecoverable> {
+) -> Result<Option<CommitIndex>, Unrecoverable> {
     let exhausted = || Unrecoverable::data("its entry numbers are used up".to_owned(), 0);
     let from = EntryNumber::after(EntryNumber::new(host.core.entry)).ok_or_else(exhausted)?;
+    let mut commit = None;
     for stored in cx.journal.entries(row.number, from) {
         let seq = host.core.events;
         let stored = stored.map_err(|error| Unrecoverable::store(&error, seq))?;
         if cx.until.is_some_and(|until| host.core.events >= until) {
             break;
         }
+        check_cancelled(cx, seq)?;
         take_entry(host, cx, &stored.entry, skipped)?;
+        commit = Some(stored.commit);
     }
     host.core.number = Some(row.number);
-    Ok(())
+    Ok(commit)
+}
+
+/// A replay may be long; whoever asked for it may be gone meanwhile.
+fn check_cancelled(cx: &RecoverContext<'_>, seq: u64) -> Result<(), Unrecoverable> {
+    if !cx.progress.is_cancelled() {
+        return Ok(());
+    }
+    Err(Unrecoverable {
+        transient: true,
+        ..Unrecoverable::data("the node stopped before it was recovered".to_owned(), seq)
+    })
 }
 
 fn take_entry<A: StatefulActor>(
@@ -274,6 +367,7 @@ fn take_entry<A: StatefulActor>(
             .unwrap_or_else(|panic| Err(format!("apply panicked: {}", panic_text(panic.as_ref()))))
             .map_err(poison)?;
     }
+    cx.progress.note(entry.events.len(), size(entry));
     let operations = decode_operations(&entry.operations).map_err(|error| {
         Unrecoverable::data(
             format!("entry {}: {error}", entry.number),
@@ -284,6 +378,16 @@ fn take_entry<A: StatefulActor>(
     let age = cx.start.age(written, cx.now, cx.running);
     host.core.take(entry, &operations, cx.running, age);
     Ok(())
+}
+
+/// What an entry adds to a state at most, roughly.
+fn size(entry: &Entry) -> usize {
+    let events: usize = entry.events.iter().map(|event| event.data.len()).sum();
+    let key = entry
+        .command
+        .as_ref()
+        .and_then(|command| command.key.as_ref());
+    events + entry.operations.len() + key.map_or(0, |key| key.key.len() + key.reply.len())
 }
 
 /// The operations of an entry.

@@ -6,6 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use tokio::sync::oneshot;
 
 use super::execute::{Answer, Exec, Ran, Source, execute};
+use super::guard::{Guarded, discard};
 use super::{Host, Resident};
 use crate::error::{AskError, Refusal};
 use crate::model::{Command, Handle};
@@ -52,7 +53,7 @@ pub(crate) enum ReplyTo<C: Command> {
 impl<C: Command> ReplyTo<C> {
     fn send(self, reply: Reply<C>) {
         match self {
-            Self::Nobody => {}
+            Self::Nobody => discard("an answer nobody waits for", reply),
             Self::Caller(sender) => give(sender, reply),
             Self::Edge(sender) => {
                 // The answer's own `Serialize` must not take the worker down with it.
@@ -101,25 +102,27 @@ fn without_rejection<R, S>(error: AskError<R>) -> AskError<S> {
 
 /// Answers somebody who may have stopped waiting, which is their right.
 pub(crate) fn give<T>(sender: oneshot::Sender<T>, value: T) {
-    drop(sender.send(value));
+    if let Err(unwanted) = sender.send(value) {
+        discard("an answer nobody waits for", unwanted);
+    }
 }
 
 /// Command `C` for an actor of kind `A`.
 pub(crate) struct Typed<A, C: Command> {
-    command: Option<C>,
+    command: Guarded<C>,
     source: Source,
     reply_to: ReplyTo<C>,
-    reply: Option<Reply<C>>,
+    reply: Guarded<Reply<C>>,
     kind: PhantomData<fn() -> A>,
 }
 
 impl<A: Handle<C>, C: Command> Typed<A, C> {
     pub(crate) fn boxed(command: C, source: Source, reply_to: ReplyTo<C>) -> Box<dyn Invoke> {
         Box::new(Self {
-            command: Some(command),
+            command: Guarded::new("a command", Some(command)),
             source,
             reply_to,
-            reply: None,
+            reply: Guarded::new("a reply", None),
             kind: PhantomData,
         })
     }
@@ -132,12 +135,12 @@ impl<A: Handle<C>, C: Command> Typed<A, C> {
         let kept = host.core.keys.get(key, exec.running)?;
         if kept.fingerprint != fingerprint {
             // Gated like a read: the command that took the key may not be durable yet.
-            self.reply = Some(Err(AskError::KeyReused));
+            self.reply.set(Some(Err(AskError::KeyReused)));
             return Some(Ran::Read { stop: false });
         }
         match rmp_serde::from_slice(&kept.reply) {
             Ok(reply) => {
-                self.reply = Some(Ok(reply));
+                self.reply.set(Some(Ok(reply)));
                 Some(Ran::Read { stop: false })
             }
             Err(error) => Some(Ran::Refused(Refusal::Failed {
@@ -187,12 +190,13 @@ impl<A: Handle<C>, C: Command> Invoke for Typed<A, C> {
             return recalled;
         }
         let (ran, answer) = execute(host, command, &self.source, keyed, exec);
-        self.reply = answer.map(|answer: Answer<C>| answer.map_err(AskError::Rejected));
+        let reply = answer.map(|answer: Answer<C>| answer.map_err(AskError::Rejected));
+        self.reply.set(reply);
         ran
     }
 
-    fn finish(self: Box<Self>) {
-        let reply = self.reply.unwrap_or_else(|| {
+    fn finish(mut self: Box<Self>) {
+        let reply = self.reply.take().unwrap_or_else(|| {
             Err(AskError::Failed {
                 reason: "the command was never handled".to_owned(),
             })
@@ -209,6 +213,6 @@ impl<A: Handle<C>, C: Command> Invoke for Typed<A, C> {
     }
 
     fn rejected(&self) -> bool {
-        matches!(self.reply, Some(Err(AskError::Rejected(_))))
+        matches!(self.reply.get(), Some(Err(AskError::Rejected(_))))
     }
 }

@@ -10,12 +10,12 @@ use tokio::sync::{oneshot, watch};
 
 use super::effects::EffectRunner;
 use super::handle::{Inner, Node};
+use super::keeper;
 use super::recovery::RecoveryPool;
 use super::routes::Routes;
 use super::shared::{Parts, Shared};
 use super::snapshots::SnapshotSink;
 use super::threads::WorkerThreads;
-use super::{keeper, recovery};
 use crate::config::Config;
 use crate::error::NodeError;
 use crate::host::{KindBuilder, Registry};
@@ -166,7 +166,7 @@ impl NodeBuilder {
             .build()
             .map_err(NodeError::Thread)?;
         let (failures, failed) = watch::channel(keeper::Failure::default());
-        let capacity = workers.saturating_mul(recovery::PER_WORKER);
+        let recovery = RecoveryPool::start(workers, self.config.recovery_bytes);
         let shared = Arc::new(Shared::new(Parts {
             config: self.config,
             registry: self.registry,
@@ -174,7 +174,7 @@ impl NodeBuilder {
             resources: self.resources,
             runtime: runtime.handle().clone(),
             snapshots: SnapshotSink::start(snapshots).map_err(NodeError::Thread)?,
-            recovery: RecoveryPool::start(workers, capacity).map_err(NodeError::Thread)?,
+            recovery: recovery.map_err(NodeError::Thread)?,
             ports,
             routes,
             failures,

@@ -308,6 +308,48 @@ impl Node {
         all
     }
 
+    /// Brings actors into memory before somebody asks for them, in the background: behind all that somebody
+    /// waits for, and while three quarters of [`Config::resident_bytes`](crate::Config::resident_bytes) are
+    /// not used up. Tells how many will be tried; names that the journal does not know and kinds that are
+    /// not registered are passed over.
+    ///
+    /// # Errors
+    /// A store error, or [`NodeError::Stopped`] while the journal is reopened or the node ends.
+    pub async fn warm(
+        &self,
+        actors: impl IntoIterator<Item = ActorId>,
+    ) -> Result<usize, NodeError> {
+        let shared = &self.inner.shared;
+        let journal = shared.journal().ok_or(NodeError::Stopped)?;
+        let actors: Vec<ActorId> = actors.into_iter().collect();
+        let registry = shared.registry.clone();
+        let look_up = shared.runtime.spawn_blocking(move || {
+            let mut found = Vec::with_capacity(actors.len());
+            for actor in actors {
+                let row = journal.actor(&actor)?;
+                let kind = row.and_then(|row| registry.get(&row.kind).cloned());
+                found.extend(kind.map(|kind| (actor, kind)));
+            }
+            Ok::<_, steadfast_journal::Error>(found)
+        });
+        let found = look_up.await.map_err(|_| NodeError::Stopped)??;
+        let mut by_worker = vec![Vec::new(); shared.ports.len()];
+        for (actor, kind) in found {
+            if let Some(share) = by_worker.get_mut(shared.worker_index(&actor)) {
+                share.push((actor, kind));
+            }
+        }
+        let mut taken = 0;
+        for (port, actors) in shared.ports.iter().zip(by_worker) {
+            let (reply, answer) = oneshot::channel();
+            let warm = Control::Warm { actors, reply };
+            let sent = port.control.send(warm).await;
+            sent.map_err(|_| NodeError::Stopped)?;
+            taken += answer.await.map_err(|_| NodeError::Stopped)?;
+        }
+        Ok(taken)
+    }
+
     /// Looks after the actors that are set aside.
     #[must_use]
     pub fn quarantine(&self) -> QuarantineControl {

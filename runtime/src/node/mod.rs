@@ -17,5 +17,5 @@ pub use builder::NodeBuilder;
 pub(crate) use effects::EffectJob;
 pub use handle::{ActorHealth, Node};
 pub use quarantine::{QuarantineControl, Quarantined};
-pub(crate) use recovery::{PER_WORKER, RecoveryJob};
+pub(crate) use recovery::{Held, PER_WORKER, RecoveryJob};
 pub(crate) use shared::Shared;

@@ -1,15 +1,18 @@
 //! Recovery threads: they read and replay, so that workers never wait for the disk.
+//!
+//! Actors that somebody waits for come first, by the priority of their kind; then those that are only to be
+//! warm. While more than `recovery_bytes` were read and not yet taken by a worker, no further one begins.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use steadfast_journal::{ActorId, Journal};
 
 use super::Shared;
-use crate::host::{KindEntry, RecoverContext, Unrecoverable};
-use crate::worker::Control;
+use crate::host::{KindEntry, Priority, Progress, RecoverContext, Unrecoverable};
+use crate::worker::{Control, Ready};
 
 /// One actor to be recovered for a worker.
 pub(crate) struct RecoveryJob {
@@ -19,6 +22,10 @@ pub(crate) struct RecoveryJob {
     pub(crate) generation: u64,
     pub(crate) worker: usize,
     pub(crate) slot: usize,
+    pub(crate) number: u64,
+    /// Whether nobody waits for it.
+    pub(crate) background: bool,
+    pub(crate) progress: Arc<Progress>,
 }
 
 /// Recoveries that one worker may have asked for at once.
@@ -26,52 +33,163 @@ pub(crate) const PER_WORKER: usize = 64;
 
 type Work = Box<dyn FnOnce() + Send>;
 
-/// The threads' queue. Each worker bounds what it asks for, so the queue never fills.
+/// The threads and what they share.
 pub(crate) struct RecoveryPool {
-    queue: Mutex<Option<SyncSender<Work>>>,
+    flow: Arc<Flow>,
     threads: Mutex<Vec<JoinHandle<()>>>,
-    /// Set when nobody waits for recoveries any more: what is still queued is dropped.
-    closed: AtomicBool,
+}
+
+/// What waits, and what is under way. Each worker bounds what it asks for.
+struct Flow {
+    queue: Mutex<Queue>,
+    /// Somebody waits for a change of the queue or of the bytes under way.
+    changed: Condvar,
+    /// Bytes that were read and not yet taken by a worker.
+    bytes: Arc<AtomicUsize>,
+    most_bytes: usize,
+}
+
+struct Queue {
+    waiting: Ready<Work>,
+    background: VecDeque<Work>,
+    /// Recoveries that began and were not yet taken: told when nobody wants them any more.
+    under_way: Vec<Arc<Progress>>,
+    /// Nobody waits for recoveries any more.
+    closed: bool,
+}
+
+/// Stands for a recovery under way; dropping it makes room for the next.
+pub(crate) struct Held {
+    flow: Arc<Flow>,
+    progress: Arc<Progress>,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.progress.settle();
+        let mut queue = self.flow.queue();
+        queue
+            .under_way
+            .retain(|progress| !Arc::ptr_eq(progress, &self.progress));
+        drop(queue);
+        self.flow.changed.notify_all();
+    }
+}
+
+impl Flow {
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for the next work and for room; `None` at the end.
+    fn next(&self) -> Option<Work> {
+        let mut queue = self.queue();
+        loop {
+            if queue.closed {
+                return None;
+            }
+            let full = self.bytes.load(Ordering::Acquire) >= self.most_bytes;
+            // One must go on, however large: only its end makes room.
+            if (!full || queue.under_way.is_empty())
+                && let Some(work) = queue.take()
+            {
+                return Some(work);
+            }
+            queue = self
+                .changed
+                .wait(queue)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// The recovery begins; `None` if nobody wants it any more.
+    fn begin(self: &Arc<Self>, progress: &Arc<Progress>) -> Option<Held> {
+        let mut queue = self.queue();
+        if queue.closed {
+            return None;
+        }
+        queue.under_way.push(Arc::clone(progress));
+        Some(Held {
+            flow: Arc::clone(self),
+            progress: Arc::clone(progress),
+        })
+    }
+}
+
+impl Queue {
+    fn take(&mut self) -> Option<Work> {
+        if let Some((priority, work)) = self.waiting.pop() {
+            self.waiting.charge(priority, 1);
+            return Some(work);
+        }
+        self.background.pop_front()
+    }
 }
 
 impl RecoveryPool {
-    pub(super) fn start(threads: usize, capacity: usize) -> std::io::Result<Self> {
-        let (sender, receiver) = sync_channel::<Work>(capacity);
-        let receiver = Arc::new(Mutex::new(receiver));
+    pub(super) fn start(threads: usize, most_bytes: usize) -> std::io::Result<Self> {
+        let flow = Arc::new(Flow {
+            queue: Mutex::new(Queue {
+                waiting: Ready::new(1),
+                background: VecDeque::new(),
+                under_way: Vec::new(),
+                closed: false,
+            }),
+            changed: Condvar::new(),
+            bytes: Arc::default(),
+            most_bytes,
+        });
         let mut running = Vec::with_capacity(threads);
         for index in 0..threads {
-            let receiver = Arc::clone(&receiver);
+            let flow = Arc::clone(&flow);
             let thread = std::thread::Builder::new()
                 .name(format!("steadfast-recovery-{index}"))
                 .spawn(move || {
-                    while let Some(work) = next(&receiver) {
+                    while let Some(work) = flow.next() {
                         work();
                     }
                 })?;
             running.push(thread);
         }
         Ok(Self {
-            queue: Mutex::new(Some(sender)),
+            flow,
             threads: Mutex::new(running),
-            closed: AtomicBool::new(false),
         })
     }
 
-    pub(super) fn submit(&self, shared: Arc<Shared>, job: RecoveryJob) {
-        let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(queue) = queue.as_ref() {
-            // The threads end only after `close`, when no worker is left to wait for the answer.
-            drop(queue.try_send(Box::new(move || recover(&shared, job))));
-        }
+    pub(super) fn progress(&self) -> Progress {
+        Progress::of(Arc::clone(&self.flow.bytes))
     }
 
-    /// Lets the threads end with what they are at.
+    pub(super) fn submit(&self, shared: Arc<Shared>, job: RecoveryJob) {
+        let priority: Priority = job.kind.priority;
+        let background = job.background;
+        let mut queue = self.flow.queue();
+        if queue.closed {
+            return;
+        }
+        let work: Work = Box::new(move || recover(&shared, job));
+        if background {
+            queue.background.push_back(work);
+        } else {
+            queue.waiting.push(priority, work);
+        }
+        drop(queue);
+        self.flow.changed.notify_one();
+    }
+
+    /// Ends the threads: what waits is dropped, and what is under way ends at its next entry.
     pub(super) fn close(&self) {
-        self.closed.store(true, Ordering::Release);
-        self.queue
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let mut queue = self.flow.queue();
+        queue.closed = true;
+        for progress in &queue.under_way {
+            progress.cancel();
+        }
+        queue.waiting.clear();
+        let background = std::mem::take(&mut queue.background);
+        drop(queue);
+        drop(background);
+        self.flow.changed.notify_all();
     }
 
     /// Waits for the threads, so that none of them keeps a store open. The workers must be gone: a
@@ -86,18 +204,10 @@ impl RecoveryPool {
     }
 }
 
-fn next(receiver: &Mutex<Receiver<Work>>) -> Option<Work> {
-    receiver
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .recv()
-        .ok()
-}
-
 fn recover(shared: &Shared, job: RecoveryJob) {
-    if shared.recovery.closed.load(Ordering::Acquire) {
+    let Some(held) = shared.recovery.flow.begin(&job.progress) else {
         return;
-    }
+    };
     let Some(snapshots) = shared.snapshots.reader() else {
         return;
     };
@@ -113,6 +223,7 @@ fn recover(shared: &Shared, job: RecoveryJob) {
             running: started,
             start: shared.start,
             until: None,
+            progress: &job.progress,
         };
         let recover = job.kind.recover;
         std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| recover(&cx))).unwrap_or_else(
@@ -137,6 +248,8 @@ fn recover(shared: &Shared, job: RecoveryJob) {
     if let Some(port) = shared.ports.get(job.worker) {
         let done = Control::Recovered {
             slot: job.slot,
+            number: job.number,
+            held,
             generation: job.generation,
             outcome,
         };

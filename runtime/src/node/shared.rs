@@ -14,7 +14,7 @@ use super::routes::Routes;
 use super::snapshots::SnapshotSink;
 use crate::config::Config;
 use crate::core::{EffectKey, random};
-use crate::host::{Invoke, KindEntry, Registry};
+use crate::host::{Invoke, KindEntry, Progress, Registry};
 use crate::metrics::Metrics;
 use crate::model::{Clock, EffectId, Start};
 use crate::resources::Resources;
@@ -248,6 +248,15 @@ impl Shared {
         });
         self.metrics
             .snapshot("all", if kept { "stored" } else { "dropped" });
+    }
+
+    pub(crate) fn worker_count(&self) -> usize {
+        self.ports.len().max(1)
+    }
+
+    /// What is to be seen of a recovery that is about to be asked for.
+    pub(crate) fn recovery_progress(&self) -> Arc<Progress> {
+        Arc::new(self.recovery.progress())
     }
 
     pub(crate) fn recover(self: &Arc<Self>, job: RecoveryJob) {

@@ -18,8 +18,8 @@ use super::{START, fail};
 use crate::config::Config;
 use crate::core::{KeyLimits, Operation, Staged};
 use crate::host::{
-    Answer, Exec, Host, KindBuilder, KindEntry, KindNames, Ran, RecoverContext, Resident, Source,
-    Written, decode_operations, execute, write,
+    Answer, Exec, Host, KindBuilder, KindEntry, KindNames, Progress, Ran, RecoverContext, Resident,
+    Source, Written, decode_operations, execute, write,
 };
 use crate::model::{Command, Handle, Live, Start, StatefulActor, Timestamp, Turn};
 
@@ -251,6 +251,7 @@ fn recovered<A: StatefulActor>(bench: &Bench<A>, snapshots: &SnapshotStore) -> H
             running: bench.running(),
         },
         until: None,
+        progress: &Progress::default(),
     });
     let mut recovered = match recovered {
         Ok(recovered) => recovered,

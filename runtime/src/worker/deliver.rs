@@ -1,5 +1,4 @@
-//! Into mailboxes and out of memory: admission, recovery on first use, timers and effect outcomes,
-//! passivation.
+//! Into mailboxes: admission, timers and effect outcomes.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -11,11 +10,9 @@ use super::input::{Answer, Envelope, Internal};
 use super::run::Worker;
 use super::slot::{Slot, State};
 use super::timers::{DueTimer, TimerKey};
-use super::trouble::Failing;
 use crate::core::TimerRow;
 use crate::error::Refusal;
-use crate::host::{KindEntry, Recovered, Source, Unrecoverable};
-use crate::node::{PER_WORKER, RecoveryJob};
+use crate::host::{KindEntry, Source};
 
 /// Runs code that decodes what an embedder defined: its panic must not take the worker down.
 fn guarded<T>(make: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
@@ -105,119 +102,6 @@ impl Worker {
         self.by_id.insert(actor.clone(), key);
         self.shared.metrics.resident(kind.name, 1);
         key
-    }
-
-    /// Asks for the recovery of a cold actor, or lets it wait for its turn.
-    pub(super) fn ask_recovery(&mut self, key: usize) {
-        if self.recovering >= PER_WORKER {
-            self.to_recover.push_back(key);
-            return;
-        }
-        let Some(generation) = &self.generation else {
-            return;
-        };
-        let Some(slot) = self.slots.get_mut(key) else {
-            return;
-        };
-        if !matches!(slot.state, State::Cold) {
-            return;
-        }
-        slot.state = State::Recovering;
-        self.recovering += 1;
-        self.shared.recover(RecoveryJob {
-            actor: slot.id.clone(),
-            kind: Arc::clone(&slot.kind),
-            journal: Arc::clone(&generation.journal),
-            generation: generation.number,
-            worker: self.index,
-            slot: key,
-        });
-    }
-
-    pub(super) fn on_recovered(
-        &mut self,
-        key: usize,
-        generation: u64,
-        outcome: Result<Recovered, Unrecoverable>,
-    ) {
-        self.recovering = self.recovering.saturating_sub(1);
-        let current = self.generation.as_ref().map(|generation| generation.number);
-        let now = self.shared.clock.running();
-        if let Some(slot) = self.slots.get_mut(key)
-            // It may have been set aside meanwhile.
-            && matches!(slot.state, State::Recovering)
-        {
-            slot.state = State::Cold;
-            slot.last_used = now;
-            let waiting = !slot.mailbox.is_empty() || slot.wanted();
-            if current == Some(generation) {
-                self.take_recovered(key, outcome);
-            } else if current.is_some() && waiting {
-                self.ask_recovery(key);
-            }
-        }
-        while self.recovering < PER_WORKER && self.generation.is_some() {
-            let Some(next) = self.to_recover.pop_front() else {
-                break;
-            };
-            self.ask_recovery(next);
-        }
-    }
-
-    fn take_recovered(&mut self, key: usize, outcome: Result<Recovered, Unrecoverable>) {
-        match outcome {
-            Ok(recovered) => {
-                if let Some(slot) = self.slots.get_mut(key) {
-                    let entry = recovered.resident.core().entry;
-                    slot.unsaved_entries = entry.saturating_sub(recovered.snapshot_entry);
-                    slot.state = State::Live(recovered.resident);
-                }
-                self.bring_back(key);
-                self.make_ready(key);
-            }
-            Err(Unrecoverable {
-                reason,
-                seq,
-                event,
-                transient: false,
-            }) => {
-                let failing = event.map(|name| Failing::Event { seq: seq + 1, name });
-                self.set_aside(key, reason, seq, failing);
-            }
-            Err(Unrecoverable { reason, .. }) => {
-                let waiting = self
-                    .slot_mut(key)
-                    .map(|slot| std::mem::take(&mut slot.mailbox));
-                for envelope in waiting.into_iter().flatten() {
-                    if let Some(internal) = envelope.internal.clone() {
-                        self.bring_again(internal, Duration::from_secs(1));
-                    }
-                    self.refuse(
-                        envelope,
-                        Refusal::Failed {
-                            reason: reason.clone(),
-                        },
-                    );
-                }
-                // Its name may be asked for as another kind now.
-                self.remove(key);
-            }
-        }
-    }
-
-    /// Rebuilds a broken actor, if none of its commits is in flight.
-    pub(super) fn rebuild_if_settled(&mut self, key: usize) {
-        let durable = self.durable;
-        let Some(slot) = self.slots.get_mut(key) else {
-            return;
-        };
-        if !matches!(slot.state, State::Broken) || slot.last_ticket > durable {
-            return;
-        }
-        slot.state = State::Cold;
-        if !slot.mailbox.is_empty() || slot.wanted() {
-            self.ask_recovery(key);
-        }
     }
 
     /// Sends the commands of all timers that are due.
@@ -352,34 +236,6 @@ impl Worker {
                 self.timers.set(timer.actor, row, now, running);
             }
             None => self.timers.remove(timer, None),
-        }
-    }
-
-    /// Drops actors from memory that are idle and settled.
-    pub(super) fn passivate_idle(&mut self) {
-        let running = self.shared.clock.running();
-        let after = self.shared.config.passivate_after;
-        let durable = self.durable;
-        let idle: Vec<usize> = self
-            .slots
-            .iter()
-            .filter(|(_, slot)| {
-                let rested = slot.stop || running.saturating_sub(slot.last_used) >= after;
-                let settled = slot.mailbox.is_empty() && slot.last_ticket <= durable;
-                rested && settled && matches!(slot.state, State::Live(_) | State::Cold)
-            })
-            .map(|(key, _)| key)
-            .collect();
-        for key in idle {
-            self.save_settled(key);
-            self.remove(key);
-        }
-    }
-
-    pub(super) fn remove(&mut self, key: usize) {
-        if let Some(slot) = self.slots.try_remove(key) {
-            self.by_id.remove(&slot.id);
-            self.shared.metrics.resident(slot.kind.name, -1);
         }
     }
 }

@@ -16,6 +16,7 @@ use super::timers::TimerKey;
 use crate::core::{EffectKey, TimerRow};
 use crate::error::Refusal;
 use crate::host::{Invoke, KindEntry, RawOutcome, Recovered, Source, Unrecoverable};
+use crate::node::Held;
 
 /// A command addressed to an actor.
 pub(crate) struct Envelope {
@@ -90,7 +91,9 @@ pub(crate) enum Control {
     /// A recovery ended.
     Recovered {
         slot: usize,
+        number: u64,
         generation: u64,
+        held: Held,
         outcome: Result<Recovered, Unrecoverable>,
     },
     /// Work of the runtime's own for an actor.
@@ -118,6 +121,11 @@ pub(crate) enum Control {
         reason: String,
         /// What cannot be handled, where that is why.
         source: Option<Source>,
+    },
+    /// Bring actors into memory when nothing else is to be done; says how many that will be.
+    Warm {
+        actors: Vec<(ActorId, Arc<KindEntry>)>,
+        reply: oneshot::Sender<usize>,
     },
     /// Look after actors that are set aside.
     Supervise(Supervise),

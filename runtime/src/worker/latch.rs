@@ -180,11 +180,14 @@ impl Worker {
                     trouble.kept.clear();
                 }
             } else if !settled || matches!(slot.state, State::Broken) {
-                slot.state = State::Cold;
+                slot.set_state(State::Cold);
                 // What is rebuilt may hold later commits than this.
                 slot.last_commit = None;
             }
             slot.last_ticket = 0;
+            if let State::Cold = slot.state {
+                slot.recovery = None;
+            }
             // Work of the runtime's own is found again in the journal.
             let waiting: VecDeque<_> = std::mem::take(&mut slot.mailbox);
             let (internal, callers): (Vec<_>, Vec<_>) = waiting
@@ -195,12 +198,17 @@ impl Worker {
                 envelope.refuse(Refusal::OutcomeUnknown);
             }
         }
+        let keys: Vec<usize> = self.slots.iter().map(|(key, _)| key).collect();
+        for key in keys {
+            self.account(key);
+        }
         self.durable = next - 1;
         self.undurable_bytes = 0;
         self.timers.clear();
         self.deferred.clear();
         self.ready.clear();
         self.to_recover.clear();
+        self.to_warm.clear();
     }
 
     /// A journal is open: go on where the mailboxes stand.
@@ -269,7 +277,9 @@ impl Worker {
             }
         }
         self.generation = None;
-        self.slots.clear();
-        self.by_id.clear();
+        let keys: Vec<usize> = self.slots.iter().map(|(key, _)| key).collect();
+        for key in keys {
+            self.remove(key);
+        }
     }
 }

@@ -107,7 +107,7 @@ impl Worker {
             return;
         };
         self.shared.metrics.quarantined(slot.kind.name, -1);
-        slot.state = State::Broken;
+        slot.set_state(State::Broken);
         let trouble = slot.trouble.get_or_insert_default();
         if !trial {
             trouble.forgive();

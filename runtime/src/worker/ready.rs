@@ -133,7 +133,11 @@ mod tests {
         served(&mut ready, 1_000);
         ready.push(Priority::High, 2);
         ready.push(Priority::Normal, 3);
-        assert_eq!(served(&mut ready, 2_100), [1_600, 400, 100]);
+        // Within one of its share, for the round that had begun.
+        let [high, normal, low] = served(&mut ready, 2_100);
+        assert!(high.abs_diff(1_600) <= 1, "{high}");
+        assert!(normal.abs_diff(400) <= 1, "{normal}");
+        assert!(low.abs_diff(100) <= 1, "{low}");
     }
 
     #[test]

@@ -15,10 +15,11 @@ use tokio::sync::{mpsc, oneshot};
 use super::batch::{Batch, Durable, MAX_IN_FLIGHT};
 use super::input::{Answer, Control, Envelope, Inputs};
 use super::ready::Ready;
+use super::residency::UseOrder;
 use super::slot::Slot;
 use super::slow::SlowHandlers;
 use super::timers::Timers;
-use crate::host::give;
+use crate::host::{KindEntry, give};
 use crate::node::Shared;
 
 /// Commands taken from the stream at once.
@@ -47,9 +48,16 @@ pub(crate) struct Worker {
     /// Slots with a live actor and something in the mailbox, each once.
     pub(super) ready: Ready<usize>,
     /// Slots that wait for a recovery to be asked for.
-    pub(super) to_recover: VecDeque<usize>,
+    pub(super) to_recover: Ready<usize>,
+    /// Actors that are to come into memory when nothing else is to be done.
+    pub(super) to_warm: VecDeque<(ActorId, Arc<KindEntry>)>,
     /// Recoveries asked for and not yet back.
     pub(super) recovering: usize,
+    /// Recoveries asked for so far: their numbers.
+    pub(super) recoveries: u64,
+    /// What the actors in memory take, as estimated.
+    pub(super) resident_bytes: usize,
+    pub(super) use_order: UseOrder,
     /// `None` while no journal is open: then nothing is handled.
     pub(super) generation: Option<Generation>,
     pub(super) open: Batch,
@@ -79,8 +87,12 @@ impl Worker {
             slots: Slab::new(),
             by_id: HashMap::new(),
             ready: Ready::new(QUANTUM),
-            to_recover: VecDeque::new(),
+            to_recover: Ready::new(1),
+            to_warm: VecDeque::new(),
             recovering: 0,
+            recoveries: 0,
+            resident_bytes: 0,
+            use_order: UseOrder::default(),
             generation: None,
             open: Batch::new(1),
             in_flight: VecDeque::new(),
@@ -115,6 +127,7 @@ impl Worker {
             turns += used;
         }
         self.hand_over();
+        self.keep_within_budget();
         if self.can_run() && !self.ready.is_empty() {
             ctx.notify(Continue);
         }
@@ -157,7 +170,6 @@ impl Worker {
     fn check_drained(&mut self) {
         let done = self.draining.is_some()
             && self.in_flight.is_empty()
-            && self.recovering == 0
             && self.slots.iter().all(|(_, slot)| slot.mailbox.is_empty());
         if done && let Some(ack) = self.draining.take() {
             self.save_residents();
@@ -199,6 +211,7 @@ impl Actor for Worker {
         ctx.add_stream(stream::poll_fn(move |cx| commands.poll_chunk(cx, CHUNK)));
         ctx.run_interval(SWEEP, |worker, ctx| {
             worker.passivate_idle();
+            worker.watch_recoveries();
             worker.pump(ctx);
         });
     }
@@ -244,11 +257,12 @@ impl StreamHandler<Control> for Worker {
         match control {
             Control::Recovered {
                 slot,
+                number,
                 generation,
+                held,
                 outcome,
-            } => {
-                self.on_recovered(slot, generation, outcome);
-            }
+            } => self.on_recovered(slot, number, generation, held, outcome),
+            Control::Warm { actors, reply } => give(reply, self.warm(actors)),
             Control::Deliver(envelope) => self.accept(envelope),
             Control::Answer(answer) => self.deliver_answer(&answer),
             Control::Latch { generation, ack } => {

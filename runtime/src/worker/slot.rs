@@ -7,9 +7,11 @@ use std::time::Duration;
 use steadfast_journal::{ActorId, CommitIndex};
 
 use super::input::Envelope;
+use super::recoveries::Recovery;
+use super::residency::Size;
 use super::trouble::{Failing, Trouble};
 use crate::error::Refusal;
-use crate::host::{KindEntry, Resident};
+use crate::host::{KindEntry, Resident, discard};
 use crate::model::Timestamp;
 
 /// Why an actor is set aside.
@@ -70,6 +72,11 @@ pub(crate) struct Slot {
     pub(crate) last_commit: Option<CommitIndex>,
     pub(crate) last_used: Duration,
     pub(crate) unsaved_entries: u64,
+    /// The recovery that somebody waits for.
+    pub(crate) recovery: Option<Box<Recovery>>,
+    /// Which recovery brought it into memory: tells its place in the order of use from that of others.
+    pub(crate) brought_by: u64,
+    pub(crate) size: Size,
     /// What went wrong lately; `None` for all but a few.
     pub(crate) trouble: Option<Box<Trouble>>,
     /// Whether the actor asked to leave memory.
@@ -88,9 +95,17 @@ impl Slot {
             last_commit: None,
             last_used: now,
             unsaved_entries: 0,
+            recovery: None,
+            brought_by: 0,
+            size: Size::default(),
             trouble: None,
             stop: false,
         }
+    }
+
+    /// Changes what is in memory of the actor. Its state is an embedder's, and so is its `Drop`.
+    pub(crate) fn set_state(&mut self, state: State) {
+        discard("a state", std::mem::replace(&mut self.state, state));
     }
 
     /// Whether its mailbox is held after failures.

@@ -176,13 +176,16 @@ impl Worker {
         if !matches!(slot.state, State::Quarantined(_)) {
             self.shared.metrics.quarantined(slot.kind.name, 1);
         }
-        slot.state = State::Quarantined(quarantine);
+        slot.set_state(State::Quarantined(quarantine));
+        slot.recovery = None;
         let trouble = slot.trouble.get_or_insert_default();
         trouble.wanted = false;
         if let Some(until) = trouble.held_until.take() {
             self.holds.remove(&(until, key));
         }
-        for envelope in std::mem::take(&mut slot.mailbox) {
+        let waiting = std::mem::take(&mut slot.mailbox);
+        self.account(key);
+        for envelope in waiting {
             if let Some(internal) = envelope.internal.clone() {
                 self.keep(key, internal);
             }

@@ -203,8 +203,9 @@ impl Worker {
         self.shared
             .metrics
             .events(envelope.kind.name, entry.events.len());
-        self.undurable_bytes += append.bytes();
-        self.open.bytes += append.bytes();
+        let bytes = append.bytes();
+        self.undurable_bytes += bytes;
+        self.open.bytes += bytes;
         self.open.events += entry.events.len();
         self.open.appends.push(append);
         self.open.slots.push(key);
@@ -225,6 +226,7 @@ impl Worker {
             slot.stop |= stop;
         }
         self.snapshot_if_due(key);
+        self.grew(key, bytes);
     }
 
     /// The state must not be used again: nothing of this command is kept, and the actor is rebuilt once
@@ -238,8 +240,9 @@ impl Worker {
         let counts = internal.is_some() || !matches!(refusal, Refusal::TooLarge { .. });
         self.refuse(envelope, refusal);
         if let Some(slot) = self.slots.get_mut(key) {
-            slot.state = State::Broken;
+            slot.set_state(State::Broken);
         }
+        self.account(key);
         if counts {
             self.failed(key, internal, failing, reason, seq);
         }
@@ -277,7 +280,10 @@ impl Worker {
         slot.unsaved_entries = 0;
         let saved = catch_unwind(AssertUnwindSafe(|| resident.save(now, running)));
         match saved {
-            Ok(Ok(state)) => taken(resident.as_ref(), state),
+            Ok(Ok(state)) => {
+                slot.size.measured(state.len());
+                taken(resident.as_ref(), state)
+            }
             Ok(Err(error)) => {
                 tracing::warn!(actor = %slot.id, %error, "no snapshot: the state cannot be encoded");
                 self.shared.metrics.snapshot(slot.kind.name, "failed");

@@ -29,7 +29,13 @@ mod programs;
 #[cfg(test)]
 mod quarantine;
 #[cfg(test)]
+mod refusals;
+#[cfg(test)]
+mod residency;
+#[cfg(test)]
 mod snapshots;
+#[cfg(test)]
+mod supervision;
 #[cfg(test)]
 mod timers;
 #[cfg(test)]
