@@ -163,6 +163,11 @@ impl Metrics {
             Unit::Seconds,
             self.replay_duration.clone(),
         );
+        self.register_supervision();
+    }
+
+    fn register_supervision(&mut self) {
+        let registry = &mut self.registry;
         registry.register(
             "quarantined",
             "Actors that are set aside",
@@ -173,11 +178,6 @@ impl Metrics {
             "Commands whose handler took longer than slow_handler",
             self.slow_handlers.clone(),
         );
-        self.register_residency();
-    }
-
-    fn register_residency(&mut self) {
-        let registry = &mut self.registry;
         registry.register_with_unit(
             "resident",
             "Estimated memory of the actors in memory",

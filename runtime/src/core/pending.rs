@@ -183,8 +183,8 @@ impl Core {
                 key,
                 attempt,
                 due,
-                error: _,
                 in_doubt,
+                ..
             } => {
                 self.change_effect(*key, changes, |effect| {
                     effect.attempt = *attempt;
@@ -192,12 +192,7 @@ impl Core {
                     effect.due = *due;
                 });
             }
-            Operation::AnswerEffect { key } => {
-                if self.effects.remove(key).is_some() {
-                    changes.push(Change::EffectGone { key: *key });
-                }
-            }
-            // Notes: recovery reads the second one before it gets here.
+            Operation::AnswerEffect { key } => self.answer(*key, changes),
             Operation::Skip { .. } | Operation::SkipEvent { .. } => {}
         }
     }
@@ -227,6 +222,12 @@ impl Core {
             changes.push(Change::TimerSet(timer.clone()));
         } else {
             self.timers.remove(name);
+        }
+    }
+
+    fn answer(&mut self, key: EffectKey, changes: &mut Vec<Change>) {
+        if self.effects.remove(&key).is_some() {
+            changes.push(Change::EffectGone { key });
         }
     }
 
