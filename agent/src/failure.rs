@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use serde_json::Value;
 use steadfast::journal::Error as JournalError;
 use steadfast::{AskError, NodeError};
-use steadfast_actors::concern::TriggerRejection;
+use steadfast_actors::concern::{CancelRejection, TriggerRejection};
 
 use crate::problem::{Code, Problem, chain};
 
@@ -155,6 +155,9 @@ fn rejected(actor: &str, rejection: &Value) -> Problem {
             };
             Problem::new(Code::Conflict, format!("{actor}: {rejection}")).hint(hint)
         }
-        Err(_) => Problem::new(Code::Conflict, format!("{actor} refuses: {rejection}")),
+        Err(_) => match serde_json::from_value::<CancelRejection>(rejection.clone()) {
+            Ok(rejection) => Problem::new(Code::Conflict, format!("{actor}: {rejection}")),
+            Err(_) => Problem::new(Code::Conflict, format!("{actor} refuses: {rejection}")),
+        },
     }
 }

@@ -1,5 +1,6 @@
 //! The kinds of concerns that this program runs, by name.
 
+use serde::Serialize;
 use serde_json::Value;
 use steadfast::{Node, NodeBuilder};
 use steadfast_actors::{cleanup, exec, patrol};

@@ -165,3 +165,32 @@ fn completions_and_version_are_printed() {
     assert!(done.code == Some(0) && done.stdout.contains("_steadfast"));
     assert_eq!(site.json(&["version"])["name"], "steadfast");
 }
+
+#[test]
+fn a_run_is_cancelled_where_its_kind_can_stop() {
+    let site = Site::new();
+    let sleeper = "[concerns.sleeper]\nkind = \"exec\"\ncommand = [\"/bin/sleep\", \"600\"]\n";
+    site.configure(&format!("{}{sleeper}", site.logs("")));
+    let _agent = site.start();
+    for concern in ["logs", "sleeper"] {
+        let done = site.cli(&["cancel", concern]);
+        assert_eq!(done.code, Some(6), "{}", done.stderr);
+        assert!(done.stderr.contains("no run is going"), "{}", done.stderr);
+    }
+    let run = site.json(&["trigger", "sleeper"]);
+    assert_eq!(site.json(&["cancel", "sleeper"])["id"], run["id"]);
+    let ended = until("the run ends", || {
+        let row = site.json(&["inspect", "sleeper"])["concern"].clone();
+        (row["status"] == "idle").then(|| row["last_run"].clone())
+    });
+    assert_eq!(
+        (&ended["id"], &ended["outcome"]),
+        (&run["id"], &json!("cancelled"))
+    );
+    let events = site.jsonl(&["events", "sleeper"]);
+    assert!(
+        events
+            .iter()
+            .any(|event| event["data"].to_string().contains("cli:tester"))
+    );
+}

@@ -4,7 +4,6 @@
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use serde_json::Value;
 
@@ -34,15 +33,20 @@ fn read_request(stream: &mut TcpStream) -> Option<(String, String)> {
     }
 }
 
+fn spawn(work: impl FnOnce() + Send + 'static) {
+    let thread = std::thread::Builder::new().name("server".to_owned());
+    thread.spawn(work).unwrap();
+}
+
 /// Serves for ever; `answer` makes a status of what was asked.
 fn serve(answer: impl Fn(&str, &str) -> u16 + Send + Sync + 'static) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let answer = Arc::new(answer);
-    std::thread::spawn(move || {
+    spawn(move || {
         for stream in listener.incoming() {
             let (mut stream, answer) = (stream.unwrap(), Arc::clone(&answer));
-            std::thread::spawn(move || {
+            spawn(move || {
                 if let Some((head, body)) = read_request(&mut stream) {
                     let status = answer(&head, &body);
                     let text = format!(
@@ -78,11 +82,13 @@ struct World {
     left: u64,
     up: bool,
     flaps: bool,
+    checks: u64,
     posts: Vec<(String, Value)>,
 }
 
 impl World {
     fn check(&mut self) -> u16 {
+        self.checks += 1;
         if self.flaps {
             if self.left == 0 {
                 self.left = 1 + self.dice.below(4);
@@ -99,7 +105,7 @@ impl World {
             .lines()
             .find_map(|line| line.strip_prefix("idempotency-key: "));
         let body = serde_json::from_str(body).unwrap();
-        self.posts.push((key.expect("a key").to_owned(), body));
+        self.posts.push((key.unwrap().to_owned(), body));
         if self.dice.below(3) == 0 { 500 } else { 204 }
     }
 
@@ -168,6 +174,7 @@ fn killed_again_and_again_a_patrol_tells_each_transition_once() {
         left: 3,
         up: true,
         flaps: true,
+        checks: 0,
         posts: Vec::new(),
     }));
     let (checking, hooking) = (Arc::clone(&world), Arc::clone(&world));
@@ -181,8 +188,11 @@ fn killed_again_and_again_a_patrol_tells_each_transition_once() {
         until("a notification more", || {
             (world.lock().unwrap().posts.len() > before).then_some(())
         });
-        // A random moment, not a wait for something.
-        std::thread::sleep(Duration::from_millis(dice.below(400)));
+        // Somewhere between a check and what follows from it.
+        let last = world.lock().unwrap().checks + dice.below(6);
+        until("some checks more", || {
+            (world.lock().unwrap().checks > last).then_some(())
+        });
         agent.kill();
     }
     world.lock().unwrap().flaps = false;

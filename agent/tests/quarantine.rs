@@ -62,7 +62,7 @@ fn check(done: &Done, code: i32, words: &[&str]) {
 }
 
 #[test]
-fn one_that_is_set_aside_is_seen_everywhere_and_holds_up_nobody() {
+fn one_that_is_set_aside_is_listed_and_holds_up_nobody() {
     let site = site();
     let _agent = site.start();
     assert_eq!(
@@ -99,7 +99,12 @@ fn one_that_is_set_aside_is_seen_everywhere_and_holds_up_nobody() {
         0,
         &["cleanup.riddle", "quarantine retry|skip|release"],
     );
+}
 
+#[test]
+fn one_that_is_set_aside_shows_wherever_one_looks() {
+    let site = site();
+    let _agent = site.start();
     let status = site.json(&["status"]);
     assert_eq!(
         (

@@ -3,30 +3,36 @@
 use std::time::Duration;
 
 /// Why a command has no reply. `R` is the command's own rejection.
+///
+/// Each says what is known about the disk. Where the command was never handled or nothing was written, the
+/// journal is as if it had never been asked, now and after any crash, and asking again is safe. Only
+/// [`OutcomeUnknown`](Self::OutcomeUnknown) leaves it open.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AskError<R> {
-    /// The actor said no. Nothing was written.
+    /// The actor said no. Nothing was written: what its handler read is durable.
     #[error("rejected")]
     Rejected(R),
-    /// The mailbox is full. Never handled: ask again later.
+    /// The mailbox is full, or the worker's queue before it. Never handled, nothing on disk: ask again
+    /// later.
     #[error("overloaded: ask again in {retry_after:?}")]
     Overloaded {
         /// When there may be room again.
         retry_after: Duration,
     },
-    /// The deadline passed before the command's turn. Never handled.
+    /// The deadline passed before the command's turn. Never handled and never will be: nothing on disk.
     #[error("the deadline passed before the command was handled")]
     Expired,
-    /// The node is shutting down. Never handled.
+    /// The node is shutting down. Never handled, nothing on disk: ask again after its start.
     #[error("the node has stopped")]
     Stopped,
-    /// The journal cannot be written at the moment. Never handled.
+    /// The journal cannot be written at the moment. Never handled, nothing on disk: ask again later.
     #[error("read-only: {reason}")]
     ReadOnly {
         /// Why.
         reason: String,
     },
-    /// The actor is set aside. Never handled.
+    /// The actor is set aside. Never handled, nothing on disk; all that it wrote before is there.
+    /// [`Node::quarantine`](crate::Node::quarantine) has the ways back.
     #[error("the actor is in quarantine since event {seq}: {reason}")]
     Quarantined {
         /// Why.
@@ -34,10 +40,10 @@ pub enum AskError<R> {
         /// Its newest event that could be read.
         seq: u64,
     },
-    /// The key was already used for another command. Never handled.
+    /// The key was already used for another command, which is on disk. This one was never handled.
     #[error("the key was already used for another command")]
     KeyReused,
-    /// What the command would write is over the limit. Nothing was written.
+    /// What the command would write is over the limit. It was handled, and nothing was written.
     #[error("the command would write {bytes} bytes, the limit is {limit}")]
     TooLarge {
         /// What it came to.
@@ -45,14 +51,17 @@ pub enum AskError<R> {
         /// What is allowed.
         limit: usize,
     },
-    /// The handler panicked or made a mistake. Nothing was written; the actor is rebuilt.
+    /// The handler panicked or made a mistake, or the command could not be brought to its actor at all.
+    /// Nothing was written; where its handler ran, the actor is rebuilt from the journal.
     #[error("failed: {reason}")]
     Failed {
         /// What happened.
         reason: String,
     },
-    /// It may or may not have taken effect. A keyed command can be asked again and resolves to exactly
-    /// one execution.
+    /// It was handled, and nobody knows whether that reached the disk: the write failed, the node ended
+    /// before it was over, or the deadline passed meanwhile. It is there as a whole or not at all, and what
+    /// it is stays so once it was read. A keyed command can be asked again and resolves to exactly one
+    /// execution.
     #[error("the outcome is unknown: ask again with the same key, or look at the state")]
     OutcomeUnknown,
 }

@@ -174,6 +174,11 @@ impl Metrics {
             Unit::Seconds,
             self.replay_duration.clone(),
         );
+        self.register_supervision();
+    }
+
+    fn register_supervision(&mut self) {
+        let registry = &mut self.registry;
         registry.register(
             "quarantined",
             "Actors that are set aside",

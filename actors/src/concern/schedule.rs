@@ -93,9 +93,10 @@ impl Schedule {
         // A time zone that no `cron` needs yet is checked as well.
         let expression = self.cron.as_deref().unwrap_or("@daily");
         let parsed = self.parse(expression);
-        parsed.map(drop).map_err(|error| match error {
-            CronError::TimeZone { .. } => ConfigError::new("timezone", error.to_string()),
-            _ => ConfigError::new("cron", error.to_string()),
+        parsed.map(drop).map_err(|error| {
+            let is_zone = matches!(error, CronError::TimeZone { .. });
+            let key = if is_zone { "timezone" } else { "cron" };
+            ConfigError::new(key, error.to_string())
         })
     }
 

@@ -10,6 +10,7 @@ use crate::concern::{Configure, Describe, Finished, Run, RunOutcome, SPACE, Trig
 use crate::human::Span;
 
 mod ending;
+mod everywhere;
 mod programs;
 
 struct Bench {

@@ -117,7 +117,7 @@ pub(super) struct Rule {
 /// What a check changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Change {
-    /// The first failure, with this many others it would alert.
+    /// A target begins to fail.
     FirstFailure,
     /// An alert begins.
     Alert { since: Timestamp, failures: u32 },
@@ -134,17 +134,20 @@ impl Rule {
         passed: bool,
         now: Timestamp,
     ) -> [Option<Change>; 2] {
-        let (passes, fails) = state.map_or((0, 0), |state| (state.passes, state.fails));
+        let same = |state: &TargetState| if passed { state.passes } else { state.fails };
+        let in_a_row = state.map_or(0, same).saturating_add(1);
         let alerting = state.is_some_and(|state| state.alert.is_some());
-        let in_a_row = if passed { passes } else { fails }.saturating_add(1);
         let goes_on = in_a_row > 1;
         let since = state
             .filter(|_| goes_on)
             .map_or(now, |state| state.streak_since);
         if passed {
-            let resolve = alerting && in_a_row >= self.resolve_after;
-            let passes = in_a_row;
-            return [None, resolve.then_some(Change::Resolve { since, passes })];
+            let resolve = Change::Resolve {
+                since,
+                passes: in_a_row,
+            };
+            let resolves = alerting && in_a_row >= self.resolve_after;
+            return [None, resolves.then_some(resolve)];
         }
         let first = !alerting && !goes_on;
         let alert = !alerting && in_a_row >= self.alert_after;

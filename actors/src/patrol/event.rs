@@ -16,6 +16,10 @@ use crate::concern::{
 #[derive(Debug, Clone, PartialEq, Eq, Event)]
 #[event(prefix = "patrol.")]
 #[non_exhaustive]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "an event is made, journalled and dropped; no two of them are kept"
+)]
 pub enum PatrolEvent {
     /// The configuration changed.
     Configured(Configured<PatrolConfig>),

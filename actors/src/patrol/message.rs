@@ -52,13 +52,11 @@ impl<'a> Message<'a> {
 /// `text` as a quoted string for a header: what is no visible ASCII is written as `%XX`, and so are quotes,
 /// backslashes and percent signs.
 pub(super) fn quoted(text: &str) -> String {
-    let mut quoted = String::from("\"");
-    for byte in text.bytes() {
-        if (b'!'..=b'~').contains(&byte) && !matches!(byte, b'"' | b'\\' | b'%') {
-            quoted.push(char::from(byte));
-        } else {
-            quoted.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    quoted + "\""
+    let plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\' | b'%');
+    let one = |byte: u8| match byte {
+        byte if plain(byte) => char::from(byte).to_string(),
+        byte => format!("%{byte:02X}"),
+    };
+    let all: String = text.bytes().map(one).collect();
+    format!("\"{all}\"")
 }

@@ -5,13 +5,14 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use futures_util::stream::{self, StreamExt};
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, redirect};
 use steadfast::EffectError;
+use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::config::Notify;
@@ -39,10 +40,10 @@ pub struct Web {
     clients: Mutex<Clients>,
 }
 
+type Clients = HashMap<Option<String>, (Stamp, Client)>;
+
 /// When and how long a file was; another stamp means that it has to be read again.
 type Stamp = Option<(SystemTime, u64)>;
-
-type Clients = HashMap<Option<String>, (Stamp, Client)>;
 
 impl fmt::Debug for Web {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -103,7 +104,6 @@ impl Web {
                 .post(&to.webhook)
                 .headers(header_map(&to.headers))
                 .header("idempotency-key", quoted(&message.id))
-                .header(CONTENT_TYPE, "application/json")
                 .json(&message);
             let response = request.send().await.map_err(|error| fault::of(&error))?;
             Ok::<_, Failure>(response.status())
@@ -126,9 +126,11 @@ impl Web {
     /// it has changed.
     async fn client(&self, ca_file: Option<&str>) -> Result<Client, Failure> {
         let key = ca_file.map(str::to_owned);
+        // Held to the end: whoever else needs this file waits for one reading of it.
+        let mut clients = self.clients.lock().await;
         let name = key.clone();
         let stamp = blocking(move || tls::stamp(name.as_deref())).await??;
-        if let Some((known, client)) = self.lock().get(&key)
+        if let Some((known, client)) = clients.get(&key)
             && *known == stamp
         {
             return Ok(client.clone());
@@ -145,16 +147,11 @@ impl Web {
             .user_agent(USER_AGENT)
             .build()
             .map_err(|error| fault::of(&error))?;
-        let mut clients = self.lock();
         if clients.len() >= MOST_CLIENTS {
             clients.clear();
         }
         clients.insert(key, (stamp, client.clone()));
         Ok(client)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Clients> {
-        self.clients.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -155,6 +155,12 @@ pub(crate) enum Command {
         #[arg(long)]
         dry_run: bool,
     },
+    /// Have the run of a concern that is going end before its work is done
+    Cancel {
+        /// NAME or concern/NAME
+        #[arg(value_parser = concern)]
+        concern: ActorId,
+    },
     /// Start no more runs of a concern; the one that is going completes
     Pause {
         /// NAME or concern/NAME

@@ -120,6 +120,30 @@ fn judge(run: &Run, concern: &ActorId) -> Result<Exit, Problem> {
     Err(Problem::new(code, detail).hint(format!("steadfast events {}", concern.key())))
 }
 
+/// `cancel`: the end of the run that is going, when its kind can end it.
+pub(super) async fn cancel(
+    target: &Target,
+    timeout: Duration,
+    concern: &ActorId,
+    output: Output,
+) -> Result<Exit, Problem> {
+    let client = node(target, timeout).await?;
+    let path = format!("{}/cancel", concern_path(concern));
+    let run: Run = client
+        .post(&path, &json!({ "by": who() }), Patience::Usual)
+        .await?;
+    if output.form == Form::Table {
+        output.line(&format!("{concern}: {} is being cancelled", run.id))?;
+        output.note(&format!(
+            "next: steadfast events {} --follow",
+            concern.key()
+        ));
+    } else {
+        output.document(&run)?;
+    }
+    Ok(Exit::Ok)
+}
+
 /// `pause` and `resume`.
 pub(super) async fn switch(
     target: &Target,

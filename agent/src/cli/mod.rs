@@ -123,6 +123,7 @@ async fn client(command: Command, global: &Global, output: Output) -> Result<Exi
             };
             control::trigger(&target()?, timeout, &concern, asked, output).await
         }
+        Command::Cancel { concern } => control::cancel(&target()?, timeout, &concern, output).await,
         Command::Pause { concern } => {
             control::switch(&target()?, timeout, &concern, "pause", output).await
         }
@@ -138,7 +139,7 @@ async fn client(command: Command, global: &Global, output: Output) -> Result<Exi
 
 /// A command to run next, with the flags by which this one found its target.
 fn with_flags(hint: &str, flags: &str) -> String {
-    const TARGETED: [&str; 17] = [
+    const TARGETED: [&str; 18] = [
         "ps",
         "state",
         "events",
@@ -155,6 +156,7 @@ fn with_flags(hint: &str, flags: &str) -> String {
         "reload",
         "snapshot",
         "quarantine",
+        "cancel",
         "replay",
     ];
     let verb = hint

@@ -65,7 +65,7 @@ fn read_one(mut entry: Entry, defaults: Option<&Node>, report: &mut Report) -> O
     check_name(&entry, report);
     let kind = take_kind(&mut entry, report)?;
     if let Some(settings) = entry.node.entries_mut() {
-        inherit(settings, defaults);
+        inherit(settings, defaults, &kind);
     }
     let kind = match kind {
         KindName::Cleanup => Kind::Cleanup(read::settings(&mut entry.node, report)?),
@@ -81,9 +81,11 @@ fn read_one(mut entry: Entry, defaults: Option<&Node>, report: &mut Report) -> O
 }
 
 /// Adds the defaults that a concern does not set itself.
-fn inherit(settings: &mut Vec<Entry>, defaults: Option<&Node>) {
+fn inherit(settings: &mut Vec<Entry>, defaults: Option<&Node>, kind: &KindName) {
     for default in defaults.map(Node::entries).unwrap_or_default() {
-        if settings.iter().all(|setting| setting.name != default.name) {
+        // A patrol's own key of that name is the time of one check, not of a run.
+        let is_other = matches!(kind, KindName::HttpPatrol) && default.name == "timeout";
+        if !is_other && settings.iter().all(|setting| setting.name != default.name) {
             settings.push(default.clone());
         }
     }

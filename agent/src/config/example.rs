@@ -11,7 +11,17 @@ use super::problem::Place;
 
 const NODE: &str = include_str!("../../config/example/node.toml");
 /// Each kind with its example. Their concerns have different names.
-const KINDS: [(&str, &str); 1] = [("cleanup", include_str!("../../config/example/cleanup.toml"))];
+const KINDS: [(&str, &str); 3] = [
+    ("cleanup", include_str!("../../config/example/cleanup.toml")),
+    ("exec", include_str!("../../config/example/exec.toml")),
+    (
+        "http-patrol",
+        include_str!("../../config/example/http-patrol.toml"),
+    ),
+];
+/// Keys that are for another case than the one that is shown: another schedule, several targets, a method
+/// that sends a body, a secret (which cannot be read back from where it is masked).
+const OTHER_CASES: [&str; 4] = ["cron", "targets", "body", "notify"];
 
 /// The example of one kind, or of all; `None` if there is no such kind.
 pub(crate) fn example(kind: Option<&str>) -> Option<String> {
@@ -26,13 +36,23 @@ pub(crate) fn example(kind: Option<&str>) -> Option<String> {
     (!wanted.is_empty()).then(|| parts.join("\n"))
 }
 
-/// All of them with every key that may be set.
+/// All of them with every key that may be set together.
 pub(super) fn everything() -> String {
+    uncommented(&OTHER_CASES)
+}
+
+/// All of them with every key there is: more than the reader takes at once.
+pub(super) fn every_key() -> String {
+    uncommented(&[])
+}
+
+fn uncommented(but: &[&str]) -> String {
     let all = example(None).unwrap_or_default();
     all.lines().fold(String::new(), |mut text, line| {
-        let key = line
-            .strip_prefix('#')
-            .filter(|rest| !rest.is_empty() && !rest.starts_with(' '));
+        let key = line.strip_prefix('#').filter(|rest| {
+            let name = rest.split(' ').next().unwrap_or_default();
+            !name.is_empty() && !but.contains(&name)
+        });
         text.push_str(key.unwrap_or(line));
         text.push('\n');
         text

@@ -13,16 +13,18 @@ use super::{check, example, merge};
 
 /// The schema, draft 2020-12.
 pub(crate) fn schema() -> Json {
-    let text = example::everything();
+    let text = example::every_key();
+    // Without a tree the schema would allow anything; a test keeps the examples readable.
+    match (tree(&text), tree(&example::everything())) {
+        (Some(every_key), Some(readable)) => Describer::new(every_key, readable, &text).file(),
+        _ => Json::Bool(true),
+    }
+}
+
+fn tree(text: &str) -> Option<Node> {
     let mut report = Report::default();
-    // Without a tree the schema would allow anything; a test keeps the example readable.
-    let tree = merge(
-        Some("/etc/steadfast"),
-        &text,
-        std::iter::empty(),
-        &mut report,
-    );
-    tree.map_or(Json::Bool(true), |tree| Describer::new(tree, &text).file())
+    let directory = Some("/etc/steadfast");
+    merge(directory, text, std::iter::empty(), &mut report)
 }
 
 /// Every key that is no table of fixed names, with what it is for; a concern's name stands for all.
@@ -56,24 +58,23 @@ fn collect(table: &Json, path: &[&str], found: &mut Vec<(Vec<String>, String)>) 
 }
 
 struct Describer {
+    /// Has every key there is.
     tree: Node,
+    /// Has those that the reader takes together.
+    readable: Node,
     words: BTreeMap<String, String>,
 }
 
 impl Describer {
-    fn new(tree: Node, text: &str) -> Self {
+    fn new(tree: Node, readable: Node, text: &str) -> Self {
         let words = example::descriptions(&tree, text);
-        let describer = Self { tree, words };
         // Reading it notes what is wanted.
-        describer.is_accepted(|_| {});
-        describer
-    }
-
-    /// Whether the reader takes the example after a change.
-    fn is_accepted(&self, change: impl FnOnce(&mut Node)) -> bool {
-        let (mut tree, mut report) = (self.tree.clone(), Report::default());
-        change(&mut tree);
-        check(&mut tree, &mut report).is_some() && report.is_empty()
+        is_accepted(tree.clone());
+        Self {
+            tree,
+            readable,
+            words,
+        }
     }
 
     fn file(&self) -> Json {
@@ -160,9 +161,9 @@ impl Describer {
                 continue;
             };
             properties.insert((*name).to_owned(), self.describe(node));
-            let is_optional = self.is_accepted(|tree| {
-                tree.cut(&node.key);
-            });
+            let mut without = self.readable.clone();
+            without.cut(&node.key);
+            let is_optional = is_accepted(without);
             if !is_optional {
                 required.push(*name);
             }
@@ -179,18 +180,18 @@ impl Describer {
     /// taken too. One that would take anything says nothing.
     fn own(&self, node: &Node, words: &str) -> Json {
         let takes = |value: Value| {
-            self.is_accepted(|tree| {
-                if let Some(node) = find(tree, &node.key) {
-                    node.value = value;
-                }
-            })
+            let mut with = self.readable.clone();
+            let found = find(&mut with, &node.key).map(|node| node.value = value);
+            found.is_some() && is_accepted(with)
         };
         let own = match &node.value {
             Value::Text(_) => "string",
             Value::Integer(_) => "integer",
             Value::Float(_) => "number",
             Value::Boolean(_) => "boolean",
-            Value::Datetime | Value::Array(_) | Value::Table(_) => return json!({}),
+            // One that takes a list takes a text as well: else it would not need a reader of its own.
+            Value::Array(_) => return json!({ "type": ["array", "string"], "$comment": words }),
+            Value::Datetime | Value::Table(_) => return json!({}),
         };
         if words.starts_with("any ") || words.contains("tagged enum") {
             return json!({});
@@ -208,6 +209,12 @@ impl Describer {
         );
         json!({ "type": types, "$comment": words })
     }
+}
+
+/// Whether the reader takes this.
+fn is_accepted(mut tree: Node) -> bool {
+    let mut report = Report::default();
+    check(&mut tree, &mut report).is_some() && report.is_empty()
 }
 
 fn kind(concern: &Node) -> Option<&str> {

@@ -119,6 +119,27 @@ pub(super) async fn trigger(
     json(&ended?)
 }
 
+/// Who cancels.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct CancelBody {
+    by: Option<String>,
+}
+
+/// Has the run that is going end before its work is done: 202 with the run, which ends when its kind can.
+pub(super) async fn cancel(
+    app: Data<App>,
+    path: Path<String>,
+    body: Json<CancelBody>,
+) -> Result<HttpResponse, Problem> {
+    let node = app.ready_node()?;
+    let summary = find(node, &path).await?;
+    let command = object!({ "by": who(body.by.as_deref()) });
+    let mut response = json(&ask(node, &summary, "cancel", command).await?)?;
+    *response.status_mut() = StatusCode::ACCEPTED;
+    Ok(response)
+}
+
 /// Holds the concern.
 pub(super) async fn pause(app: Data<App>, path: Path<String>) -> Result<HttpResponse, Problem> {
     switch(&app, &path, "pause").await

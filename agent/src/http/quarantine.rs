@@ -44,7 +44,7 @@ pub(super) async fn skip(
     let id = named(path.into_inner())?;
     let skipped = app.ready_node()?.quarantine().skip(&id).await?;
     tracing::warn!(actor = %id, skipped, "skipped by hand");
-    done(&id, "skip", Some(skipped))
+    done(&id, "skip", Some(&skipped))
 }
 
 /// Lets it go with its failures forgotten.
@@ -58,6 +58,6 @@ pub(super) async fn release(
     done(&id, "release", None)
 }
 
-fn done(actor: &ActorId, action: &str, skipped: Option<String>) -> Result<HttpResponse, Problem> {
+fn done(actor: &ActorId, action: &str, skipped: Option<&str>) -> Result<HttpResponse, Problem> {
     json(&object!({ "actor": actor, "action": action, "skipped": skipped }))
 }

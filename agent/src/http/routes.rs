@@ -40,6 +40,7 @@ pub(super) fn configure(service: &mut ServiceConfig) {
         .service(at("/v1/concerns/{name}").get(concerns::show))
         .service(at("/v1/concerns/{name}/trigger").post(concerns::trigger))
         .service(at("/v1/concerns/{name}/pause").post(concerns::pause))
+        .service(at("/v1/concerns/{name}/cancel").post(concerns::cancel))
         .service(at("/v1/concerns/{name}/resume").post(concerns::resume))
         .service(at("/v1/status").get(status::status))
         .service(

@@ -174,7 +174,9 @@ impl PendingTimer {
         let first = place.saturating_sub(micros(self.due.jitter));
         // A due time has passed once its jitter cannot delay it any more.
         let threshold = now.saturating_sub(micros(self.jitter));
-        let all_fire = self.due.counted.is_some_and(|until| first <= until);
+        // Counted on this clock: another boot's says nothing.
+        let same = self.due.boot.is_none_or(|(boot, _)| boot == clocks.boot);
+        let all_fire = same && self.due.counted.is_some_and(|until| first <= until);
         let until = if all_fire { first } else { threshold };
         let passed = match &self.repeat {
             Repeat::Never => {

@@ -205,10 +205,7 @@ impl Core {
                     effect.due = *due;
                 });
             }
-            Operation::AnswerEffect { key } => {
-                let gone = self.effects.remove(key);
-                changes.extend(gone.map(|_| Change::EffectGone { key: *key }));
-            }
+            Operation::AnswerEffect { key } => self.answer(*key, changes),
             Operation::SendMessage { .. } | Operation::TakeMessage { .. } => {
                 changes.extend(message_change(operation, place, cause));
             }
@@ -245,6 +242,12 @@ impl Core {
             changes.push(Change::TimerSet(timer.clone()));
         } else {
             self.timers.remove(name);
+        }
+    }
+
+    fn answer(&mut self, key: EffectKey, changes: &mut Vec<Change>) {
+        if self.effects.remove(&key).is_some() {
+            changes.push(Change::EffectGone { key });
         }
     }
 

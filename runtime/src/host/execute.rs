@@ -146,8 +146,8 @@ where
         }
     };
     let mut staged = Staged::default();
-    let consumes = consumed.is_some();
     staged.operations.extend(consumed);
+    let base = staged.operations.len();
     let answer = match handle_guarded(host, command, source, fired, &mut staged, exec) {
         Ok(answer) => answer,
         Err(reason) => return (Ran::Broken { reason }, None),
@@ -155,7 +155,6 @@ where
     if let Some(bug) = staged.take_bug() {
         return (Ran::Broken { reason: bug }, None);
     }
-    let base = usize::from(consumes);
     if answer.is_err() && (!staged.events.is_empty() || staged.operations.len() > base) {
         let reason = format!(
             "{:?} was rejected after it had emitted: a bug in its handler",

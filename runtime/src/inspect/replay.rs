@@ -131,16 +131,13 @@ impl Inspector {
     /// What a replay up to event `to` sees, where there is such an event: all entries, because a later one
     /// may say that an event was skipped; without `to` those up to the newest one.
     fn window(&self, row: &ActorRow, to: Option<u64>) -> Result<Option<Window<'_>>, NodeError> {
-        let (last, limit) = match to.and_then(SequenceNumber::new) {
-            Some(seq) => {
-                let mut entries = self.journal.entries_from_event(row.number, seq);
-                (entries.next().transpose()?, None)
-            }
-            None => {
-                let last = self.journal.last_entry(row.number)?;
-                let limit = last.as_ref().map(|last| (last.entry.number, last.commit));
-                (last, limit)
-            }
+        let (last, limit) = if let Some(seq) = to.and_then(SequenceNumber::new) {
+            let mut entries = self.journal.entries_from_event(row.number, seq);
+            (entries.next().transpose()?, None)
+        } else {
+            let last = self.journal.last_entry(row.number)?;
+            let limit = last.as_ref().map(|last| (last.entry.number, last.commit));
+            (last, limit)
         };
         Ok(last.map(|_| Window {
             journal: self.journal.as_ref(),

@@ -22,6 +22,8 @@ use super::{Command, Event, Live};
 /// | return `Err(rejection)` | replies with it; journals nothing |
 /// | return `Err` after emitting | journals nothing, answers `Failed`, rebuilds the actor: a bug |
 /// | panic | journals nothing, answers `Failed`, rebuilds the actor from the journal |
+/// | panic again and again | holds the mailbox for a while, then sets the actor aside: [`Node::quarantine`](crate::Node::quarantine) |
+/// | panic in a `Drop` | logs it; one while another panic is under way ends the process, as Rust has it |
 pub trait StatefulActor: Serialize + DeserializeOwned + Send + Sized + 'static {
     /// Stable name of this kind of actor, as it is journalled. Never derived from a Rust type name.
     const KIND: &'static str;

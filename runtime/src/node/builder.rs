@@ -16,7 +16,7 @@ use super::routes::Routes;
 use super::shared::{Parts, Shared};
 use super::snapshots::SnapshotSink;
 use super::threads::WorkerThreads;
-use super::{keeper, timers};
+use super::{keeper, loader};
 use crate::config::Config;
 use crate::error::NodeError;
 use crate::host::{KindBuilder, Registry};
@@ -202,7 +202,7 @@ impl NodeBuilder {
         let window = Arc::clone(&shared.timers);
         shared
             .runtime
-            .spawn(timers::keep_filled(Arc::downgrade(&shared), window));
+            .spawn(loader::keep_filled(Arc::downgrade(&shared), window));
         inner.block_on(keeper::install(&shared, 1, journal))?;
         shared
             .runtime

@@ -12,7 +12,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::effects::EffectJob;
 use super::mail::load_outbox;
-use super::{Shared, timers};
+use super::{Shared, loader};
 use crate::core::{EffectRow, decode_row};
 use crate::error::NodeError;
 use crate::host::Source;
@@ -69,7 +69,7 @@ pub(super) async fn load_pending_work(
     shared: &Arc<Shared>,
     journal: &dyn Journal,
 ) -> Result<(), NodeError> {
-    timers::start(shared, journal).await?;
+    loader::start(shared, journal).await?;
     load_effects(shared, journal).await?;
     load_outbox(shared, journal).await
 }

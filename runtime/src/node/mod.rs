@@ -7,6 +7,7 @@ mod handle;
 mod hooks;
 mod json;
 mod keeper;
+mod loader;
 mod look;
 mod mail;
 mod pulse;

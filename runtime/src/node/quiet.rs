@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 
 use super::hooks::Hooks;
-use super::{Node, Shared, timers};
+use super::{Node, Shared, loader};
 use crate::model::Clock;
 use crate::worker::{Control, Report, Seen};
 
@@ -86,7 +86,7 @@ async fn progress(
 async fn look(shared: &Arc<Shared>, hooks: &Hooks) -> Result<Quiet, &'static str> {
     // First: what became durable before it is with the workers by now.
     let disk_waits = hooks.storage.is_holding();
-    let unloaded = timers::bring_due(shared).await;
+    let unloaded = loader::bring_due(shared).await;
     let mut next = unloaded.map(|wait| hooks.clock.running().saturating_add(wait));
     let (mut busy, mut in_flight) = (None, false);
     for port in &shared.ports {

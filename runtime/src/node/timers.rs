@@ -1,4 +1,4 @@
-//! The window of timers in memory: which part of the table the workers hold, and the loader that moves it.
+//! The window of timers in memory: which part of the table the workers hold. `loader` moves it.
 //!
 //! Millions of timers may be pending. The table orders them by the time they are due, in one group for the
 //! wall clock and one for each boot whose clock they follow. Of each group the workers hold what stands
@@ -10,20 +10,13 @@
 //! before a worker forgets what stands behind it.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
-use steadfast_journal::{ActorNumber, Journal, Row, Table};
-use tokio::sync::{Mutex, Notify, oneshot};
+use tokio::sync::{Mutex, Notify};
 
 use super::Shared;
-use crate::core::{
-    Anchor, Clocks, Group, Micros, Place, TimerRow, anchor_key, decode_row, duration, group_start,
-    micros, timer_place,
-};
-use crate::error::NodeError;
-use crate::model::{BootId, Start};
-use crate::worker::Control;
+use crate::core::{Clocks, Group, Micros, Place, duration, micros};
 
 /// A bound that is due within this time is raised. Longer than workers sleep between two looks.
 const NEAR: Duration = Duration::from_secs(60);
@@ -32,7 +25,7 @@ const PAGE: usize = 1_024;
 
 /// Up to where the timers of a group are in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Bound {
+pub(super) enum Bound {
     Nothing,
     Below(Place),
     Everything,
@@ -77,18 +70,22 @@ pub(crate) struct TimerWindow {
     /// Timers in memory, of all workers.
     held: AtomicUsize,
     /// Whether the workers were asked to let go and found nothing, since when `held` is the same.
-    futile: AtomicBool,
+    pub(super) futile: AtomicBool,
     parts: RwLock<Parts>,
     /// Wakes the loader.
-    wanted: Notify,
+    pub(super) wanted: Notify,
     /// One filling at a time.
-    filling: Mutex<()>,
+    pub(super) filling: Mutex<()>,
 }
 
 /// What the loader does next.
-enum Next {
+pub(super) enum Next {
     Raise(Group),
-    Trim { target: usize, held: usize },
+    Trim {
+        target: usize,
+        held: usize,
+        until: Duration,
+    },
     Rest,
 }
 
@@ -113,7 +110,7 @@ impl TimerWindow {
     }
 
     /// Rows that are read at once: a part of the window, so that it is not overfilled.
-    fn page(&self) -> usize {
+    pub(super) fn page(&self) -> usize {
         (self.limit / 8).clamp(1, PAGE)
     }
 
@@ -125,7 +122,7 @@ impl TimerWindow {
         };
     }
 
-    fn begin(&self, generation: u64, groups: Vec<(Group, Micros)>) {
+    pub(super) fn begin(&self, generation: u64, groups: Vec<(Group, Micros)>) {
         let mut parts = self.write();
         if parts.generation == generation && parts.parts.is_empty() {
             let new = |(group, shift)| Part {
@@ -163,12 +160,17 @@ impl TimerWindow {
     pub(crate) fn lower(&self, group: Group, place: Place) {
         let mut parts = self.write();
         if let Some(part) = parts.parts.iter_mut().find(|part| part.group == group) {
-            part.bound = part.bound.min(Bound::Below(place));
+            let lowered = part.bound.min(Bound::Below(place));
+            if lowered != part.bound {
+                part.bound = lowered;
+                // What is left to disk now may be due before what was kept for being due first.
+                self.futile.store(false, Ordering::Relaxed);
+            }
         }
     }
 
     /// Raises a bound, if it is still where it was. Rows are read after this.
-    fn raise(&self, generation: u64, group: Group, from: Bound, to: Bound) -> bool {
+    pub(super) fn raise(&self, generation: u64, group: Group, from: Bound, to: Bound) -> bool {
         let mut parts = self.write();
         let current = parts.generation == generation;
         let part = parts.parts.iter_mut().find(|part| part.group == group);
@@ -181,10 +183,20 @@ impl TimerWindow {
         }
     }
 
-    fn bound(&self, group: Group) -> Option<Bound> {
+    pub(super) fn bound(&self, group: Group) -> Option<Bound> {
         let parts = self.read();
         let part = parts.parts.iter().find(|part| part.group == group)?;
         Some(part.bound)
+    }
+
+    /// How long until the first timer behind a bound may be due, in microseconds.
+    pub(super) fn first_unloaded(&self, clocks: Clocks) -> Option<Micros> {
+        let parts = self.read();
+        parts
+            .parts
+            .iter()
+            .filter_map(|part| part.wait(clocks))
+            .min()
     }
 
     /// Wakes the loader if there is something for it to do.
@@ -195,7 +207,7 @@ impl TimerWindow {
     }
 
     /// What to do next; `filling` goes on beyond the point where it would not begin.
-    fn next(&self, clocks: Clocks, filling: bool) -> Next {
+    pub(super) fn next(&self, clocks: Clocks, filling: bool) -> Next {
         let held = self.held.load(Ordering::Relaxed);
         let first = {
             let parts = self.read();
@@ -214,7 +226,13 @@ impl TimerWindow {
         let crowded = held > self.limit / 2 * 3 || (near && !room);
         if crowded && !self.futile.load(Ordering::Relaxed) {
             let target = self.limit / 2;
-            return Next::Trim { target, held };
+            // What is due before the first that is on disk only is not in its way.
+            let until = duration(first.map_or(0, |(wait, _)| wait));
+            return Next::Trim {
+                target,
+                held,
+                until,
+            };
         }
         Next::Rest
     }
@@ -244,256 +262,4 @@ impl Shared {
         }
         self.metrics.timers_held(before, now);
     }
-}
-
-/// Starts the timers found in the journal: the next ones come into memory, the rest as they come near.
-pub(super) async fn start(shared: &Arc<Shared>, journal: &dyn Journal) -> Result<(), NodeError> {
-    let generation = shared.generation();
-    let groups = groups(journal, shared.clock.boot(), shared.start)?;
-    shared.timers.begin(generation, groups);
-    fill(shared, generation, journal).await
-}
-
-/// The groups of the table, with the shifts of their clocks.
-fn groups(
-    journal: &dyn Journal,
-    current: BootId,
-    start: Start,
-) -> Result<Vec<(Group, Micros)>, NodeError> {
-    let mut groups = vec![(Group::Wall, 0), (Group::Boot(current), 0)];
-    let mut after = group_start(Group::Wall);
-    after.extend([u8::MAX; 28]);
-    loop {
-        let next = journal.rows(Table::Timers, Some(&after), 1)?;
-        let Some((Group::Boot(boot), _)) = next.first().and_then(|(key, _)| timer_place(key))
-        else {
-            return Ok(groups);
-        };
-        if boot != current {
-            let shift = shift_of(anchor(journal, boot)?, start);
-            groups.push((Group::Boot(boot), shift));
-        }
-        after = group_start(Group::Boot(boot));
-        after.extend([u8::MAX; 28]);
-    }
-}
-
-/// An earlier boot's clock in terms of this one's: what its timers had still to wait when it was last noted,
-/// less what the wall clock says has passed since.
-fn shift_of(anchor: Option<Anchor>, start: Start) -> Micros {
-    let begun = micros(start.running);
-    match anchor {
-        Some(anchor) => {
-            let passed = micros(start.wall.since(anchor.wall));
-            begun.saturating_sub(anchor.running).saturating_sub(passed)
-        }
-        // Not written by any version. Rather late than early: as if that boot had only begun.
-        None => begun,
-    }
-}
-
-fn anchor(journal: &dyn Journal, boot: BootId) -> Result<Option<Anchor>, NodeError> {
-    let key = anchor_key(boot);
-    // One byte less sorts before the key, and before at most 255 others.
-    let before = key.get(..key.len() - 1).unwrap_or_default();
-    let rows = journal.rows(Table::Timers, Some(before), 256)?;
-    let found = rows.iter().find(|(other, _)| *other == key);
-    Ok(found.and_then(|(_, value)| decode_row(value).ok()))
-}
-
-/// Keeps the window filled for as long as the node lives.
-pub(super) async fn keep_filled(shared: Weak<Shared>, window: Arc<TimerWindow>) {
-    loop {
-        window.wanted.notified().await;
-        let Some(shared) = shared.upgrade() else {
-            return;
-        };
-        let Some((generation, journal)) = shared.open_journal() else {
-            continue;
-        };
-        match fill(&shared, generation, journal.as_ref()).await {
-            Ok(()) | Err(NodeError::Stopped) => {}
-            // The timers behind the bound would never fire.
-            Err(error) => shared.generation_failed(generation, error.to_string()),
-        }
-    }
-}
-
-/// Brings into memory what is due, and says how long until the first timer that is not; for the test kit,
-/// which cannot wait for the loader to be woken.
-pub(super) async fn bring_due(shared: &Arc<Shared>) -> Option<Duration> {
-    let (generation, journal) = shared.open_journal()?;
-    if first_unloaded(shared)? <= 0 {
-        match fill(shared, generation, journal.as_ref()).await {
-            Ok(()) | Err(NodeError::Stopped) => {}
-            Err(error) => shared.generation_failed(generation, error.to_string()),
-        }
-    }
-    first_unloaded(shared).map(duration)
-}
-
-/// How long until the first timer behind a bound may be due, in microseconds.
-fn first_unloaded(shared: &Shared) -> Option<Micros> {
-    let clocks = shared.clocks();
-    let parts = shared.timers.read();
-    parts
-        .parts
-        .iter()
-        .filter_map(|part| part.wait(clocks))
-        .min()
-}
-
-/// Moves the window to where it should be.
-async fn fill(
-    shared: &Arc<Shared>,
-    generation: u64,
-    journal: &dyn Journal,
-) -> Result<(), NodeError> {
-    let window = &shared.timers;
-    let _one = window.filling.lock().await;
-    let mut filling = false;
-    while shared.generation() == generation {
-        match window.next(shared.clocks(), filling) {
-            Next::Raise(group) => {
-                filling = true;
-                raise(shared, generation, journal, group).await?;
-            }
-            Next::Trim { target, held } => {
-                // Before they are asked: a worker that lets go takes it back.
-                window.futile.store(true, Ordering::Relaxed);
-                trim(shared, target, held).await?;
-            }
-            Next::Rest => break,
-        }
-    }
-    Ok(())
-}
-
-async fn trim(shared: &Arc<Shared>, target: usize, held: usize) -> Result<(), NodeError> {
-    for port in &shared.ports {
-        let (ack, acked) = oneshot::channel();
-        let trim = Control::TrimTimers {
-            target,
-            held,
-            near: NEAR,
-            ack,
-        };
-        port.control
-            .send(trim)
-            .await
-            .map_err(|_| NodeError::Stopped)?;
-        acked.await.map_err(|_| NodeError::Stopped)?;
-    }
-    Ok(())
-}
-
-/// Brings the next page of a group into memory.
-async fn raise(
-    shared: &Arc<Shared>,
-    generation: u64,
-    journal: &dyn Journal,
-    group: Group,
-) -> Result<(), NodeError> {
-    let window = &shared.timers;
-    let Some(from) = window.bound(group) else {
-        return Ok(());
-    };
-    let mut after = group_start(group);
-    if let Bound::Below(place) = from {
-        after = place.key(group);
-        // One byte less sorts before the key itself.
-        after.pop();
-    }
-    let page = window.page();
-    let ahead = journal.rows(Table::Timers, Some(&after), page)?;
-    let to = end_of(&ahead, group, page);
-    if to <= from || !window.raise(generation, group, from, to) {
-        // Lowered meanwhile: whoever asked looks again.
-        return Ok(());
-    }
-    loop {
-        let rows = journal.rows(Table::Timers, Some(&after), page)?;
-        let more = end_of(&rows, group, page) != Bound::Everything;
-        let Some(last) = rows.last().map(|(key, _)| key.clone()) else {
-            return Ok(());
-        };
-        let last_place = timer_place(&last);
-        route(shared, generation, within(rows, group, from, to)).await?;
-        let ended = last_place.is_none_or(|(_, place)| Bound::Below(place) >= to);
-        if !more || ended {
-            return Ok(());
-        }
-        after = last;
-    }
-}
-
-/// Up to where a page reaches.
-fn end_of(rows: &[Row], group: Group, page: usize) -> Bound {
-    match rows.last().and_then(|(key, _)| timer_place(key)) {
-        Some((last, place)) if last == group && rows.len() >= page => Bound::Below(after(place)),
-        _ => Bound::Everything,
-    }
-}
-
-/// The place right behind `place`.
-fn after(mut place: Place) -> Place {
-    match place.id.index.checked_add(1) {
-        Some(index) => place.id.index = index,
-        None => {
-            place.id.entry = place.id.entry.saturating_add(1);
-            place.id.index = 0;
-        }
-    }
-    place
-}
-
-/// The timers of a page that stand between two bounds.
-fn within(rows: Vec<Row>, group: Group, from: Bound, to: Bound) -> Vec<(ActorNumber, TimerRow)> {
-    let mut found = Vec::with_capacity(rows.len());
-    for (key, value) in rows {
-        let Some((_, place)) = timer_place(&key).filter(|(of, _)| *of == group) else {
-            continue;
-        };
-        if Bound::Below(place) < from || Bound::Below(place) >= to {
-            continue;
-        }
-        match decode_row::<TimerRow>(&value) {
-            Ok(row) => found.push((place.actor, row)),
-            Err(_) => tracing::error!(
-                "a row of the table of timers does not decode; run `steadfast verify`"
-            ),
-        }
-    }
-    found
-}
-
-/// Hands timers to the workers of their actors, and waits until they have them.
-async fn route(
-    shared: &Arc<Shared>,
-    generation: u64,
-    rows: Vec<(ActorNumber, TimerRow)>,
-) -> Result<(), NodeError> {
-    let mut by_worker: Vec<Vec<(ActorNumber, TimerRow)>> = vec![Vec::new(); shared.ports.len()];
-    for (number, row) in rows {
-        if let Some(share) = by_worker.get_mut(shared.worker_index(&row.actor)) {
-            share.push((number, row));
-        }
-    }
-    for (port, rows) in shared.ports.iter().zip(by_worker) {
-        if rows.is_empty() {
-            continue;
-        }
-        let (ack, acked) = oneshot::channel();
-        let load = Control::LoadTimers {
-            generation,
-            rows,
-            ack,
-        };
-        port.control
-            .send(load)
-            .await
-            .map_err(|_| NodeError::Stopped)?;
-        acked.await.map_err(|_| NodeError::Stopped)?;
-    }
-    Ok(())
 }

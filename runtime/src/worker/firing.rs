@@ -126,12 +126,11 @@ impl Worker {
     pub(super) fn arm_timer(&mut self, actor: ActorNumber, row: TimerRow) {
         let due = &row.timer.due;
         let place = Place::new(due, actor, row.timer.id);
-        match self.shared.timers.admit(due.group(), place) {
-            Some(shift) => self.timers.set(actor, row, shift),
-            None => {
-                let id = row.timer.id;
-                self.timers.remove(TimerKey { actor, id }, None);
-            }
+        if let Some(shift) = self.shared.timers.admit(due.group(), place) {
+            self.timers.set(actor, row, shift);
+        } else {
+            let id = row.timer.id;
+            self.timers.remove(TimerKey { actor, id }, None);
         }
         self.account_timers();
     }
@@ -218,9 +217,9 @@ impl Worker {
     }
 
     /// Leaves those that are due last to the table on disk, so that the node holds `target` of `held`.
-    pub(super) fn trim_timers(&mut self, target: usize, held: usize, near: Duration) {
+    pub(super) fn trim_timers(&mut self, target: usize, held: usize, until: Duration) {
         let keep = self.timers.len().saturating_mul(target) / held.max(1);
-        let left = self.timers.trim(keep, near, self.shared.clocks());
+        let left = self.timers.trim(keep, until, self.shared.clocks());
         for (group, place) in left {
             // Whoever reads the table next starts there.
             self.shared.timers.lower(group, place);

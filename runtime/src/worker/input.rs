@@ -122,12 +122,12 @@ pub(crate) enum Control {
         rows: Vec<(ActorNumber, TimerRow)>,
         ack: oneshot::Sender<()>,
     },
-    /// Of the `held` timers that are in memory on the node, `target` are to be left; those due within `near`
+    /// Of the `held` timers that are in memory on the node, `target` are to be left; those due within `until`
     /// stay.
     TrimTimers {
         target: usize,
         held: usize,
-        near: Duration,
+        until: Duration,
         ack: oneshot::Sender<()>,
     },
     /// The clock was moved: look at the timers, then say so.

@@ -315,10 +315,10 @@ impl StreamHandler<Control> for Worker {
             Control::TrimTimers {
                 target,
                 held,
-                near,
+                until,
                 ack,
             } => {
-                self.trim_timers(target, held, near);
+                self.trim_timers(target, held, until);
                 give(ack, ());
             }
             Control::Wake(ack) => {

@@ -22,7 +22,7 @@ impl Worker {
         key: usize,
         internal: Option<Internal>,
         failing: Failing,
-        reason: String,
+        reason: &str,
         seq: u64,
     ) {
         let config = &self.shared.config;

@@ -216,11 +216,11 @@ impl Timers {
     }
 
     /// Leaves the timers that are due last to the table on disk, until `keep` are left or the next one is due
-    /// within `near`. Returns the first one left in each group.
+    /// within `until`. Returns the first one left in each group.
     pub(crate) fn trim(
         &mut self,
         keep: usize,
-        near: Duration,
+        until: Duration,
         clocks: Clocks,
     ) -> BTreeMap<Group, Place> {
         let mut left = BTreeMap::new();
@@ -237,7 +237,7 @@ impl Timers {
                 .map(|(at, key)| (at.saturating_sub(running), *key));
             let Some((wait, key)) = by_boot
                 .max(by_wall)
-                .filter(|(wait, _)| *wait > micros(near))
+                .filter(|(wait, _)| *wait > micros(until))
             else {
                 break;
             };

@@ -310,7 +310,7 @@ impl Worker {
         }
         self.account(key);
         if counts {
-            self.failed(key, internal, failing, reason, seq);
+            self.failed(key, internal, failing, &reason, seq);
         }
         self.rebuild_if_settled(key);
     }

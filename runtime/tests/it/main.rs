@@ -34,6 +34,7 @@ mod kit_sequences;
 mod latch;
 #[cfg(test)]
 mod life;
+#[cfg(test)]
 mod look;
 #[cfg(test)]
 mod messages;

@@ -280,10 +280,8 @@ impl Handle<Provoke> for Grudging {
         let fail = provoke.fail;
         drop(provoke);
         ARMED.set(armed);
-        if fail {
-            // What is left to drop is the state.
-            panic!("as asked");
-        }
+        // Then what is left to drop is the state.
+        assert!(!fail, "as asked");
         Ok(bomb)
     }
 }

@@ -244,7 +244,7 @@ async fn run(steps: Vec<Step>) {
 proptest! {
     #![proptest_config(ProptestConfig {
         cases: 48,
-        max_shrink_iters: 40,
+        max_shrink_iters: 8,
         ..ProptestConfig::default()
     })]
 

@@ -24,12 +24,14 @@ fn time(text: &str) -> Timestamp {
 
 /// When the ticks were due that got runs.
 fn dues(bench: &Bench) -> Vec<Timestamp> {
-    let due = |event: ProbeEvent| match event {
-        ProbeEvent::Started(started) => match started.cause {
-            Cause::Tick { due } => Some(due),
-            Cause::Trigger { .. } => None,
-        },
-        _ => None,
+    let due = |event: ProbeEvent| {
+        if let ProbeEvent::Started(started) = event
+            && let Cause::Tick { due } = started.cause
+        {
+            Some(due)
+        } else {
+            None
+        }
     };
     bench.events().into_iter().filter_map(due).collect()
 }

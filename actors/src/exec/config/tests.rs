@@ -47,105 +47,108 @@ fn everything_survives_both_formats() {
     assert_eq!(ExecConfig::new(["ls"]).retry_policy().retries, 0);
 }
 
+/// What is written, the key that is refused, and a part of what is said.
+const REFUSED: [(&str, &str, &str); 27] = [
+    (r#"{"command": []}"#, "command", "no program"),
+    (r#"{"command": [""]}"#, "command", "no program"),
+    (r#"{"command": ["./x"]}"#, "command[0]", "relative path"),
+    (r#"{"command": ["a\u0000"]}"#, "command", "NUL"),
+    (r#"{"command": "ls -l"}"#, "command", "shell = true"),
+    (
+        r#"{"command": ["ls"], "shell": true}"#,
+        "command",
+        "one text",
+    ),
+    (
+        r#"{"command": " ", "shell": true}"#,
+        "command",
+        "nothing to run",
+    ),
+    (r#"{"command": ["ls"], "dir": "x"}"#, "dir", "relative path"),
+    (
+        r#"{"command": ["ls"], "env": {"A=B": ""}}"#,
+        "env",
+        "no name",
+    ),
+    (
+        r#"{"command": ["ls"], "env": {"STEADFAST_RUN": ""}}"#,
+        "env",
+        "cannot be set",
+    ),
+    (
+        r#"{"command": ["ls"], "env": {"A": "\u0000"}}"#,
+        "env",
+        "NUL",
+    ),
+    (
+        r#"{"command": ["ls"], "env_keep": [""]}"#,
+        "env_keep",
+        "no name",
+    ),
+    (r#"{"command": ["ls"], "user": ""}"#, "user", "neither"),
+    (r#"{"command": ["ls"], "group": "a:b"}"#, "group", "neither"),
+    (
+        r#"{"command": ["ls"], "limits": {"memory": 9}}"#,
+        "limits.memory",
+        "1MiB",
+    ),
+    (
+        r#"{"command": ["ls"], "limits": {"cpu_time": "5ms"}}"#,
+        "limits.cpu_time",
+        "1s",
+    ),
+    (
+        r#"{"command": ["ls"], "limits": {"open_files": 2}}"#,
+        "limits.open_files",
+        "3",
+    ),
+    (
+        r#"{"command": ["ls"], "limits": {"processes": 0}}"#,
+        "limits.processes",
+        "1",
+    ),
+    (
+        r#"{"command": ["ls"], "limits": {"nice": 20}}"#,
+        "limits.nice",
+        "0 to 19",
+    ),
+    (
+        r#"{"command": ["ls"], "timeout": "0s"}"#,
+        "timeout",
+        "every run",
+    ),
+    (r#"{"command": ["ls"], "grace": "2h"}"#, "grace", "1h"),
+    (
+        r#"{"command": ["ls"], "output_limit": "1MiB"}"#,
+        "output_limit",
+        "512KiB",
+    ),
+    (
+        r#"{"command": ["ls"], "success_codes": []}"#,
+        "success_codes",
+        "no code",
+    ),
+    (
+        r#"{"command": ["ls"], "success_codes": [0, 256]}"#,
+        "success_codes[1]",
+        "0 to 255",
+    ),
+    (
+        r#"{"command": ["ls"], "retry": {"attempts": 0}}"#,
+        "retry.attempts",
+        "1 to 100",
+    ),
+    (r#"{"command": ["ls"], "every": "1ms"}"#, "every", "100ms"),
+    (
+        r#"{"command": ["ls"], "every": "1m", "cron": "* * * * *"}"#,
+        "cron",
+        "`every`",
+    ),
+];
+
 #[test]
 fn what_cannot_be_meant_is_refused_with_its_key() {
-    for (json, key, problem) in [
-        (r#"{"command": []}"#, "command", "no program"),
-        (r#"{"command": [""]}"#, "command", "no program"),
-        (r#"{"command": ["./x"]}"#, "command[0]", "relative path"),
-        (r#"{"command": ["a\u0000"]}"#, "command", "NUL"),
-        (r#"{"command": "ls -l"}"#, "command", "shell = true"),
-        (
-            r#"{"command": ["ls"], "shell": true}"#,
-            "command",
-            "one text",
-        ),
-        (
-            r#"{"command": " ", "shell": true}"#,
-            "command",
-            "nothing to run",
-        ),
-        (r#"{"command": ["ls"], "dir": "x"}"#, "dir", "relative path"),
-        (
-            r#"{"command": ["ls"], "env": {"A=B": ""}}"#,
-            "env",
-            "no name",
-        ),
-        (
-            r#"{"command": ["ls"], "env": {"STEADFAST_RUN": ""}}"#,
-            "env",
-            "cannot be set",
-        ),
-        (
-            r#"{"command": ["ls"], "env": {"A": "\u0000"}}"#,
-            "env",
-            "NUL",
-        ),
-        (
-            r#"{"command": ["ls"], "env_keep": [""]}"#,
-            "env_keep",
-            "no name",
-        ),
-        (r#"{"command": ["ls"], "user": ""}"#, "user", "neither"),
-        (r#"{"command": ["ls"], "group": "a:b"}"#, "group", "neither"),
-        (
-            r#"{"command": ["ls"], "limits": {"memory": 9}}"#,
-            "limits.memory",
-            "1MiB",
-        ),
-        (
-            r#"{"command": ["ls"], "limits": {"cpu_time": "5ms"}}"#,
-            "limits.cpu_time",
-            "1s",
-        ),
-        (
-            r#"{"command": ["ls"], "limits": {"open_files": 2}}"#,
-            "limits.open_files",
-            "3",
-        ),
-        (
-            r#"{"command": ["ls"], "limits": {"processes": 0}}"#,
-            "limits.processes",
-            "1",
-        ),
-        (
-            r#"{"command": ["ls"], "limits": {"nice": 20}}"#,
-            "limits.nice",
-            "0 to 19",
-        ),
-        (
-            r#"{"command": ["ls"], "timeout": "0s"}"#,
-            "timeout",
-            "every run",
-        ),
-        (r#"{"command": ["ls"], "grace": "2h"}"#, "grace", "1h"),
-        (
-            r#"{"command": ["ls"], "output_limit": "1MiB"}"#,
-            "output_limit",
-            "512KiB",
-        ),
-        (
-            r#"{"command": ["ls"], "success_codes": []}"#,
-            "success_codes",
-            "no code",
-        ),
-        (
-            r#"{"command": ["ls"], "success_codes": [0, 256]}"#,
-            "success_codes[1]",
-            "0 to 255",
-        ),
-        (
-            r#"{"command": ["ls"], "retry": {"attempts": 0}}"#,
-            "retry.attempts",
-            "1 to 100",
-        ),
-        (r#"{"command": ["ls"], "every": "1ms"}"#, "every", "100ms"),
-        (
-            r#"{"command": ["ls"], "every": "1m", "cron": "* * * * *"}"#,
-            "cron",
-            "`every`",
-        ),
-    ] {
+    for (json, key, problem) in REFUSED {
         refused(json, key, problem);
     }
     let long = "x".repeat(MAX_BYTES + 1);

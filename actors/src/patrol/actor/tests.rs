@@ -5,8 +5,8 @@ mod world;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use steadfast::Clock as _;
 use steadfast::testkit::{Crashed, FakeEffect, TestNode, crash_everywhere};
+use steadfast::{Clock as _, Event as _};
 
 use super::Patrol;
 use crate::concern::{Cancel, Configure, Describe, RunOutcome, Trigger};
@@ -67,6 +67,36 @@ fn an_alert_and_its_end_are_told_once_each() {
 }
 
 #[test]
+fn a_steady_state_is_two_small_events_a_run() {
+    let names: Vec<String> = (0..10)
+        .map(|n| format!("service-{n}.example.com"))
+        .collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let bench = Bench::new(&config(&names));
+    for down in [&names[..0], &names[..]] {
+        // Until all that changes is told.
+        for _ in 0..3 {
+            bench.run(down);
+        }
+        let before = bench.names().len();
+        for _ in 0..4 {
+            bench.run(down);
+        }
+        let steady = &bench.names()[before..];
+        assert_eq!(steady, ["patrol.started", "patrol.finished"].repeat(4));
+    }
+    let events = bench.node.events::<Patrol>("p");
+    let bytes = events.last().unwrap().encode().unwrap().len();
+    assert!(
+        bytes < 300 + 10 * 150,
+        "{bytes} bytes for ten failing targets"
+    );
+    let probes = config(&names).probes();
+    let bytes = rmp_serde::to_vec_named(&probes).unwrap().len();
+    assert!(bytes < 10 * 150, "{bytes} bytes to ask ten targets");
+}
+
+#[test]
 fn flapping_below_the_rule_is_never_told() {
     let bench = Bench::new(&config(&["a"]));
     for round in 0..6 {
@@ -104,6 +134,12 @@ fn the_query_shows_each_target() {
     );
     assert_eq!(views[1].url.as_deref(), Some("http://b/"));
     assert_eq!(views[1].failure.as_ref().unwrap().kind, FailureKind::Status);
+    let detail = bench.ask(Describe {}).detail.unwrap();
+    assert_eq!(
+        detail["targets"],
+        serde_json::to_value(&views).unwrap(),
+        "`describe` shows them as well"
+    );
 }
 
 #[test]
@@ -150,9 +186,11 @@ fn what_is_given_up_is_journalled_and_the_next_is_sent() {
     }
     bench.advance(60 * MINUTE);
     let events = bench.node.events::<Patrol>("p");
-    let given_up = events.iter().find_map(|event| match event {
-        PatrolEvent::NotificationGivenUp(event) => Some(event.clone()),
-        _ => None,
+    let given_up = events.iter().find_map(|event| {
+        let PatrolEvent::NotificationGivenUp(event) = event else {
+            return None;
+        };
+        Some(event)
     });
     let given_up = given_up.unwrap();
     assert_eq!(

@@ -112,7 +112,7 @@ proptest! {
         let told: Vec<_> = board.targets.get("t").into_iter().flat_map(|state| &state.queue).collect();
         let told: Vec<_> = told
             .iter()
-            .map(|notice| (notice.seq as usize, notice.state == NoticeState::Alerting))
+            .map(|notice| (usize::try_from(notice.seq).unwrap(), notice.state == NoticeState::Alerting))
             .collect();
         prop_assert_eq!(told, found);
         let packed = rmp_serde::to_vec_named(&board).unwrap();

@@ -210,6 +210,11 @@ fn body_fits(
 fn notify(notify: &Notify) -> Checked {
     url("notify.webhook", &notify.webhook)?;
     headers("notify.headers", &notify.headers)?;
+    let reserved = |name: &&String| name.eq_ignore_ascii_case("idempotency-key");
+    if let Some(name) = notify.headers.keys().find(reserved) {
+        let problem = "is what the receiver drops repetitions by, and is set for each notification";
+        return refuse(format!("notify.headers.{name}"), problem);
+    }
     timeout("notify.timeout", notify.timeout)?;
     within(
         "notify.retry.attempts",

@@ -201,6 +201,11 @@ fn notifications_that_cannot_be_meant_are_refused_with_their_key() {
         "is no URL",
     );
     refused_in(r#", "headers": {"é": "x"}"#, "notify.headers.é", "no name");
+    refused_in(
+        r#", "headers": {"Idempotency-Key": "x"}"#,
+        "notify.headers.Idempotency-Key",
+        "set for each notification",
+    );
     refused_in(r#", "timeout": "0s""#, "notify.timeout", "more than 0");
     refused_in(
         r#", "retry": {"attempts": 0}"#,

@@ -19,9 +19,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
 
-    let node = new_service::node(&data, &data.join("tickets"))
-        .start()
-        .await?;
+    let tickets = data.join("tickets");
+    let node = new_service::node(&data, &tickets).start().await?;
     let listener = TcpListener::bind(address).await?;
     println!("serving {} on {}", data.display(), listener.local_addr()?);
 

@@ -15,7 +15,8 @@ async fn a_booking_outlives_the_process() {
 
     let node = new_service::node(&data, &tickets).start().await.unwrap();
     assert_eq!(answer("reserve alice 2", &node).await, "ok: ()");
-    assert_eq!(answer("reserve alice 1", &node).await, "refused: AlreadyReserved");
+    let again = answer("reserve alice 1", &node).await;
+    assert_eq!(again, "refused: AlreadyReserved");
     node.shutdown().await.unwrap();
 
     let node = new_service::node(&data, &tickets).start().await.unwrap();
@@ -34,7 +35,8 @@ async fn a_booking_outlives_the_process() {
 #[tokio::test]
 async fn a_line_that_means_nothing_is_told_so() {
     let dir = tempfile::tempdir().unwrap();
-    let node = new_service::node(dir.path(), dir.path()).start().await.unwrap();
+    let node = new_service::node(dir.path(), dir.path());
+    let node = node.start().await.unwrap();
     for line in ["", "reserve alice", "reserve alice many", "dance"] {
         assert!(answer(line, &node).await.starts_with("error: "), "{line:?}");
     }

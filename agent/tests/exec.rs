@@ -1,0 +1,159 @@
+//! `exec` as its users meet it: from the config file to the exit code.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::support::{Site, until};
+
+fn configure(site: &Site, command: &str, keys: &str) {
+    let text = format!("[concerns.job]\nkind = \"exec\"\ncommand = {command}\n{keys}\n");
+    site.configure(&text);
+}
+
+/// The end of the newest run, as its event tells it.
+fn end(site: &Site) -> Value {
+    let events = site.jsonl(&["events", "job"]);
+    let mut ends = events
+        .iter()
+        .filter(|event| event["name"] == "exec.finished");
+    ends.next_back().unwrap()["data"].clone()
+}
+
+fn text(path: &Path) -> Option<String> {
+    std::fs::read_to_string(path)
+        .ok()
+        .filter(|text| text.ends_with('\n'))
+}
+
+fn is_alive(pid: &str) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(')')
+        .is_some_and(|(_, rest)| !rest.starts_with(" Z"))
+}
+
+#[test]
+fn a_run_is_triggered_and_its_outcome_is_the_exit_code() {
+    let site = Site::new();
+    configure(
+        &site,
+        r#"["/bin/sh", "-c", "echo \"$1\"; echo no >&2; test $1 = good", "x", "good"]"#,
+        "",
+    );
+    let agent = site.start();
+    assert_eq!(
+        site.json(&["trigger", "job", "--wait"])["outcome"],
+        "succeeded"
+    );
+    assert_eq!(end(&site)["report"]["stdout"]["head"], "good\n");
+    agent.stop();
+    configure(&site, r#"["/bin/sh", "-c", "exit 3"]"#, "");
+    let agent = site.start();
+    let done = site.cli(&["trigger", "job", "--wait"]);
+    assert_eq!(done.code, Some(8), "{}", done.stderr);
+    assert_eq!(end(&site)["report"]["exit_code"], 3);
+    agent.stop();
+    configure(&site, r#"["/no/such/program"]"#, "");
+    let _agent = site.start();
+    assert_eq!(site.cli(&["trigger", "job", "--wait"]).code, Some(8));
+    assert_eq!(end(&site)["reason"], "/no/such/program does not exist");
+    let totals = &site.json(&["state", "job"])["state"]["totals"];
+    assert_eq!(
+        (&totals["succeeded"], &totals["failed"]),
+        (&json!(1), &json!(2))
+    );
+}
+
+#[test]
+fn only_what_is_kept_of_the_nodes_environment_is_passed_on() {
+    let site = Site::new();
+    configure(
+        &site,
+        r#"["env"]"#,
+        "env_keep = [\"USER\"]\nenv = { A = \"hush\" }",
+    );
+    let agent = site.start();
+    assert_eq!(
+        site.json(&["trigger", "job", "--wait"])["outcome"],
+        "succeeded"
+    );
+    let said = end(&site)["report"]["stdout"]["head"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    assert!(
+        said.contains("USER=tester\n") && said.contains("A=hush\n"),
+        "{said}"
+    );
+    assert!(!said.contains("HOME="), "{said}");
+    assert!(
+        !agent.log().contains("hush"),
+        "values are not logged: {}",
+        agent.log()
+    );
+}
+
+#[test]
+fn a_node_that_is_killed_does_not_know_how_the_run_ended() {
+    let site = Site::new();
+    let pids = site.path("pids");
+    let script = format!(
+        "\"setsid sleep 1000 & echo $! >> {}; wait\"",
+        pids.display()
+    );
+    configure(&site, &script, "shell = true");
+    let agent = site.start();
+    site.json(&["trigger", "job"]);
+    let pid = until("the program runs", || text(&pids)).trim().to_owned();
+    agent.kill();
+    assert!(is_alive(&pid), "it goes on without its node");
+    let agent = site.start();
+    let ended = until("the run has ended", || {
+        let row = site.json(&["ps"])[0].clone();
+        (row["last_run"]["outcome"] != Value::Null).then_some(row)
+    });
+    assert_eq!(
+        (&ended["status"], &ended["last_run"]["outcome"]),
+        (&json!("idle"), &json!("unknown"))
+    );
+    assert!(!is_alive(&pid));
+    assert_eq!(
+        text(&pids).unwrap().lines().count(),
+        1,
+        "it is not repeated"
+    );
+    let (_, metrics) = crate::support::get(&site.socket(), "/metrics").unwrap();
+    let counted = metrics.lines().any(|line| {
+        line.contains("kind=\"exec\"") && line.contains("unknown") && line.ends_with(" 1")
+    });
+    assert!(counted, "{metrics}");
+    agent.stop();
+}
+
+#[test]
+fn somebody_who_waits_for_a_run_is_told_that_it_is_unknown() {
+    let site = Site::new();
+    let pids = site.path("pids");
+    let script = format!("\"echo $$ >> {}; exec sleep 1000\"", pids.display());
+    configure(
+        &site,
+        &script,
+        "shell = true\ntimeout = \"1h\"\ngrace = \"1s\"",
+    );
+    let agent = site.start();
+    site.json(&["trigger", "job"]);
+    until("the program runs", || text(&pids));
+    agent.kill();
+    let _agent = site.start();
+    until("the run has ended", || {
+        (site.json(&["ps"])[0]["status"] == "idle").then_some(())
+    });
+    let ended = end(&site);
+    assert_eq!(ended["outcome"], "unknown");
+    assert!(
+        ended["reason"]
+            .as_str()
+            .unwrap()
+            .contains("nothing is repeated")
+    );
+}
