@@ -8,6 +8,18 @@ use crate::error::NodeError;
 use crate::memory;
 
 /// How a node runs. Take the default and change what you need.
+///
+/// ```
+/// use std::time::Duration;
+/// use steadfast::Node;
+///
+/// let node = Node::in_memory().config(|config| {
+///     config.keys = 10_000;
+///     config.key_window = Duration::from_secs(7 * 24 * 3_600);
+/// });
+/// # node.start_blocking()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Config {

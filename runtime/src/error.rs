@@ -7,6 +7,30 @@ use std::time::Duration;
 /// Each says what is known about the disk. Where the command was never handled or nothing was written, the
 /// journal is as if it had never been asked, now and after any crash, and asking again is safe. Only
 /// [`OutcomeUnknown`](Self::OutcomeUnknown) leaves it open.
+///
+/// ```
+/// # mod bank { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/bank.in")); }
+/// # use bank::*;
+/// # let node = steadfast::Node::in_memory().register::<Account>(|kind| kind.command::<Deposit>()).start_blocking()?;
+/// # node.block_on(async {
+/// use steadfast::AskError;
+///
+/// let alice = node.actor::<Account>("alice");
+/// let answer = loop {
+///     match alice.ask(Deposit { cents: 70 }).key("order-77").await {
+///         Ok(balance) => break Ok(balance),
+///         Err(AskError::Rejected(TooMuch)) => break Err("at most 1,000 at once".to_owned()),
+///         // With the key it takes effect once, however often it is asked.
+///         Err(AskError::OutcomeUnknown | AskError::ReadOnly { .. }) => continue,
+///         Err(AskError::Overloaded { retry_after }) => tokio::time::sleep(retry_after).await,
+///         Err(other) => break Err(other.to_string()),
+///     }
+/// };
+/// assert_eq!(answer, Ok(70));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AskError<R> {
     /// The actor said no. Nothing was written: what its handler read is durable.

@@ -30,6 +30,26 @@ use crate::model::{Clock, Start, Timestamp};
 const PAGE: usize = 1_024;
 
 /// Reads a journal. Sees durable commits only.
+///
+/// ```
+/// # mod bank { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/bank.in")); }
+/// # use bank::*;
+/// # let node = steadfast::Node::in_memory().register::<Account>(|kind| kind.command::<Deposit>()).start_blocking()?;
+/// # node.block_on(async {
+/// let alice = node.actor::<Account>("alice");
+/// alice.ask(Deposit { cents: 70 }).await?;
+/// alice.ask(Withdraw { cents: 30 }).await?;
+///
+/// let (inspector, id) = (node.inspect()?, "account/alice".parse()?);
+/// assert_eq!(inspector.state(&id, None)?.state["cents"], 40);
+/// assert_eq!(inspector.state(&id, Some(1))?.state["cents"], 70); // after its first event
+/// let events = inspector.events(&id, steadfast::SequenceNumber::FIRST, 100)?;
+/// assert_eq!(events[1].data["cents"], 30);
+/// assert!(inspector.replay(&id, None)?.divergences.is_empty());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct Inspector {
     journal: Arc<dyn JournalReader>,

@@ -139,6 +139,25 @@ impl fmt::Debug for KindEntry {
 }
 
 /// Names what an actor of kind `A` may schedule, run and be asked for by name.
+///
+/// ```
+/// # mod bank { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/bank.in")); }
+/// # use bank::*;
+/// use std::num::NonZeroUsize;
+/// use steadfast::{Node, Priority};
+///
+/// let node = Node::in_memory()
+///     .register::<Account>(|kind| {
+///         kind.command::<Deposit>() // by timers, messages, HTTP and the command line
+///             .sends::<Deposit>() // to other accounts, which may reject it
+///             .effect::<Receipt>()
+///             .workers(NonZeroUsize::MIN) // a thread of its own
+///             .priority(Priority::High)
+///     })
+///     .start_blocking()?;
+/// # drop(node);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct KindBuilder<A> {
     entry: KindEntry,
     duplicate: Option<NodeError>,

@@ -9,6 +9,16 @@ use steadfast_journal::{ActorId, InvalidActorId};
 use super::StatefulActor;
 
 /// The serialisable name of an actor of kind `A`: may stand in commands, events and states.
+///
+/// ```
+/// # mod bank { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/bank.in")); }
+/// # use bank::*;
+/// use steadfast::Address;
+///
+/// let alice = Address::<Account>::of("alice")?;
+/// assert_eq!(serde_json::to_string(&alice)?, r#""account/alice""#);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Address<A> {

@@ -16,6 +16,43 @@ use crate::resources::Resources;
 
 /// One kind of side effect. The value itself is what is journalled; clients and sockets come from
 /// [`EffectContext::resource`].
+///
+/// ```
+/// use serde::{Deserialize, Serialize};
+/// use steadfast::{AfterCrash, Effect, EffectContext, EffectError, Reconciled, RetryPolicy};
+///
+/// #[derive(Serialize, Deserialize)]
+/// struct Charge { card: String, cents: u64 }
+/// # struct Bank;
+/// # impl Bank {
+/// #     async fn charge(&self, _: &str, _: u64, _: &str) -> std::io::Result<String> { Ok(String::new()) }
+/// #     async fn find(&self, _: &str) -> std::io::Result<Option<String>> { Ok(None) }
+/// # }
+///
+/// impl Effect for Charge {
+///     const NAME: &'static str = "charge";
+///     const AFTER_CRASH: AfterCrash = AfterCrash::Reconcile; // never charge twice
+///     type Output = String;
+///
+///     fn retry(&self) -> RetryPolicy {
+///         RetryPolicy { retries: 5, ..RetryPolicy::default() }
+///     }
+///
+///     async fn run(&self, cx: &EffectContext) -> Result<String, EffectError> {
+///         let bank = cx.resource::<Bank>()?;
+///         let charged = bank.charge(&self.card, self.cents, &cx.id().to_string()).await;
+///         charged.map_err(|error| EffectError::retryable(error.to_string()))
+///     }
+///
+///     async fn reconcile(&self, cx: &EffectContext) -> Result<Reconciled<String>, EffectError> {
+///         let found = cx.resource::<Bank>()?.find(&cx.id().to_string()).await;
+///         match found.map_err(|error| EffectError::retryable(error.to_string()))? {
+///             Some(receipt) => Ok(Reconciled::Done(receipt)),
+///             None => Ok(Reconciled::NotDone),
+///         }
+///     }
+/// }
+/// ```
 pub trait Effect: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// Stable name, as it is journalled.
     const NAME: &'static str;
@@ -192,6 +229,22 @@ pub enum Outcome<T> {
 }
 
 /// The command that answers an effect. It is named as the effect.
+///
+/// ```
+/// # mod bank { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/bank.in")); }
+/// # use bank::*;
+/// # use serde::{Deserialize, Serialize};
+/// # use steadfast::{testkit::given, Command, Live, Handle, Never};
+/// use steadfast::Outcome;
+///
+/// // What `handle` of a `Done<Receipt>` finds in `done.outcome`.
+/// let text = |outcome: Outcome<()>| match outcome {
+///     Outcome::Succeeded(()) => "printed".to_owned(),
+///     Outcome::Failed { error, attempts } => format!("given up after {attempts}: {error}"),
+///     Outcome::Unknown => "look whether it was printed".to_owned(),
+/// };
+/// assert_eq!(text(Outcome::Succeeded(())), "printed");
+/// ```
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(bound = "")]
 pub struct Done<E: Effect> {

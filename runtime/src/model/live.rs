@@ -91,6 +91,25 @@ impl<'a, A: StatefulActor> Live<'a, A> {
     }
 
     /// Decides an event: it is applied to the state now and journalled with the rest of this command.
+    ///
+    /// ```
+    /// # mod bank { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/bank.in")); }
+    /// # use bank::*;
+    /// # use serde::{Deserialize, Serialize};
+    /// # use steadfast::{Command, Handle, Live, Never, testkit::given};
+    /// #[derive(Serialize, Deserialize, Command)]
+    /// struct Open;
+    ///
+    /// impl Handle<Open> for Account {
+    ///     fn handle(account: &mut Live<'_, Self>, _: Open) -> Result<(), Never> {
+    ///         account.emit(AccountEvent::Deposited { cents: 5 });
+    ///         assert_eq!(account.cents, 5); // it is in the state already
+    ///         Ok(())
+    ///     }
+    /// }
+    ///
+    /// given::<Account>([]).when(Open).then_events([AccountEvent::Deposited { cents: 5 }]);
+    /// ```
     pub fn emit(&mut self, event: impl Into<A::Event>) {
         let event = event.into();
         let data = match event.encode() {
@@ -107,6 +126,40 @@ impl<'a, A: StatefulActor> Live<'a, A> {
     }
 
     /// Sends `command` to this actor when `timer` is due. Replaces a pending timer of that name.
+    ///
+    /// ```
+    /// # mod bank { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/bank.in")); }
+    /// # use bank::*;
+    /// # use serde::{Deserialize, Serialize};
+    /// # use steadfast::{Command, Handle, Live, Never, testkit::given};
+    /// # use std::time::Duration;
+    /// use steadfast::{CatchUp, Cron, Timer};
+    ///
+    /// #[derive(Serialize, Deserialize, Command)]
+    /// #[command(rejection = String)]
+    /// struct Begin;
+    ///
+    /// impl Handle<Begin> for Account {
+    ///     fn handle(account: &mut Live<'_, Self>, _: Begin) -> Result<(), String> {
+    ///         let nightly = Cron::parse("30 2 * * *", "Europe/Berlin").map_err(|e| e.to_string())?;
+    ///         let timer = Timer::cron(nightly).catch_up(CatchUp::Skip).jitter(Duration::from_secs(60));
+    ///         account.schedule("interest", timer, Deposit { cents: 1 });
+    ///
+    ///         account.after("welcome", Duration::from_secs(10), Deposit { cents: 5 });
+    ///         account.every("daily", Duration::from_secs(24 * 3_600), Deposit { cents: 2 });
+    ///         account.at("birthday", account.now().plus(Duration::from_secs(99)), Deposit { cents: 9 });
+    ///         account.cancel("daily"); // whatever was pending under that name
+    ///         Ok(())
+    ///     }
+    /// }
+    ///
+    /// given::<Account>([])
+    ///     .when(Begin)
+    ///     .then_timer("welcome", Duration::from_secs(10))
+    ///     .then_no_timer("daily")
+    ///     .when_timer::<Deposit>("welcome")
+    ///     .then_reply(5);
+    /// ```
     #[expect(
         clippy::needless_pass_by_value,
         reason = "a command or effect is given away when it is sent"
@@ -163,6 +216,34 @@ impl<'a, A: StatefulActor> Live<'a, A> {
     /// Sends `command` to another actor once this one's commit is durable: exactly once, in the order in
     /// which this actor sends to that one, over crashes and restarts. A rejection comes back as
     /// [`Returned`]; a reply is dropped.
+    ///
+    /// ```
+    /// # mod bank { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/bank.in")); }
+    /// # use bank::*;
+    /// # use serde::{Deserialize, Serialize};
+    /// # use steadfast::{Command, Handle, Live, Never, testkit::given};
+    /// use steadfast::Address;
+    ///
+    /// #[derive(Serialize, Deserialize, Command)]
+    /// #[command(rejection = Overdrawn)]
+    /// struct Pay { to: Address<Account>, cents: u64 }
+    ///
+    /// impl Handle<Pay> for Account {
+    ///     fn handle(account: &mut Live<'_, Self>, Pay { to, cents }: Pay) -> Result<(), Overdrawn> {
+    ///         if cents > account.cents {
+    ///             return Err(Overdrawn);
+    ///         }
+    ///         account.emit(AccountEvent::Withdrawn { cents });
+    ///         account.send(&to, Deposit { cents }); // in the same entry: both or neither
+    ///         Ok(())
+    ///     }
+    /// }
+    ///
+    /// let bob = Address::<Account>::of("bob").unwrap();
+    /// given::<Account>([AccountEvent::Deposited { cents: 100 }])
+    ///     .when(Pay { to: bob.clone(), cents: 30 })
+    ///     .then_sent(&bob, |deposit: &Deposit| assert_eq!(deposit.cents, 30));
+    /// ```
     #[expect(
         clippy::needless_pass_by_value,
         reason = "a command or effect is given away when it is sent"
@@ -211,6 +292,27 @@ impl<'a, A: StatefulActor> Live<'a, A> {
     }
 
     /// Wants `effect` done after the commit. Its outcome comes back as [`Done`].
+    ///
+    /// ```
+    /// # mod bank { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/bank.in")); }
+    /// # use bank::*;
+    /// # use serde::{Deserialize, Serialize};
+    /// # use steadfast::{Command, Handle, Live, Never, testkit::given};
+    ///
+    /// #[derive(Serialize, Deserialize, Command)]
+    /// struct Print;
+    ///
+    /// impl Handle<Print> for Account {
+    ///     fn handle(account: &mut Live<'_, Self>, _: Print) -> Result<(), Never> {
+    ///         account.run(Receipt { cents: account.cents }); // answered by `Handle<Done<Receipt>>`
+    ///         Ok(())
+    ///     }
+    /// }
+    ///
+    /// given::<Account>([AccountEvent::Deposited { cents: 7 }])
+    ///     .when(Print)
+    ///     .then_effect(|receipt: &Receipt| assert_eq!(receipt.cents, 7));
+    /// ```
     #[expect(
         clippy::needless_pass_by_value,
         reason = "a command or effect is given away when it is sent"
@@ -251,6 +353,25 @@ impl<'a, A: StatefulActor> Live<'a, A> {
     }
 
     /// A number that nobody can foresee; the seed is journalled with the entry. Not for secrets.
+    ///
+    /// ```
+    /// # mod bank { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/bank.in")); }
+    /// # use bank::*;
+    /// # use serde::{Deserialize, Serialize};
+    /// # use steadfast::{Command, Handle, Live, Never, testkit::given};
+    ///
+    /// #[derive(Serialize, Deserialize, Command)]
+    /// #[command(reply = (u64, u64))]
+    /// struct Toss;
+    ///
+    /// impl Handle<Toss> for Account {
+    ///     fn handle(account: &mut Live<'_, Self>, _: Toss) -> Result<(u64, u64), Never> {
+    ///         Ok((account.random() % 6, account.random() % 6)) // two numbers
+    ///     }
+    /// }
+    ///
+    /// given::<Account>([]).when(Toss).then_no_events();
+    /// ```
     pub fn random(&mut self) -> u64 {
         self.staged.draws += 1;
         random(self.turn.seed, self.staged.draws)

@@ -7,6 +7,21 @@ use super::{Command, Handle, Live, Never, StatefulActor};
 
 /// A command that was sent with [`Live::send`] and rejected by its receiver. It comes back to its sender
 /// exactly once, and is named as the command.
+///
+/// ```
+/// # mod bank { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/bank.in")); }
+/// # use bank::*;
+/// # use steadfast::{ActorId, Returned, testkit::given};
+/// // `Account` takes a deposit back that the other account refused.
+/// let returned = Returned {
+///     to: ActorId::new("account", "bob").unwrap(),
+///     command: Deposit { cents: 30 },
+///     rejection: TooMuch,
+/// };
+/// given::<Account>([])
+///     .when_returned(returned)
+///     .then_events([AccountEvent::Deposited { cents: 30 }]);
+/// ```
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(bound = "")]
 pub struct Returned<C: Command> {

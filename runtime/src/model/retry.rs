@@ -6,6 +6,17 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 /// Exponential backoff with jitter.
+///
+/// ```
+/// use std::time::Duration;
+/// use steadfast::RetryPolicy;
+///
+/// let patient = RetryPolicy { retries: 10, max: Duration::from_secs(60), ..RetryPolicy::default() };
+/// let waits: Vec<_> = (1..=10).filter_map(|attempt| patient.wait_after(attempt, u64::MAX / 2)).collect();
+/// assert_eq!(waits.len(), 10);
+/// assert!(waits[0].abs_diff(Duration::from_secs(1)) < Duration::from_millis(1));
+/// assert!(RetryPolicy::never().wait_after(1, 0).is_none());
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct RetryPolicy {
     /// Attempts after the first one. Default 3.

@@ -45,6 +45,16 @@ pub(crate) enum Schedule {
 
 /// What becomes of the due times of a repeating timer that passed while the node was down or busy.
 /// A timer that fires once always fires, however late.
+///
+/// ```
+/// use std::time::Duration;
+/// use steadfast::{CatchUp, Timer};
+///
+/// let hour = Duration::from_secs(3_600);
+/// let report = Timer::every(hour); // once for all that were missed
+/// let probe = Timer::every(hour).catch_up(CatchUp::Skip); // a late one is worth nothing
+/// let billing = Timer::every(hour).catch_up(CatchUp::All); // each of them counts
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CatchUp {

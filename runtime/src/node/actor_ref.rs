@@ -17,6 +17,20 @@ use crate::model::{Address, Command, Handle, StatefulActor};
 use crate::worker::{Claim, Envelope};
 
 /// What one sends commands to. Cheap to clone; the actor comes into memory with its first command.
+///
+/// ```
+/// # mod bank { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/bank.in")); }
+/// # use bank::*;
+/// # let node = steadfast::Node::in_memory().register::<Account>(|kind| kind.command::<Deposit>()).start_blocking()?;
+/// # node.block_on(async {
+/// let alice = node.actor::<Account>("alice");
+/// let also_alice = alice.clone();
+/// alice.ask(Deposit { cents: 70 }).await?;
+/// assert_eq!(also_alice.ask(Balance).await, Ok(70));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct ActorRef<A> {
     shared: Arc<Shared>,
     id: Result<ActorId, String>,
@@ -56,6 +70,24 @@ impl<A: StatefulActor> ActorRef<A> {
 
     /// Sends a command and waits for its answer, which comes when everything it rests on is durable.
     /// Waits while the mailbox is full.
+    ///
+    /// ```
+    /// # mod bank { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/bank.in")); }
+    /// # use bank::*;
+    /// # let node = steadfast::Node::in_memory().register::<Account>(|kind| kind.command::<Deposit>()).start_blocking()?;
+    /// # node.block_on(async {
+    /// use steadfast::AskError;
+    ///
+    /// let alice = node.actor::<Account>("alice");
+    /// assert_eq!(alice.ask(Deposit { cents: 70 }).await, Ok(70)); // durable from here on
+    /// match alice.ask(Withdraw { cents: 100 }).await {
+    ///     Err(AskError::Rejected(Overdrawn)) => {} // the actor said no, nothing was written
+    ///     other => panic!("{other:?}"),
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn ask<C: Command>(&self, command: C) -> Ask<'_, A, C>
     where
         A: Handle<C>,
@@ -72,6 +104,23 @@ impl<A: StatefulActor> ActorRef<A> {
     }
 
     /// [`ask`](Self::ask) that is told `Overloaded` instead of waiting for room in the mailbox.
+    ///
+    /// ```
+    /// # mod bank { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/bank.in")); }
+    /// # use bank::*;
+    /// # let node = steadfast::Node::in_memory().register::<Account>(|kind| kind.command::<Deposit>()).start_blocking()?;
+    /// # node.block_on(async {
+    /// use steadfast::AskError;
+    ///
+    /// match node.actor::<Account>("alice").try_ask(Deposit { cents: 70 }).await {
+    ///     Ok(balance) => assert_eq!(balance, 70),
+    ///     Err(AskError::Overloaded { retry_after }) => println!("again in {retry_after:?}"),
+    ///     Err(other) => return Err(other.into()),
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn try_ask<C: Command>(&self, command: C) -> Ask<'_, A, C>
     where
         A: Handle<C>,
@@ -84,6 +133,19 @@ impl<A: StatefulActor> ActorRef<A> {
 
     /// Sends a command and does not wait for an answer. At most once, and lost if the process dies before
     /// it is handled; use `ask` with a key for what must happen.
+    ///
+    /// ```
+    /// # mod bank { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/bank.in")); }
+    /// # use bank::*;
+    /// # let node = steadfast::Node::in_memory().register::<Account>(|kind| kind.command::<Deposit>()).start_blocking()?;
+    /// # node.block_on(async {
+    /// let alice = node.actor::<Account>("alice");
+    /// alice.tell(Deposit { cents: 70 }).await?; // on its way, no more than that
+    /// assert_eq!(alice.ask(Balance).await, Ok(70)); // commands keep their order
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`AskError::Stopped`], or [`AskError::Failed`] for a name or kind that cannot be.
@@ -162,6 +224,25 @@ type Answer<C> = Result<<C as Command>::Reply, AskError<<C as Command>::Rejectio
 impl<A: Handle<C>, C: Command> Ask<'_, A, C> {
     /// Makes the command take effect once, however often it is asked with this key; each retry gets the
     /// same reply. Remembered within the node's `keys` and `key_window`.
+    ///
+    /// ```
+    /// # mod bank { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/bank.in")); }
+    /// # use bank::*;
+    /// # let node = steadfast::Node::in_memory().register::<Account>(|kind| kind.command::<Deposit>()).start_blocking()?;
+    /// # node.block_on(async {
+    /// use steadfast::AskError;
+    ///
+    /// let alice = node.actor::<Account>("alice");
+    /// for _ in 0..3 {
+    ///     let balance = alice.ask(Deposit { cents: 70 }).key("order-77").await;
+    ///     assert_eq!(balance, Ok(70)); // the reply of the first
+    /// }
+    /// let other = alice.ask(Deposit { cents: 71 }).key("order-77").await;
+    /// assert_eq!(other, Err(AskError::KeyReused));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn key(mut self, key: impl Into<String>) -> Self {
         self.key = Some(key.into());
         self
@@ -169,6 +250,27 @@ impl<A: Handle<C>, C: Command> Ask<'_, A, C> {
 
     /// Gives up after `deadline`: [`AskError::Expired`] if the command was not handled and never will be,
     /// [`AskError::OutcomeUnknown`] if it was being handled.
+    ///
+    /// ```
+    /// # mod bank { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/bank.in")); }
+    /// # use bank::*;
+    /// # let node = steadfast::Node::in_memory().register::<Account>(|kind| kind.command::<Deposit>()).start_blocking()?;
+    /// # node.block_on(async {
+    /// use std::time::Duration;
+    /// use steadfast::AskError;
+    ///
+    /// let alice = node.actor::<Account>("alice");
+    /// let order = Deposit { cents: 70 };
+    /// match alice.ask(order).key("order-77").deadline(Duration::from_secs(2)).await {
+    ///     Ok(balance) => assert_eq!(balance, 70),
+    ///     Err(AskError::Expired) => println!("it was not handled and never will be"),
+    ///     Err(AskError::OutcomeUnknown) => println!("ask again with the same key"),
+    ///     Err(other) => return Err(other.into()),
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub const fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = Some(deadline);
         self
@@ -176,6 +278,20 @@ impl<A: Handle<C>, C: Command> Ask<'_, A, C> {
 
     /// Lets a command that emits nothing be answered from a state that is not durable yet. Means nothing
     /// with a key, whose answer may be the one of a command that did emit.
+    ///
+    /// ```
+    /// # mod bank { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/bank.in")); }
+    /// # use bank::*;
+    /// # let node = steadfast::Node::in_memory().register::<Account>(|kind| kind.command::<Deposit>()).start_blocking()?;
+    /// # node.block_on(async {
+    /// let alice = node.actor::<Account>("alice");
+    /// alice.tell(Deposit { cents: 70 }).await?;
+    /// let seen = alice.ask(Balance).dirty_ok().await?; // a crash may take it back
+    /// assert_eq!(seen, 70);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub const fn dirty_ok(mut self) -> Self {
         self.dirty = true;
         self

@@ -102,6 +102,20 @@ impl NodeBuilder {
     }
 
     /// Changes settings.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use steadfast::Node;
+    ///
+    /// let node = Node::in_memory().config(|config| {
+    ///     config.mailbox_capacity = 100;
+    ///     config.drain_timeout = Duration::from_secs(5);
+    /// });
+    /// let refused = Node::in_memory().config(|config| config.effects = 0).start_blocking();
+    /// assert_eq!(refused.unwrap_err().to_string(), "setting effects: must be at least 1");
+    /// # node.start_blocking()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn config(mut self, change: impl FnOnce(&mut Config)) -> Self {
         change(&mut self.config);
@@ -109,6 +123,31 @@ impl NodeBuilder {
     }
 
     /// Gives effects something to work with, found again by its type.
+    ///
+    /// ```
+    /// use serde::{Deserialize, Serialize};
+    /// use steadfast::{Effect, EffectContext, EffectError, Node};
+    ///
+    /// struct Printer;
+    ///
+    /// #[derive(Serialize, Deserialize)]
+    /// struct Print { page: String }
+    ///
+    /// impl Effect for Print {
+    ///     const NAME: &'static str = "print";
+    ///     type Output = ();
+    ///
+    ///     async fn run(&self, cx: &EffectContext) -> Result<(), EffectError> {
+    ///         let printer = cx.resource::<Printer>()?; // found by its type
+    ///         # let _ = printer;
+    ///         Ok(())
+    ///     }
+    /// }
+    ///
+    /// let node = Node::in_memory().resource(Printer).start_blocking()?;
+    /// # drop(node);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn resource<T: Send + Sync + 'static>(mut self, resource: T) -> Self {
         self.resources.insert(resource);
@@ -117,6 +156,19 @@ impl NodeBuilder {
 
     /// Lets timers and effects that are found in the journal wait until [`Node::start_pending_work`]: for
     /// hosts that decide at the start what may go on, such as an agent whose configuration has changed.
+    ///
+    /// ```
+    /// # mod bank { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/bank.in")); }
+    /// # use bank::*;
+    /// use steadfast::Node;
+    ///
+    /// let node = Node::in_memory().register::<Account>(|kind| kind).hold_pending_work().start_blocking()?;
+    /// node.block_on(async {
+    ///     // Look around and decide; commands are served meanwhile.
+    ///     node.start_pending_work().await
+    /// })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn hold_pending_work(mut self) -> Self {
         self.hold_pending_work = true;
@@ -124,6 +176,15 @@ impl NodeBuilder {
     }
 
     /// Takes time from `clock` instead of the system.
+    ///
+    /// ```
+    /// use steadfast::Node;
+    /// use steadfast::testkit::VirtualClock;
+    ///
+    /// let node = Node::in_memory().clock(VirtualClock::new()).start_blocking()?;
+    /// # drop(node);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
@@ -212,6 +273,19 @@ impl NodeBuilder {
 
     /// Reads the directory without opening it for writing: no lock is taken and nothing is written, so
     /// that a node can start meanwhile.
+    ///
+    /// ```
+    /// # mod bank { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/bank.in")); }
+    /// # use bank::*;
+    /// # fn look(dir: &std::path::Path) -> Result<(), Box<dyn std::error::Error>> {
+    /// use steadfast::Node;
+    ///
+    /// let inspector = Node::open(dir).register::<Account>(|kind| kind).inspect()?;
+    /// for actor in inspector.actors(Some("account"))? {
+    ///     println!("{} has {} events", actor.actor, actor.seq);
+    /// }
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// [`NodeError`]: a mistake in registration, or a directory that is missing or cannot be read.

@@ -20,6 +20,23 @@ use crate::worker::{ActorStatus, Control};
 
 /// A running node. Cheap to clone; the last clone that is dropped ends the node at once, which loses
 /// nothing that was acknowledged. [`shutdown`](Self::shutdown) ends it in order.
+///
+/// ```
+/// # mod bank { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/bank.in")); }
+/// # use bank::*;
+/// use steadfast::Node;
+///
+/// let node = Node::in_memory() // or Node::open("./data")
+///     .register::<Account>(|kind| kind.command::<Deposit>())
+///     .start_blocking()?; // or .start().await?
+/// node.block_on(async {
+///     let balance = node.actor::<Account>("alice").ask(Deposit { cents: 70 }).await?;
+///     assert_eq!(balance, 70);
+///     node.shutdown().await
+///         .map_err(Box::<dyn std::error::Error>::from)
+/// })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct Node {
     pub(super) inner: Arc<Inner>,
@@ -179,6 +196,20 @@ impl Node {
     }
 
     /// The actor of kind `A` with this key in another space.
+    ///
+    /// ```
+    /// # mod bank { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/bank.in")); }
+    /// # use bank::*;
+    /// # let node = steadfast::Node::in_memory().register::<Account>(|kind| kind.command::<Deposit>()).start_blocking()?;
+    /// # node.block_on(async {
+    /// let account = node.actor_in::<Account>("savings", "alice");
+    /// account.ask(Deposit { cents: 5 }).await?;
+    /// let names = node.inspect()?.actors(None)?;
+    /// assert_eq!(names[0].actor.to_string(), "savings/alice");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn actor_in<A: StatefulActor>(&self, space: &str, key: &str) -> ActorRef<A> {
         let id = ActorId::new(space, key).map_err(|error| error.to_string());
@@ -186,6 +217,21 @@ impl Node {
     }
 
     /// The actor that an address names.
+    ///
+    /// ```
+    /// # mod bank { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/bank.in")); }
+    /// # use bank::*;
+    /// # let node = steadfast::Node::in_memory().register::<Account>(|kind| kind.command::<Deposit>()).start_blocking()?;
+    /// # node.block_on(async {
+    /// use steadfast::Address;
+    ///
+    /// // An address can stand in a command, an event or a state.
+    /// let address: Address<Account> = serde_json::from_str(r#""account/alice""#)?;
+    /// node.at(&address).ask(Deposit { cents: 5 }).await?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn at<A: StatefulActor>(&self, address: &Address<A>) -> ActorRef<A> {
         ActorRef::new(Arc::clone(&self.inner.shared), Ok(address.id().clone()))
@@ -236,6 +282,22 @@ impl Node {
     }
 
     /// The newest durable commit, as it moves: wait on it to follow the journal.
+    ///
+    /// ```
+    /// # mod bank { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/bank.in")); }
+    /// # use bank::*;
+    /// # let node = steadfast::Node::in_memory().register::<Account>(|kind| kind.command::<Deposit>()).start_blocking()?;
+    /// # node.block_on(async {
+    /// let mut commits = node.watch_commits();
+    /// node.actor::<Account>("alice").tell(Deposit { cents: 5 }).await?;
+    /// let id = "account/alice".parse()?;
+    /// while node.inspect()?.actor(&id).is_err() {
+    ///     commits.changed().await?; // look again with each commit, instead of now and then
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn watch_commits(&self) -> watch::Receiver<u64> {
         self.inner.shared.durable.subscribe()

@@ -46,6 +46,32 @@ pub struct Quarantined {
 /// aside again on first use, with the same reason, and one with pending work that is not registered when
 /// that work comes; one whose handlers fail has all its tries again. Skipping is journalled and holds for
 /// good.
+///
+/// ```
+/// # mod bank { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/bank.in")); }
+/// # use bank::*;
+/// use steadfast::{AskError, Node};
+///
+/// let node = Node::in_memory()
+///     .register::<Account>(|kind| kind)
+///     .config(|config| config.quarantine_after_commands = 1)
+///     .start_blocking()?;
+/// node.block_on(async {
+///     let alice = node.actor::<Account>("alice");
+///     alice.ask(Deposit { cents: 70 }).await?;
+///     assert!(matches!(alice.ask(Break).await, Err(AskError::Failed { .. })));
+///     assert!(matches!(alice.ask(Balance).await, Err(AskError::Quarantined { .. })));
+///
+///     let quarantine = node.quarantine();
+///     for actor in quarantine.list().await? {
+///         println!("{} since {}: {}", actor.actor, actor.since, actor.reason);
+///         quarantine.release(&actor.actor).await?;
+///     }
+///     assert_eq!(alice.ask(Balance).await, Ok(70)); // what it acknowledged is there
+///     # Ok::<(), Box<dyn std::error::Error>>(())
+/// })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct QuarantineControl {
     shared: Arc<Shared>,

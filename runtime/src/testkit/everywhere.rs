@@ -66,6 +66,23 @@ const ATTEMPTS: usize = 3;
 ///
 /// Without its key, a deposit whose answer was lost would be made twice, and the test would end with
 /// *after a crash at write 1, which is Kept (seed 1): … repeat it with `CrashPlan::default()…`*.
+///
+/// ```
+/// # mod bank { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/bank.in")); }
+/// # use bank::*;
+/// use steadfast::testkit::crash_everywhere;
+///
+/// crash_everywhere(
+///     |node| node.register::<Account>(|kind| kind),
+///     async |node| {
+///         let alice = node.actor::<Account>("alice");
+///         alice.ask(Deposit { cents: 70 }).key("monday").await?;
+///         alice.ask(Withdraw { cents: 30 }).key("tuesday").await?;
+///         Ok(())
+///     },
+///     |node| assert_eq!(node.state::<Account>("alice").cents, 40),
+/// );
+/// ```
 #[track_caller]
 pub fn crash_everywhere(
     build: impl Fn(NodeBuilder) -> NodeBuilder + Send + Sync + Clone + 'static,

@@ -82,6 +82,18 @@ impl<R: Serialize> From<AskError<R>> for Crashed {
 /// What it acknowledged survives [`crash`](Self::crash) and [`reopen`](Self::reopen), as on a disk; what
 /// it did not is gone. Methods that wait are `async` and work under any runtime; a plain `#[test]` runs
 /// them with [`block_on`](Self::block_on).
+///
+/// ```
+/// # mod bank { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/bank.in")); }
+/// # use bank::*;
+/// # use steadfast::testkit::TestNode;
+/// let node = TestNode::new(|node| node.register::<Account>(|kind| kind));
+/// node.block_on(async {
+///     node.actor::<Account>("alice").ask(Deposit { cents: 70 }).await
+/// }).unwrap();
+/// node.reopen(); // the power fails and comes back
+/// assert_eq!(node.state::<Account>("alice").cents, 70);
+/// ```
 pub struct TestNode {
     build: Build,
     clock: VirtualClock,
