@@ -1,7 +1,6 @@
 //! The loader of timers: reads the table on disk in the order in which timers are due, and hands them to the
 //! workers as the window moves. See `timers` for the invariant that it keeps.
 
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -113,7 +112,8 @@ async fn fill(
     let _one = window.filling.lock().await;
     let mut filling = false;
     while shared.generation() == generation {
-        match window.next(shared.clocks(), filling) {
+        let clocks = shared.clocks();
+        match window.next(clocks, filling) {
             Next::Raise(group) => {
                 filling = true;
                 raise(shared, generation, journal, group).await?;
@@ -123,8 +123,7 @@ async fn fill(
                 held,
                 until,
             } => {
-                // Before they are asked: a worker that lets go takes it back.
-                window.futile.store(true, Ordering::Relaxed);
+                window.set_futile(Some(clocks));
                 trim(shared, target, held, until).await?;
             }
             Next::Rest => break,

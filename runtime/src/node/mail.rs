@@ -11,7 +11,7 @@ use steadfast_journal::{ActorId, ActorNumber, Error, Journal, Table};
 
 use super::Shared;
 use crate::core::{Message, MessageId, decode_row, outbox_prefix};
-use crate::worker::Control;
+use crate::worker::{Control, MailNews};
 
 /// Messages that one lane carries; beyond it they are read from the outbox.
 const LANE_MESSAGES: usize = 4_096;
@@ -236,7 +236,7 @@ impl Shared {
             && let Some(port) = self.ports.get(worker)
         {
             // A worker whose queue is full is awake anyway and looks at its lane.
-            drop(port.control.try_send(Control::Mail));
+            drop(port.control.try_send(Control::Mail(MailNews::Posted)));
         }
     }
 
@@ -261,11 +261,11 @@ impl Shared {
             // A worker that is gone needs no messages.
             drop(
                 control
-                    .send(Control::MailRead {
+                    .send(Control::Mail(MailNews::Read {
                         to,
                         generation,
                         page,
-                    })
+                    }))
                     .await,
             );
         });
@@ -310,14 +310,14 @@ pub(super) async fn load_outbox(
             }
         }
         for (port, receivers) in shared.ports.iter().zip(by_worker) {
-            let found = Control::MailFound(receivers);
+            let found = Control::Mail(MailNews::Found(receivers));
             let sent = port.control.send(found).await;
             sent.map_err(|_| crate::NodeError::Stopped)?;
         }
     }
     shared.mail.backlog.counted();
     for port in &shared.ports {
-        let sent = port.control.send(Control::OpenMail).await;
+        let sent = port.control.send(Control::Mail(MailNews::Searched)).await;
         sent.map_err(|_| crate::NodeError::Stopped)?;
     }
     Ok(())

@@ -9,11 +9,11 @@
 //! when a timer is durable: so either the worker sees the bound or the read sees the row. It is lowered
 //! before a worker forgets what stands behind it.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
-use tokio::sync::{Mutex, Notify};
+use tokio::sync::Notify;
 
 use super::Shared;
 use crate::core::{Clocks, Group, Micros, Place, duration, micros};
@@ -69,13 +69,13 @@ pub(crate) struct TimerWindow {
     limit: usize,
     /// Timers in memory, of all workers.
     held: AtomicUsize,
-    /// Whether the workers were asked to let go and found nothing, since when `held` is the same.
-    pub(super) futile: AtomicBool,
+    /// When the workers were asked to let go and found nothing; `None` once that may be different.
+    futile: Mutex<Option<Clocks>>,
     parts: RwLock<Parts>,
     /// Wakes the loader.
     pub(super) wanted: Notify,
     /// One filling at a time.
-    pub(super) filling: Mutex<()>,
+    pub(super) filling: tokio::sync::Mutex<()>,
 }
 
 /// What the loader does next.
@@ -94,10 +94,10 @@ impl TimerWindow {
         Self {
             limit,
             held: AtomicUsize::new(0),
-            futile: AtomicBool::new(false),
+            futile: Mutex::default(),
             parts: RwLock::default(),
             wanted: Notify::new(),
-            filling: Mutex::new(()),
+            filling: tokio::sync::Mutex::new(()),
         }
     }
 
@@ -160,13 +160,10 @@ impl TimerWindow {
     pub(crate) fn lower(&self, group: Group, place: Place) {
         let mut parts = self.write();
         if let Some(part) = parts.parts.iter_mut().find(|part| part.group == group) {
-            let lowered = part.bound.min(Bound::Below(place));
-            if lowered != part.bound {
-                part.bound = lowered;
-                // What is left to disk now may be due before what was kept for being due first.
-                self.futile.store(false, Ordering::Relaxed);
-            }
+            part.bound = part.bound.min(Bound::Below(place));
         }
+        drop(parts);
+        self.set_futile(None);
     }
 
     /// Raises a bound, if it is still where it was. Rows are read after this.
@@ -199,6 +196,21 @@ impl TimerWindow {
             .min()
     }
 
+    /// Notes that the workers are asked to let go. If they do, they take it back.
+    pub(super) fn set_futile(&self, at: Option<Clocks>) {
+        *self.futile.lock().unwrap_or_else(PoisonError::into_inner) = at;
+    }
+
+    /// Whether asking again would find as little. A jump of the wall clock may have made others the last.
+    fn is_futile(&self, clocks: Clocks) -> bool {
+        let futile = *self.futile.lock().unwrap_or_else(PoisonError::into_inner);
+        let offset = |at: Clocks| at.now.as_micros().saturating_sub(at.running_us());
+        futile.is_some_and(|at| {
+            let jumped = offset(at).abs_diff(offset(clocks)) > 100_000;
+            !jumped && clocks.running.saturating_sub(at.running) < Duration::from_secs(1)
+        })
+    }
+
     /// Wakes the loader if there is something for it to do.
     pub(crate) fn look(&self, clocks: Clocks) {
         if !matches!(self.next(clocks, false), Next::Rest) {
@@ -224,7 +236,7 @@ impl TimerWindow {
             }
         }
         let crowded = held > self.limit / 2 * 3 || (near && !room);
-        if crowded && !self.futile.load(Ordering::Relaxed) {
+        if crowded && !self.is_futile(clocks) {
             let target = self.limit / 2;
             // What is due before the first that is on disk only is not in its way.
             let until = duration(first.map_or(0, |(wait, _)| wait));
@@ -254,7 +266,7 @@ impl Shared {
             return;
         }
         let held = &self.timers.held;
-        self.timers.futile.store(false, Ordering::Relaxed);
+        self.timers.set_futile(None);
         if now > before {
             held.fetch_add(now - before, Ordering::Relaxed);
         } else {

@@ -49,8 +49,15 @@ impl Worker {
             deadline,
             late,
         } = due;
-        if self.mailbox_is_full(&actor) {
-            return self.timers.stall(key);
+        let slot = self.by_id.get(&actor).and_then(|key| self.slots.get(*key));
+        if let Some(slot) = slot {
+            if matches!(slot.state, State::Quarantined(_)) {
+                let kind = Arc::clone(&slot.kind);
+                return self.let_timer_go(key, &actor, &kind);
+            }
+            if slot.mailbox.len() >= self.shared.config.mailbox_capacity {
+                return self.timers.stall(key);
+            }
         }
         let source = Source::Timer {
             name: timer.name.clone(),
@@ -84,11 +91,6 @@ impl Worker {
         };
         self.quarantine(&actor, &kind, reason, Some(source));
         self.let_timer_go(key, &actor, &kind);
-    }
-
-    fn mailbox_is_full(&self, actor: &ActorId) -> bool {
-        let slot = self.by_id.get(actor).and_then(|key| self.slots.get(*key));
-        slot.is_some_and(|slot| slot.mailbox.len() >= self.shared.config.mailbox_capacity)
     }
 
     /// Takes in timers that were found in the table.

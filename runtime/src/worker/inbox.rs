@@ -16,7 +16,7 @@ use std::time::Duration;
 use steadfast_journal::ActorId;
 
 use super::deliver::guarded;
-use super::input::{Envelope, Internal};
+use super::input::{Envelope, Internal, MailNews};
 use super::run::Worker;
 use super::slot::State;
 use crate::core::{Message, MessageId};
@@ -99,6 +99,19 @@ impl Inboxes {
 }
 
 impl Worker {
+    pub(super) fn on_mail(&mut self, news: MailNews) {
+        match news {
+            MailNews::Posted => self.collect_mail(),
+            MailNews::Found(receivers) => self.mail_found(receivers),
+            MailNews::Searched => self.open_mail(),
+            MailNews::Read {
+                to,
+                generation,
+                page,
+            } => self.on_mail_read(&to, generation, page),
+        }
+    }
+
     /// Takes what other workers have for this one.
     pub(super) fn collect_mail(&mut self) {
         if !self.inboxes.by_actor.is_empty() {
@@ -142,7 +155,7 @@ impl Worker {
     }
 
     /// Messages for these actors lie in the outbox.
-    pub(super) fn mail_found(&mut self, receivers: HashMap<ActorId, String>) {
+    fn mail_found(&mut self, receivers: HashMap<ActorId, String>) {
         if self.generation.is_none() {
             return;
         }
@@ -153,7 +166,7 @@ impl Worker {
     }
 
     /// The outbox was searched: deliveries begin.
-    pub(super) fn open_mail(&mut self) {
+    fn open_mail(&mut self) {
         self.inboxes.open = true;
         let all: Vec<ActorId> = self.inboxes.by_actor.keys().cloned().collect();
         for to in all {
@@ -325,12 +338,7 @@ impl Worker {
     }
 
     /// A read of the outbox ended.
-    pub(super) fn on_mail_read(
-        &mut self,
-        to: &ActorId,
-        generation: u64,
-        page: Result<MailPage, String>,
-    ) {
+    fn on_mail_read(&mut self, to: &ActorId, generation: u64, page: Result<MailPage, String>) {
         self.inboxes.reads = self.inboxes.reads.saturating_sub(1);
         let current = self.generation.as_ref().map(|open| open.number);
         if current == Some(generation) {

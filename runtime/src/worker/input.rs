@@ -132,18 +132,8 @@ pub(crate) enum Control {
     },
     /// The clock was moved: look at the timers, then say so.
     Wake(oneshot::Sender<()>),
-    /// Other workers have messages for this one.
-    Mail,
-    /// These actors, of these kinds, have messages in the outbox.
-    MailFound(HashMap<ActorId, String>),
-    /// The outbox was searched.
-    OpenMail,
-    /// A read of one actor's messages ended.
-    MailRead {
-        to: ActorId,
-        generation: u64,
-        page: Result<MailPage, String>,
-    },
+    /// News of messages.
+    Mail(MailNews),
     /// Set an actor aside.
     Quarantine {
         actor: ActorId,
@@ -177,6 +167,22 @@ pub(crate) enum Control {
     Drain(oneshot::Sender<()>),
     /// Refuse everything from now on and end.
     Stop,
+}
+
+/// What a worker is told about messages for its actors.
+pub(crate) enum MailNews {
+    /// Other workers have some.
+    Posted,
+    /// These actors, of these kinds, have some in the outbox.
+    Found(HashMap<ActorId, String>),
+    /// The outbox was searched.
+    Searched,
+    /// A read of one actor's messages ended.
+    Read {
+        to: ActorId,
+        generation: u64,
+        page: Result<MailPage, String>,
+    },
 }
 
 /// The sending ends of a worker's streams.

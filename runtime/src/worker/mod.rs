@@ -24,7 +24,9 @@ mod turn;
 mod view;
 
 pub(crate) use batch::Taken;
-pub(crate) use input::{Answer, Claim, Control, Envelope, Inputs, Internal, WorkerPort, ports};
+pub(crate) use input::{
+    Answer, Claim, Control, Envelope, Inputs, Internal, MailNews, WorkerPort, ports,
+};
 pub(crate) use look::{Report, Seen};
 pub(crate) use quarantine::{SkipBegun, SkipEvent, Supervise};
 pub(crate) use ready::Ready;

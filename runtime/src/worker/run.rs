@@ -326,14 +326,7 @@ impl StreamHandler<Control> for Worker {
                 self.fire_due();
                 give(ack, ());
             }
-            Control::Mail => self.collect_mail(),
-            Control::MailFound(receivers) => self.mail_found(receivers),
-            Control::OpenMail => self.open_mail(),
-            Control::MailRead {
-                to,
-                generation,
-                page,
-            } => self.on_mail_read(&to, generation, page),
+            Control::Mail(news) => self.on_mail(news),
             Control::Quarantine {
                 actor,
                 kind,
@@ -348,11 +341,7 @@ impl StreamHandler<Control> for Worker {
             } => give(reply, self.view(&actor, with_state)),
             Control::Totals(reply) => give(reply, self.totals()),
             Control::Status(reply) => {
-                let all = self
-                    .slots
-                    .iter()
-                    .map(|(_, slot)| (slot.id.clone(), slot.status()));
-                give(reply, all.collect());
+                give(reply, self.statuses());
             }
             Control::Look(reply) => return self.look(reply, ctx),
             Control::States(reply) => give(reply, self.seen()),

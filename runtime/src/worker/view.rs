@@ -58,6 +58,13 @@ impl Worker {
         })
     }
 
+    /// All actors in memory and how they fare.
+    pub(super) fn statuses(&self) -> Vec<(ActorId, ActorStatus)> {
+        let all = self.slots.iter();
+        all.map(|(_, slot)| (slot.id.clone(), slot.status()))
+            .collect()
+    }
+
     pub(super) fn totals(&self) -> WorkerTotals {
         let mut totals = WorkerTotals::default();
         for (_, slot) in &self.slots {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use steadfast::journal::MemoryStorage;
 use steadfast::{
-    ActorId, ActorRef, BootId, Clock, Command, Config, Event, Handle, Live, Never, Node,
+    ActorId, ActorRef, AskError, BootId, Clock, Command, Config, Event, Handle, Live, Never, Node,
     NodeBuilder, StatefulActor, Timer, Timestamp,
 };
 
@@ -268,7 +268,13 @@ impl Tower {
     }
 
     pub(crate) async fn rang(&self, key: &str) -> Vec<Rang> {
-        self.bell(key).ask(AllRang).await.unwrap()
+        loop {
+            match self.bell(key).ask(AllRang).await {
+                Ok(rang) => return rang,
+                Err(AskError::OutcomeUnknown) => {}
+                Err(error) => panic!("{error}"),
+            }
+        }
     }
 
     /// Waits until there are so many firings in all, and returns them; more are a mistake.

@@ -96,7 +96,7 @@ async fn over_a_reboot_with_a_jump_nothing_waits_longer_than_from_the_start() {
             })
             .await;
         if forward {
-            assert!(tower.wait_for(1).await[0].late >= by - 60 * SECOND);
+            assert!(tower.wait_for(1).await[0].late + 60 * SECOND >= by);
             continue;
         }
         tower.pass(Duration::from_micros(59_999_999)).await;
@@ -145,7 +145,7 @@ async fn a_wall_clock_that_goes_back_makes_at_and_cron_wait() {
         }
         tower.pass(HOUR).await;
         tower.wait_for(1).await;
-        tower.pass(HOUR - Duration::from_micros(1)).await;
+        tower.pass(Duration::from_micros(3_599_999_999)).await;
         tower.wait_for(1).await;
         tower.pass(Duration::from_micros(1)).await;
         let rang = tower.wait_for(3).await;

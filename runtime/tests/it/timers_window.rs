@@ -210,7 +210,7 @@ async fn held_back_until_pending_work_is_started() {
         NodeBuilder::from(storage.clone())
             .config(|config| config.workers = NonZeroUsize::MIN)
             .clock(clocks.clone())
-            .register::<Bell>(|kind| kind.command::<Ring>())
+            .register::<Bell>(steadfast::KindBuilder::command::<Ring>)
     };
     let node = build().start().await.unwrap();
     let set = |name: &str| Set(vec![(name.to_owned(), Timer::after(SECOND))]);
@@ -227,4 +227,54 @@ async fn held_back_until_pending_work_is_started() {
     node.start_pending_work().await.unwrap();
     node.wake().await;
     eventually("both fire", async || rang().await == 2).await;
+}
+
+/// What cannot be sent sets its actor aside, whose timers then leave memory and block nobody; they are found
+/// again where it can be sent.
+#[tokio::test]
+async fn timers_of_an_actor_that_is_set_aside_leave_memory() {
+    let (storage, clocks) = (MemoryStorage::new(), Clocks::default());
+    let build = || {
+        NodeBuilder::from(storage.clone())
+            .config(|config| config.workers = NonZeroUsize::MIN)
+            .clock(clocks.clone())
+    };
+    let node = build()
+        .register::<Bell>(steadfast::KindBuilder::command::<Ring>)
+        .start()
+        .await
+        .unwrap();
+    let timers = (1..=10).map(|number| (format!("{number}"), Timer::after(number * SECOND)));
+    let bell = node.actor::<Bell>("a");
+    bell.ask(Set(timers.collect())).await.unwrap();
+    node.shutdown().await.unwrap();
+
+    let node = build().register::<Bell>(|kind| kind).start().await.unwrap();
+    let held = || {
+        let text = node.metrics();
+        let line = text
+            .lines()
+            .find(|line| line.starts_with("steadfast_timers_in_memory "));
+        line.and_then(|line| line.rsplit(' ').next()?.parse::<u64>().ok())
+    };
+    assert_eq!(held(), Some(10));
+    for (second, left) in [(1, 9), (9, 0)] {
+        clocks.pass(second * SECOND);
+        node.wake().await;
+        assert_eq!(held(), Some(left));
+    }
+    assert_eq!(node.health().await.len(), 1, "it is set aside");
+    node.shutdown().await.unwrap();
+
+    let node = build()
+        .register::<Bell>(steadfast::KindBuilder::command::<Ring>)
+        .start()
+        .await
+        .unwrap();
+    let bell = node.actor::<Bell>("a");
+    eventually("all fire", async || {
+        node.wake().await;
+        bell.ask(crate::bell::AllRang).await.unwrap().len() == 10
+    })
+    .await;
 }
