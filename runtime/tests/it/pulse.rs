@@ -62,6 +62,8 @@ async fn a_writer_that_hangs_has_none() {
     let paused = pause(&storage);
     let probe = node.actor::<Probe>("a");
     let writing = send(probe.ask(note("one"))).await;
+    // A pulse that overtakes the command finds nobody hanging.
+    eventually("the writer hangs", async || storage.is_holding()).await;
     let (beating, round) = beat(&node);
     meanwhile().await;
     assert!(!round.load(Ordering::SeqCst));
