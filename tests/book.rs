@@ -189,7 +189,7 @@ fn every_block_of_rust_is_compiled() {
                 ("rust", None) if name == "README.md" => {}
                 ("rust", None) if included.contains(&format!("/docs/{name}\")")) => compiled += 1,
                 ("rust", _) => wrong.push(format!("{place}: no crate includes the page")),
-                ("rust,ignore", Some(source)) => {
+                ("rs", Some(source)) => {
                     let text = fs::read_to_string(root().join(source)).unwrap_or_default();
                     compiled += 1;
                     if !is_part_of(&block.lines, &text) {
@@ -201,7 +201,8 @@ fn every_block_of_rust_is_compiled() {
                         "{place}: say the language: a block without is Rust"
                     ));
                 }
-                (language, _) if language.starts_with("rust") => {
+                // `rs` is Rust for readers, and nothing that rustdoc would run.
+                (language, _) if language == "rs" || language.starts_with("rust") => {
                     wrong.push(format!("{place}: where is it from? <!-- from FILE -->"));
                 }
                 _ => {}
