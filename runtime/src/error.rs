@@ -57,7 +57,7 @@ pub enum AskError<R> {
     },
     /// The actor is set aside. Never handled, nothing on disk; all that it wrote before is there.
     /// [`Node::quarantine`](crate::Node::quarantine) has the ways back.
-    #[error("the actor is in quarantine since event {seq}: {reason}")]
+    #[error("the actor is in quarantine, after event {seq}: {reason}")]
     Quarantined {
         /// Why.
         reason: String,

@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
-use steadfast::{Node, SystemClock};
+use steadfast::{Clock, Node, SystemClock};
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, watch};
 
 use super::metrics::HttpMetrics;
@@ -34,6 +35,8 @@ pub(super) struct About {
     pub(super) dir: PathBuf,
     /// Started with the process.
     pub(super) clock: SystemClock,
+    /// When the process started, on the running clock, which counts from the machine's boot.
+    pub(super) started: Duration,
 }
 
 /// What all requests share.
@@ -59,6 +62,7 @@ impl App {
                 name: config.node.name.clone(),
                 dir: dir.to_owned(),
                 clock,
+                started: clock.running(),
             },
             reloader: Arc::new(reloader),
             phase: watch::Sender::new(Phase::Starting),

@@ -1,10 +1,13 @@
 //! The node as a whole: `status`, plans, reloads.
 
+use std::time::Duration;
+
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Json};
 use serde::Deserialize;
 use steadfast::{Clock, Node};
 
+use super::app::About;
 use super::problem::json;
 use super::{App, concerns};
 use crate::ask::blocking;
@@ -36,13 +39,17 @@ pub(super) async fn status(app: Data<App>) -> Result<HttpResponse, Problem> {
     })
 }
 
+fn uptime(about: &About) -> Duration {
+    about.clock.running().saturating_sub(about.started)
+}
+
 fn process(app: &App) -> NodePart {
     let about = &app.about;
     NodePart {
         name: about.name.clone(),
         pid: std::process::id(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        uptime_seconds: about.clock.running().as_secs(),
+        uptime_seconds: uptime(about).as_secs(),
         data_dir: about.dir.display().to_string(),
         config: app.reloader().file().display().to_string(),
         config_digest: app.reloader().running(),

@@ -410,8 +410,8 @@ impl Node {
 
     /// Runs a future to its end on this node's runtime: for programs without one. Must not be called
     /// from inside an async runtime.
-    pub fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
-        self.inner.shared.runtime.block_on(future)
+    pub fn block_on<F: IntoFuture>(&self, future: F) -> F::Output {
+        self.inner.shared.runtime.block_on(future.into_future())
     }
 
     /// Ends the node in order: accepts nothing more, lets running effects and accepted commands finish
