@@ -18,7 +18,11 @@ const LANE_MESSAGES: usize = 4_096;
 /// Bytes that one lane carries.
 const LANE_BYTES: usize = 8 << 20;
 /// Rows of one receiver that are read at once.
-pub(crate) const MAIL_PAGE: usize = 64;
+const MAIL_PAGE: usize = 64;
+/// Of these, how many from one sender.
+const MAIL_PAGE_OF_SENDER: usize = 8;
+/// Bytes of one receiver that are read at once, but for the last message.
+const MAIL_PAGE_BYTES: usize = 1 << 20;
 
 /// The lanes of all workers and the backlog of all senders.
 pub(crate) struct Mail {
@@ -222,10 +226,13 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// What was read of one receiver's rows.
+#[derive(Default)]
 pub(crate) struct MailPage {
     pub(crate) messages: Vec<Message>,
-    /// Whether there may be more.
+    /// Whether there is more.
     pub(crate) full: bool,
+    /// The sender that was read last: the next page begins behind it.
+    pub(crate) last: Option<ActorNumber>,
 }
 
 impl Shared {
@@ -247,6 +254,7 @@ impl Shared {
         generation: u64,
         journal: Arc<dyn Journal>,
         to: ActorId,
+        from: Option<ActorNumber>,
     ) {
         let Some(port) = self.ports.get(worker) else {
             return;
@@ -254,7 +262,8 @@ impl Shared {
         let control = port.control.clone();
         self.runtime.spawn(async move {
             let name = to.clone();
-            let read = tokio::task::spawn_blocking(move || read_page(journal.as_ref(), &name));
+            let read =
+                tokio::task::spawn_blocking(move || read_page(journal.as_ref(), &name, from));
             let page = read
                 .await
                 .unwrap_or_else(|_| Err("reading the outbox panicked".to_owned()));
@@ -272,20 +281,108 @@ impl Shared {
     }
 }
 
-fn read_page(journal: &dyn Journal, to: &ActorId) -> Result<MailPage, String> {
-    let prefix = outbox_prefix(to);
-    let rows = journal
-        .rows(Table::Outbox, Some(&prefix), MAIL_PAGE)
-        .map_err(|error| error.to_string())?;
-    let read = rows.len();
-    let own = rows
-        .into_iter()
-        .take_while(|(key, _)| key.starts_with(&prefix));
-    let messages: Vec<Message> = own
-        .map(|(_, value)| decode_row(&value).map_err(|error| error.to_string()))
-        .collect::<Result<_, _>>()?;
-    let full = messages.len() == read && read == MAIL_PAGE;
-    Ok(MailPage { messages, full })
+/// Reads the oldest messages of each sender, beginning with the sender behind `from`: so that one who
+/// sends much does not keep the others back.
+fn read_page(
+    journal: &dyn Journal,
+    to: &ActorId,
+    from: Option<ActorNumber>,
+) -> Result<MailPage, String> {
+    let kind = journal.actor(to).map_err(|error| error.to_string())?;
+    let mut reading = Reading {
+        prefix: outbox_prefix(to),
+        kind: kind.map(|row| row.kind),
+        page: MailPage::default(),
+        bytes: 0,
+    };
+    let begun = from.map_or(0, |from| from.get().saturating_add(1));
+    if reading.read(journal, begun, u64::MAX)? && begun > 0 {
+        reading.read(journal, 0, begun - 1)?;
+    }
+    Ok(reading.page)
+}
+
+/// A page that is being read.
+struct Reading {
+    prefix: Vec<u8>,
+    /// The receiver's kind, once it has one.
+    kind: Option<String>,
+    page: MailPage,
+    bytes: usize,
+}
+
+impl Reading {
+    /// Reads from the senders `first` to `last`; false once the page is full.
+    fn read(&mut self, journal: &dyn Journal, first: u64, last: u64) -> Result<bool, String> {
+        let mut next = first;
+        loop {
+            let (mut after, end) = (self.before(next), self.prefix.len());
+            // A row is 20 bytes longer than its prefix: what is shorter sorts before all of them.
+            if next == 0 {
+                after.truncate(end);
+            }
+            let rows = journal.rows(Table::Outbox, Some(&after), MAIL_PAGE_OF_SENDER + 1);
+            let rows = rows.map_err(|error| error.to_string())?;
+            let Some(sender) = rows.first().and_then(|(key, _)| self.sender(key)) else {
+                return Ok(true);
+            };
+            if sender > last {
+                return Ok(true);
+            }
+            if !self.take(sender, rows)? {
+                return Ok(false);
+            }
+            match sender.checked_add(1) {
+                Some(following) => next = following,
+                None => return Ok(true),
+            }
+        }
+    }
+
+    /// A key that sorts behind all rows of senders before `sender`.
+    fn before(&self, sender: u64) -> Vec<u8> {
+        let mut key = self.prefix.clone();
+        key.extend(sender.saturating_sub(1).to_be_bytes());
+        key.extend([u8::MAX; 12]);
+        key
+    }
+
+    /// The sender of a row, if the row is for this receiver.
+    fn sender(&self, key: &[u8]) -> Option<u64> {
+        let bytes = key.strip_prefix(self.prefix.as_slice())?.get(..8)?;
+        Some(u64::from_be_bytes(bytes.try_into().ok()?))
+    }
+
+    /// Takes the first rows of one sender; false once the page is full.
+    fn take(&mut self, sender: u64, rows: Vec<(Vec<u8>, Vec<u8>)>) -> Result<bool, String> {
+        let own = rows
+            .into_iter()
+            .filter(|(key, _)| self.sender(key) == Some(sender));
+        let own: Vec<_> = own.map(|(_, value)| value).collect();
+        for (count, value) in own.into_iter().enumerate() {
+            if count == MAIL_PAGE_OF_SENDER {
+                self.page.full = true;
+                return Ok(true);
+            }
+            if self.page.messages.len() >= MAIL_PAGE || self.bytes >= MAIL_PAGE_BYTES {
+                self.page.full = true;
+                return Ok(false);
+            }
+            let message: Message = decode_row(&value).map_err(|error| error.to_string())?;
+            if let Some(kind) = self.kind.as_ref().filter(|kind| **kind != message.to_kind) {
+                tracing::error!(
+                    from = %message.from, to = %message.to, command = message.command,
+                    "a message is for an actor of kind {:?}, which is of kind {kind:?}: it waits in the outbox, with all that its sender sends there after it",
+                    message.to_kind
+                );
+                return Ok(true);
+            }
+            self.bytes += message.bytes();
+            self.page.last = ActorNumber::new(sender);
+            self.page.messages.push(message);
+        }
+        Ok(true)
+    }
 }
 
 /// Counts the rows of the outbox and tells each worker which of its actors have mail.

@@ -1,9 +1,9 @@
 //! Messages of other actors on their way into mailboxes.
 //!
 //! Invariants:
-//! * The window of a receiver is the beginning of its rows in the outbox, without those that it took: so
-//!   the order of each pair of sender and receiver holds, also when a handler breaks and its message comes
-//!   again.
+//! * The window of a receiver holds, of each sender, the beginning of its rows in the outbox, without those
+//!   that it took: so the order of each pair of sender and receiver holds, also when a handler breaks and its
+//!   message comes again.
 //! * The rows of a receiver are read only when its window is empty and everything that it took is durable,
 //!   so that no row is read that was taken already.
 //! * The journal shows a message before its sender's worker brings it. One that was read is therefore known
@@ -13,7 +13,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use steadfast_journal::ActorId;
+use steadfast_journal::{ActorId, ActorNumber};
 
 use super::deliver::guarded;
 use super::input::{Envelope, Internal, MailNews};
@@ -34,6 +34,16 @@ const READS: usize = 16;
 /// Wait before a failed read is repeated, and first wait after a message that could not be handed over.
 const AGAIN: Duration = Duration::from_secs(1);
 
+/// Whether the outbox is being read for a receiver.
+#[derive(Default, Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    #[default]
+    No,
+    Yes,
+    /// Yes, and it may show what was taken meanwhile.
+    Stale,
+}
+
 /// Messages for one receiver.
 #[derive(Default)]
 struct Inbox {
@@ -42,11 +52,13 @@ struct Inbox {
     handed: usize,
     /// Whether the outbox has more than the window.
     more: bool,
-    reading: bool,
+    reading: Reading,
     /// Nothing is handed over until the worker is told to try again.
     held: bool,
     /// The newest batch that holds a taking.
     taken: u64,
+    /// The sender that was read last.
+    last: Option<ActorNumber>,
     read: Vec<Read>,
 }
 
@@ -114,6 +126,10 @@ impl Worker {
 
     /// Takes what other workers have for this one.
     pub(super) fn collect_mail(&mut self) {
+        if self.generation.is_none() {
+            // The search of the outbox may be past what lies in the lane by the time when it is open.
+            return;
+        }
         if !self.inboxes.by_actor.is_empty() {
             // Looked at first: what is let out by then is in the lane.
             self.inboxes.let_out = self.shared.mail.all_let_out();
@@ -134,17 +150,13 @@ impl Worker {
 
     /// A message for one of this worker's actors is durable.
     pub(super) fn receive(&mut self, message: Arc<Message>) {
-        if self.generation.is_none() {
-            // It is found in the outbox when the journal is open again.
-            return;
-        }
         let to = message.to.clone();
-        let full = self.inboxes.bytes >= BYTES;
+        let full = self.inboxes.bytes >= BYTES || self.is_set_aside(&to);
         let inbox = self.inboxes.by_actor.entry(to.clone()).or_default();
         if inbox.was_read(message.id) {
             return;
         }
-        let behind = inbox.more || inbox.reading || inbox.window.len() >= WINDOW;
+        let behind = inbox.more || inbox.reading != Reading::No || inbox.window.len() >= WINDOW;
         if behind || full || !self.inboxes.open {
             inbox.more = true;
         } else {
@@ -285,9 +297,7 @@ impl Worker {
             self.hold_mail(to, None);
         }
         let ticket = self.open.ticket;
-        let Some(inbox) = self.inboxes.by_actor.get_mut(to) else {
-            return;
-        };
+        let inbox = self.inboxes.by_actor.entry(to.clone()).or_default();
         inbox.taken = ticket;
         inbox.held &= !skipped;
         match inbox.window.front() {
@@ -296,10 +306,18 @@ impl Worker {
                 inbox.window.pop_front();
                 inbox.handed = inbox.handed.saturating_sub(1);
             }
+            // It lies in the outbox until the batch is durable; a read under way may have seen it there.
+            Some(_) | None if skipped => {
+                if inbox.reading == Reading::Yes {
+                    inbox.reading = Reading::Stale;
+                }
+                inbox.more = true;
+            }
             Some(_) | None => {
                 tracing::error!(actor = %to, ?id, "a message was taken out of its order; this is a bug of steadfast");
             }
         }
+        self.start_reads();
         self.hand_in(to);
     }
 
@@ -309,7 +327,11 @@ impl Worker {
         let Some(inbox) = self.inboxes.by_actor.get_mut(to) else {
             return;
         };
-        if !inbox.window.is_empty() || inbox.reading || inbox.held || inbox.taken > durable {
+        if !inbox.window.is_empty()
+            || inbox.reading != Reading::No
+            || inbox.held
+            || inbox.taken > durable
+        {
             return;
         }
         if !inbox.more {
@@ -319,12 +341,29 @@ impl Worker {
             }
             return;
         }
-        inbox.reading = true;
+        inbox.reading = Reading::Yes;
         inbox.more = false;
-        if self.inboxes.reads >= READS {
-            return self.inboxes.to_read.push_back(to.clone());
+        self.inboxes.to_read.push_back(to.clone());
+        self.start_reads();
+    }
+
+    /// Starts the reads that there is room for.
+    fn start_reads(&mut self) {
+        while self.inboxes.reads < READS
+            && (self.inboxes.bytes < BYTES || self.inboxes.reads == 0 && self.none_is_handed())
+            && self.generation.is_some()
+            && let Some(next) = self.inboxes.to_read.pop_front()
+        {
+            self.read_mail(next);
         }
-        self.read_mail(to.clone());
+    }
+
+    /// Whether no message is in a mailbox, so that none will give its bytes back.
+    fn none_is_handed(&self) -> bool {
+        self.inboxes
+            .by_actor
+            .values()
+            .all(|inbox| inbox.handed == 0)
     }
 
     fn read_mail(&mut self, to: ActorId) {
@@ -333,8 +372,9 @@ impl Worker {
         };
         self.inboxes.reads += 1;
         let journal = Arc::clone(&generation.journal);
+        let last = self.inboxes.by_actor.get(&to).and_then(|inbox| inbox.last);
         self.shared
-            .read_mail(self.index, generation.number, journal, to);
+            .read_mail(self.index, generation.number, journal, to, last);
     }
 
     /// A read of the outbox ended.
@@ -344,21 +384,24 @@ impl Worker {
         if current == Some(generation) {
             self.take_page(to, page);
         }
-        while self.inboxes.reads < READS
-            && self.generation.is_some()
-            && let Some(next) = self.inboxes.to_read.pop_front()
-        {
-            self.read_mail(next);
-        }
+        self.start_reads();
     }
 
     fn take_page(&mut self, to: &ActorId, page: Result<MailPage, String>) {
         let Some(inbox) = self.inboxes.by_actor.get_mut(to) else {
             return;
         };
-        inbox.reading = false;
+        if std::mem::take(&mut inbox.reading) == Reading::Stale {
+            inbox.more = true;
+            return self.refill(to);
+        }
         match page {
-            Ok(MailPage { messages, full }) => {
+            Ok(MailPage {
+                messages,
+                full,
+                last,
+            }) => {
+                inbox.last = last;
                 inbox.more |= full;
                 inbox.forget_read(&self.inboxes.let_out);
                 inbox.read.push(Read {
@@ -397,6 +440,13 @@ impl Worker {
         };
         inbox.handed = 0;
         inbox.held = true;
+        // They are read again: an actor that fails does not keep the room of others.
+        if !inbox.window.is_empty() {
+            let bytes: usize = inbox.window.iter().map(|message| message.bytes()).sum();
+            inbox.window.clear();
+            inbox.more = true;
+            self.inboxes.bytes = self.inboxes.bytes.saturating_sub(bytes);
+        }
         if let Some(wait) = wait {
             let at = self.shared.clock.running().saturating_add(wait);
             self.inboxes.again.push((at, to.clone()));

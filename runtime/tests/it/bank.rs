@@ -222,3 +222,79 @@ pub(crate) async fn give(from: &ActorRef<Account>, to: &[&str], number: u64) {
     let to = to.iter().map(|key| (*key).to_owned()).collect();
     from.ask(Give { to, number }).await.unwrap();
 }
+
+/// Another kind of actor that takes deposits, and passes them on to its like.
+#[derive(Default, Serialize, Deserialize)]
+pub(crate) struct Vault {
+    cents: u64,
+}
+
+impl StatefulActor for Vault {
+    const KIND: &'static str = "vault";
+    type Event = AccountEvent;
+
+    fn new(_: &ActorId) -> Self {
+        Self::default()
+    }
+
+    fn apply(&mut self, event: &AccountEvent) {
+        if let AccountEvent::Received { cents, .. } = event {
+            self.cents += cents;
+        }
+    }
+}
+
+impl Handle<Deposit> for Vault {
+    fn handle(vault: &mut Live<'_, Self>, deposit: Deposit) -> Result<(), String> {
+        let Deposit { cents, number } = deposit;
+        let from = vault.sender().map_or("nobody", ActorId::key).to_owned();
+        vault.emit(AccountEvent::Received {
+            cents,
+            from,
+            number,
+        });
+        Ok(())
+    }
+}
+
+impl Handle<Returned<Deposit>> for Vault {
+    fn handle(_: &mut Live<'_, Self>, _: Returned<Deposit>) -> Result<(), Never> {
+        Ok(())
+    }
+}
+
+/// Sends a cent to the vault with this name.
+#[derive(Debug, Serialize, Deserialize, Command)]
+pub(crate) struct PassOn(pub(crate) ActorId);
+
+impl Handle<PassOn> for Vault {
+    fn handle(vault: &mut Live<'_, Self>, PassOn(to): PassOn) -> Result<(), Never> {
+        vault.send(
+            &Address::<Self>::from(to),
+            Deposit {
+                cents: 1,
+                number: 0,
+            },
+        );
+        Ok(())
+    }
+}
+
+/// What a vault holds.
+#[derive(Debug, Serialize, Deserialize, Command)]
+#[command(reply = u64)]
+pub(crate) struct Count;
+
+impl Handle<Count> for Vault {
+    fn handle(vault: &mut Live<'_, Self>, _: Count) -> Result<u64, Never> {
+        Ok(vault.cents)
+    }
+}
+
+pub(crate) fn with_vaults(builder: NodeBuilder) -> NodeBuilder {
+    with_accounts(builder).register::<Vault>(|kind| {
+        kind.command::<Deposit>()
+            .command::<PassOn>()
+            .sends::<Deposit>()
+    })
+}

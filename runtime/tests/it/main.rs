@@ -41,6 +41,8 @@ mod messages;
 #[cfg(test)]
 mod messages_crash;
 #[cfg(test)]
+mod messages_pairs;
+#[cfg(test)]
 mod probe;
 #[cfg(test)]
 mod programs;
