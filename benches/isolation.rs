@@ -31,8 +31,8 @@ const RUNS: usize = 7;
 const PHASE: Duration = Duration::from_secs(6);
 /// Callers that find out what the node can do at most.
 const CALLERS: usize = 256;
-/// The rate is the peak divided by this.
-const BELOW_PEAK: u64 = 5;
+/// The rate is the peak divided by this; phase b comes to twice as much.
+const BELOW_PEAK: u64 = 10;
 /// Failed commands until an actor is set aside. Fewer than by default, whose pauses alone take up to 25 s.
 const FAILURES: u32 = 7;
 /// Events before the one that cannot be replayed. There must be no snapshot after it.
