@@ -4,6 +4,8 @@
 //! its command was due. Meanwhile, in turns and several times over:
 //!
 //! * a: nobody is poisoned;
+//! * a+: nobody is poisoned, and the thousandth gets as many commands as in b, which tells what of b is due to
+//!   their number;
 //! * b: the thousandth panics at each of its commands, of which it gets as many as all others together: its
 //!   mailbox is held for growing pauses, then it is set aside. One more cannot be replayed; it is let go again
 //!   and again, so that its recovery fails again and again;
@@ -29,9 +31,11 @@ use tokio::runtime::Runtime;
 const OTHERS: usize = 999;
 const RUNS: usize = 7;
 const PHASE: Duration = Duration::from_secs(6);
+/// Events that are read at once.
+const PAGE: usize = 10_000;
 /// Callers that find out what the node can do at most.
 const CALLERS: usize = 256;
-/// The rate is the peak divided by this; phase b comes to twice as much.
+/// The rate is the peak divided by this; phases a+ and b come to twice as much.
 const BELOW_PEAK: u64 = 10;
 /// Failed commands until an actor is set aside. Fewer than by default, whose pauses alone take up to 25 s.
 const FAILURES: u32 = 7;
@@ -40,6 +44,7 @@ const BEFORE_POISON: u64 = 100;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Nobody,
+    Busy,
     Poisoned,
     Released,
 }
@@ -197,6 +202,10 @@ impl World {
                     self.ask_gently();
                     None
                 }
+                Phase::Busy => {
+                    self.ask_much(rate);
+                    None
+                }
                 Phase::Nobody => {
                     self.ask_gently();
                     None
@@ -219,6 +228,19 @@ impl World {
             self.callers.block_on(goes_on(&self.poisoned));
             thread::sleep(Duration::from_millis(100));
         }
+    }
+
+    /// As many commands for the thousandth as when it is poisoned, all of them answered.
+    fn ask_much(&self, rate: u64) {
+        let (actor, acknowledged) = &self.poisoned;
+        let go_on = |since| since < PHASE;
+        let ask = |_| {
+            let actor = actor.clone();
+            async move { actor.ask(Count).await }
+        };
+        let answers = self.open_loop(rate, go_on, ask);
+        assert!(answers.iter().all(Result::is_ok), "it is not poisoned");
+        acknowledged.fetch_add(answers.len() as u64, Ordering::SeqCst);
     }
 
     /// Hammers the thousandth for a phase, at least until it is set aside; beside it the unreadable one.
@@ -292,11 +314,19 @@ impl World {
     fn check_journal(&self) {
         let inspector = self.node.inspect().expect("the node runs");
         let check = |name: &str, acknowledged: &AtomicU64| {
-            let events = inspector.events(&id(name), SequenceNumber::FIRST, usize::MAX);
-            let events = events.expect("they can be read");
-            let numbers = events.iter().map(|event| event.seq);
-            let expected = 1..=acknowledged.load(Ordering::SeqCst);
-            assert!(numbers.eq(expected.clone()), "{name}: not {expected:?}");
+            let mut from = SequenceNumber::FIRST;
+            loop {
+                let page = inspector.events(&id(name), from, PAGE);
+                let page = page.expect("they can be read");
+                let numbers = page.iter().map(|event| event.seq);
+                assert!(numbers.eq((from.get()..).take(page.len())), "{name}");
+                from = SequenceNumber::new(from.get() + page.len() as u64).expect("it is not 0");
+                if page.len() < PAGE {
+                    break;
+                }
+            }
+            let found = from.get() - 1;
+            assert_eq!(found, acknowledged.load(Ordering::SeqCst), "{name}");
         };
         for (number, (_, acknowledged)) in self.others.iter().enumerate() {
             check(&number.to_string(), acknowledged);
@@ -339,7 +369,7 @@ async fn fail_to_recover(node: Node, done: Arc<AtomicBool>) -> usize {
     unreachable!("nobody counts so far")
 }
 
-type Runs = Vec<[Quantiles; 3]>;
+type Runs = Vec<[Quantiles; 4]>;
 
 fn print_times(runs: &Runs) {
     let header = Quantiles::of(vec![Duration::ZERO]).each();
@@ -348,25 +378,33 @@ fn print_times(runs: &Runs) {
         print!("{name:>26}");
     }
     println!();
-    let row = |name: &str, of: &dyn Fn(&[Quantiles; 3], usize) -> f64| {
+    let row = |name: &str, of: &dyn Fn(&[Quantiles; 4], usize) -> f64| {
         print!("{name:<22}");
         for column in 0..header.len() {
             print!("{:>26}", Spread::of(runs.iter().map(|run| of(run, column))));
         }
         println!();
     };
-    let time = |run: &[Quantiles; 3], phase: usize, column: usize| run[phase].each()[column].1;
-    for (phase, name) in ["a  nobody poisoned", "b  poisoned", "c  released"]
-        .iter()
-        .enumerate()
+    let time = |run: &[Quantiles; 4], phase: usize, column: usize| run[phase].each()[column].1;
+    for (phase, name) in [
+        "a   nobody poisoned",
+        "a+  as many as in b",
+        "b   poisoned",
+        "c   released",
+    ]
+    .iter()
+    .enumerate()
     {
         row(name, &|run, column| time(run, phase, column));
     }
     row("b / a", &|run, column| {
-        time(run, 1, column) / time(run, 0, column)
+        time(run, 2, column) / time(run, 0, column)
+    });
+    row("b / a+", &|run, column| {
+        time(run, 2, column) / time(run, 1, column)
     });
     row("c / a", &|run, column| {
-        time(run, 2, column) / time(run, 0, column)
+        time(run, 3, column) / time(run, 0, column)
     });
 }
 
@@ -419,15 +457,15 @@ fn main() {
     println!(
         "load        {rate} commands a second to {OTHERS} actors, each by a caller of its own; {CALLERS} callers were answered {peak}"
     );
-    println!("            a second at most. In b as many again to the poisoned one");
+    println!("            a second at most. In a+ and b as many again to the poisoned one");
     println!(
-        "runs        {RUNS} times a, b, c of {} s each: median (least to greatest)\n",
+        "runs        {RUNS} times a, a+, b, c of {} s each: median (least to greatest)\n",
         PHASE.as_secs()
     );
     let (mut runs, mut poisonings) = (Runs::new(), Vec::new());
     for _ in 0..RUNS {
         runs.push(
-            [Phase::Nobody, Phase::Poisoned, Phase::Released].map(|phase| {
+            [Phase::Nobody, Phase::Busy, Phase::Poisoned, Phase::Released].map(|phase| {
                 let (times, poisoning) = world.phase(phase, rate);
                 poisonings.extend(poisoning);
                 times
