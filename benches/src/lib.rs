@@ -1,7 +1,11 @@
-//! What the benchmarks share: where they run, said beside every number.
+//! What the benchmarks share: where they run, said beside every number, and how numbers are told.
 
 mod counter;
+mod latency;
 mod machine;
+mod member;
 
 pub use counter::{Add, Counter, CounterEvent};
+pub use latency::{Quantiles, Spread};
 pub use machine::{Machine, directory};
+pub use member::{Count, Member, MemberEvent, POISONED, Poison, UNREADABLE, WANTED, set_bug};
