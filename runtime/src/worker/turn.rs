@@ -61,7 +61,7 @@ impl Worker {
         let Some(mut envelope) = self.admit_sender(key, envelope) else {
             return;
         };
-        let Some(ran) = self.run_guarded(key, &mut envelope, running) else {
+        let Some(ran) = self.run_guarded(key, &mut envelope) else {
             return;
         };
         self.measure(&envelope, running);
@@ -134,12 +134,7 @@ impl Worker {
         }
     }
 
-    fn run_guarded(
-        &mut self,
-        key: usize,
-        envelope: &mut Envelope,
-        running: Duration,
-    ) -> Option<Ran> {
+    fn run_guarded(&mut self, key: usize, envelope: &mut Envelope) -> Option<Ran> {
         let slot = self.slots.get_mut(key)?;
         let State::Live(resident) = &mut slot.state else {
             return None;
@@ -152,7 +147,9 @@ impl Worker {
             journal: generation.journal.as_ref(),
             history: self.shared.history(),
             now: self.shared.clock.now(),
-            running,
+            // Read after `now`: a timer that waits from here is never early by what its entry says, however
+            // long the thread was kept from running between the two.
+            running: self.shared.clock.running(),
             boot: self.shared.clock.boot(),
             seed: self.shared.next_seed(),
             command_id: envelope.command_id,
