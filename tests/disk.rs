@@ -55,9 +55,8 @@ fn full_disk_refuses_and_goes_on_when_there_is_space() {
         let command = Command::new(env!("CARGO_BIN_EXE_victim"));
         let mut victim = Victim::load_with(command, &place, (life, seed, NOTE), &[]);
         victim.wait_for("ready");
-        let why = victim.wait_for("trouble");
-        say(&format!("full_disk: {why}"));
         let reason = victim.wait_for("trouble read-only:");
+        say(&format!("full_disk: {reason}"));
         assert!(
             reason.contains("no space left"),
             "the reason is named: {reason}"

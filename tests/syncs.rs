@@ -127,7 +127,7 @@ fn sick_disk_is_read_only_until_it_is_well() {
             .args(["-p", &pid])
             .spawn();
         let tracing = tracing.expect("strace starts");
-        victim.wait_for("trouble the outcome is unknown");
+        // Whether somebody was told "unknown" before is a matter of who was waiting.
         let reason = victim.wait_for("trouble read-only:");
         let before = acknowledgements(&place);
         victim.wait_for("refusals");
