@@ -24,6 +24,10 @@ pub struct Program {
 
 /// How a program ended, and what it said.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a field of the journalled report, read on its own"
+)]
 pub struct Ended {
     /// Its exit code; `None` if a signal ended it, or it was never started, or nobody knows.
     pub exit_code: Option<i32>,

@@ -237,7 +237,7 @@ impl EffectRunner {
         {
             return;
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 
     /// False if the node stops first.
