@@ -1,5 +1,6 @@
 //! Effects of one class do not wait for those of another, and each learns that the node stops.
 
+use std::future::{Ready, ready};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -93,8 +94,8 @@ macro_rules! effect {
     };
 }
 
-async fn at_once(name: String, _: EffectContext) -> Result<String, EffectError> {
-    Ok(name)
+fn at_once(name: String, _: EffectContext) -> Ready<Result<String, EffectError>> {
+    ready(Ok(name))
 }
 
 /// Goes on until the node stops. One that is named so does not answer then, but at the next start.
