@@ -157,3 +157,42 @@ fn somebody_who_waits_for_a_run_is_told_that_it_is_unknown() {
             .contains("nothing is repeated")
     );
 }
+
+#[test]
+fn an_orderly_stop_of_the_node_ends_a_running_program_in_order_and_says_so() {
+    let site = Site::new();
+    let (pids, trapped) = (site.path("pids"), site.path("trapped"));
+    let script = format!(
+        "\"\"\"trap 'echo yes > {}; echo bye; exit 0' TERM\necho $$ >> {}\nwhile :; do sleep 0.01; done\"\"\"",
+        trapped.display(),
+        pids.display()
+    );
+    configure(
+        &site,
+        &script,
+        "shell = true\ntimeout = \"1h\"\ngrace = \"1h\"",
+    );
+    let agent = site.start();
+    site.json(&["trigger", "job"]);
+    let pid = until("the program runs", || text(&pids)).trim().to_owned();
+    agent.stop();
+    assert_eq!(text(&trapped).as_deref(), Some("yes\n"), "the trap ran");
+    assert!(!is_alive(&pid));
+    let _agent = site.start();
+    let row = site.json(&["ps"])[0].clone();
+    assert_eq!(
+        (&row["status"], &row["last_run"]["outcome"]),
+        (&json!("idle"), &json!("cancelled"))
+    );
+    let ended = end(&site);
+    assert_eq!(
+        ended["reason"],
+        "the node stopped, and the program was ended with it"
+    );
+    assert_eq!(ended["report"]["stdout"]["head"], "bye\n");
+    assert_eq!(
+        text(&pids).unwrap().lines().count(),
+        1,
+        "it is not repeated"
+    );
+}

@@ -61,6 +61,9 @@ pub struct Config {
     pub key_window: Duration,
     /// Effects that run at the same time. Default 64.
     pub effects: usize,
+    /// Effects of class [`Long`](crate::EffectClass::Long) that run at the same time, beside the others.
+    /// Default 64.
+    pub long_effects: usize,
     /// Timers that the node holds in memory; those due later wait on disk only. It may be passed by as much
     /// again for a moment, while many are set. Default 65,536.
     pub timer_window: usize,
@@ -95,6 +98,7 @@ impl Default for Config {
             keys: 1_024,
             key_window: Duration::from_secs(24 * 3600),
             effects: 64,
+            long_effects: 64,
             timer_window: 65_536,
             drain_timeout: Duration::from_secs(30),
             quarantine_after: 5,
@@ -113,6 +117,7 @@ impl Config {
             ("entry_bytes", self.entry_bytes),
             ("recovery_bytes", self.recovery_bytes),
             ("effects", self.effects),
+            ("long_effects", self.long_effects),
             ("timer_window", self.timer_window),
         ];
         for (field, value) in positive {

@@ -31,8 +31,9 @@ pub use inspect::{
 };
 pub use model::{
     Address, AfterCrash, BootId, CatchUp, Clock, Command, Cron, CronError, Done, Effect,
-    EffectContext, EffectError, EffectId, Event, EventError, Fired, Handle, Live, Never, Outcome,
-    Reconciled, RetryPolicy, Returned, Sleep, StatefulActor, SystemClock, Timer, Timestamp,
+    EffectClass, EffectContext, EffectError, EffectId, Event, EventError, Fired, Handle, Live,
+    Never, Outcome, Reconciled, RetryPolicy, Returned, Sleep, StatefulActor, SystemClock, Timer,
+    Timestamp,
 };
 pub use node::{
     ActorHealth, ActorRef, Ask, InvalidCommand, JsonAsk, Node, NodeBuilder, NodeTotals,

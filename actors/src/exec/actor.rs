@@ -76,7 +76,7 @@ impl Kind for ExecKind {
 }
 
 /// Why nobody knows.
-const UNKNOWN: &str = "the node died while the program ran: what it did is not known, what was left of it \
+const UNKNOWN: &str = "the node ended or died while the program ran: what it did is not known, what was left of it \
                        is ended, and nothing is repeated";
 
 impl Handle<Done<Program>> for Exec {
@@ -110,11 +110,15 @@ fn judge(
     config: &ExecConfig,
     ended: Ended,
 ) -> (RunOutcome, Option<String>, Ended) {
-    let (outcome, reason) = if ended.is_success(config) {
+    let (outcome, reason) = if ended.does_not_end {
+        (RunOutcome::Unknown, Some(ended.describe()))
+    } else if ended.is_success(config) {
         (RunOutcome::Succeeded, None)
     } else if ended.cancelled {
         let why = live.stopping().map(ToString::to_string);
         (RunOutcome::Cancelled, why)
+    } else if ended.node_stopped {
+        (RunOutcome::Cancelled, Some(ended.describe()))
     } else if ended.timed_out {
         (RunOutcome::TimedOut, Some(ended.describe()))
     } else {

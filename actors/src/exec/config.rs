@@ -45,10 +45,10 @@ pub struct ExecConfig {
     #[serde(default)]
     pub stdin: Option<String>,
     /// The user to run as, by name or number; the node has to run as root. Names are looked up in
-    /// `/etc/passwd` only.
+    /// `/etc/passwd` only. It has no supplementary groups.
     #[serde(default)]
     pub user: Option<String>,
-    /// The group to run as, by name or number. Default: that of `user`.
+    /// The group to run as, by name or number. Default: that of `user`, which has to be in `/etc/passwd`.
     #[serde(default)]
     pub group: Option<String>,
     /// What it may use of the machine.
@@ -57,7 +57,8 @@ pub struct ExecConfig {
     /// How long it may take; it is ended then. Default: as long as it likes.
     #[serde(default)]
     pub timeout: Option<Span>,
-    /// How long it has between being asked to end (SIGTERM) and being ended (SIGKILL).
+    /// How long it has between being asked to end (SIGTERM) and being ended (SIGKILL); when the node stops,
+    /// at most half of what the node waits for its effects (30 s).
     #[serde(default = "five_seconds")]
     pub grace: Span,
     /// Bytes that are kept of each of its two streams: the first half and the last.
@@ -66,7 +67,7 @@ pub struct ExecConfig {
     /// Exit codes that mean success.
     #[serde(default = "zero")]
     pub success_codes: Vec<i32>,
-    /// What becomes of a run whose program was going when the node died.
+    /// What becomes of a run whose program was going when the node died, or was ended because it stopped.
     #[serde(default)]
     pub after_crash: AfterCrashPolicy,
     /// How often it is tried again that fails. Default: never.
@@ -139,14 +140,15 @@ impl Limits {
     }
 }
 
-/// What becomes of a run whose program was going when the node died.
+/// What becomes of a run whose program was going when the node died, or was ended because it stopped.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AfterCrashPolicy {
-    /// It is `unknown`: what is left of it is ended, and nothing is repeated.
+    /// It is `unknown` after a crash: what is left of it is ended; it is `cancelled` when the node stopped
+    /// in order. Nothing is repeated.
     #[default]
     Hold,
-    /// What is left of it is ended, and it is run again: for programs that may run twice.
+    /// What is left of it is ended, and it is run again at the next start: for programs that may run twice.
     Retry,
 }
 

@@ -1,7 +1,9 @@
 //! What an `exec` asks of the world: run a program, end one.
 
 use serde::{Deserialize, Serialize};
-use steadfast::{AfterCrash, Effect, EffectContext, EffectError, Reconciled, RetryPolicy};
+use steadfast::{
+    AfterCrash, Effect, EffectClass, EffectContext, EffectError, Reconciled, RetryPolicy,
+};
 
 use super::capture::Captured;
 use super::config::{AfterCrashPolicy, ExecConfig};
@@ -22,6 +24,10 @@ pub struct Program {
 
 /// How a program ended, and what it said.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a field of the journalled report, read on its own"
+)]
 pub struct Ended {
     /// Its exit code; `None` if a signal ended it, or it was never started, or nobody knows.
     pub exit_code: Option<i32>,
@@ -31,6 +37,12 @@ pub struct Ended {
     pub timed_out: bool,
     /// Whether it was cancelled.
     pub cancelled: bool,
+    /// Whether it was ended because the node stopped.
+    #[serde(default)]
+    pub node_stopped: bool,
+    /// Whether processes of it are still there: they hang in the system, and SIGKILL does not end them.
+    #[serde(default)]
+    pub does_not_end: bool,
     /// From its start to the end of its last process.
     pub duration_ms: u64,
     /// The attempt that this tells of, from 1; 0 if there was none.
@@ -50,12 +62,26 @@ impl Ended {
         let expected = self
             .exit_code
             .is_some_and(|code| config.success_codes.contains(&code));
-        expected && !self.timed_out && !self.cancelled
+        expected && self.cut_short().is_none() && !self.timed_out && !self.cancelled
+    }
+
+    /// Why nothing of it is to be repeated by this node, whatever the configuration says about failures.
+    fn cut_short(&self) -> Option<&'static str> {
+        match (self.does_not_end, self.node_stopped) {
+            (true, _) => {
+                Some("its processes do not end, also not by SIGKILL: they hang in the system")
+            }
+            (false, true) => Some("the node stopped, and the program was ended with it"),
+            (false, false) => None,
+        }
     }
 
     /// Why it is no success, for people.
     #[must_use]
     pub fn describe(&self) -> String {
+        if let Some(reason) = self.cut_short() {
+            return reason.to_owned();
+        }
         match (self.timed_out, self.exit_code, self.signal) {
             (true, _, _) => "it took longer than its `timeout` and was ended".to_owned(),
             (false, Some(code), _) => format!("it ended with exit code {code}"),
@@ -69,6 +95,7 @@ impl Effect for Program {
     const NAME: &'static str = "exec.program";
     /// Asked after a crash, so that what is left of the program is ended before anything else is done.
     const AFTER_CRASH: AfterCrash = AfterCrash::Reconcile;
+    const CLASS: EffectClass = EffectClass::Long;
     type Output = Ended;
 
     fn retry(&self) -> RetryPolicy {
@@ -83,21 +110,23 @@ impl Effect for Program {
                 ..Ended::default()
             });
         }
+        if cx.is_stopping() {
+            return self.stopped_with_the_node(Ended {
+                node_stopped: true,
+                ..Ended::default()
+            });
+        }
         // Without the resource, nothing of the node's own environment is passed on.
         let node = cx.resource::<Environment>().unwrap_or_default();
-        let is_last = cx.attempt() > self.retry().retries;
         let mark = Mark::new(cx.id());
-        let ended = program::run(&self.run, &self.config, &node, mark, &mut going).await;
-        match ended {
-            Ok(ended) if is_last || ended.cancelled || ended.is_success(&self.config) => {
-                Ok(Ended {
-                    attempt: cx.attempt(),
-                    ..ended
-                })
-            }
-            // What it said is told by the last attempt only.
-            Ok(ended) => Err(EffectError::retryable(ended.describe())),
-            Err(problem) => Err(EffectError::retryable(problem)),
+        let ended = program::run(self, &node, mark, &mut going, cx).await;
+        self.verdict(ended.map_err(EffectError::retryable)?, cx.attempt())
+    }
+
+    async fn hurry(&self, cx: &EffectContext) {
+        match cx.resource::<Runs>() {
+            Ok(runs) => runs.wanted_over(&self.run).await,
+            Err(_) => std::future::pending().await,
         }
     }
 
@@ -107,12 +136,40 @@ impl Effect for Program {
         let survivors = survivors.map_err(|error| EffectError::retryable(error.to_string()))?;
         tracing::warn!(
             actor = %cx.id().actor, run = %self.run, ?survivors,
-            "the program may have been going when the node died"
+            "the program may have been going when the node ended or died"
         );
         match (self.config.after_crash, survivors) {
             (AfterCrashPolicy::Retry, Survivors::Ended(_)) => Ok(Reconciled::NotDone),
             (AfterCrashPolicy::Retry, Survivors::Stubborn | Survivors::OfAnotherNode)
             | (AfterCrashPolicy::Hold, _) => Ok(Reconciled::Unknown),
+        }
+    }
+}
+
+impl Program {
+    /// Whether what this attempt did is the answer.
+    pub(super) fn verdict(&self, ended: Ended, attempt: u32) -> Result<Ended, EffectError> {
+        let ended = Ended { attempt, ..ended };
+        // One that does not end would run beside its own repetition.
+        if ended.does_not_end || ended.cancelled || ended.is_success(&self.config) {
+            return Ok(ended);
+        }
+        if ended.node_stopped {
+            return self.stopped_with_the_node(ended);
+        }
+        if attempt > self.retry().retries {
+            return Ok(ended);
+        }
+        // What it said is told by the last attempt only.
+        Err(EffectError::retryable(ended.describe()))
+    }
+
+    /// What becomes of a run whose program was ended because the node stopped.
+    fn stopped_with_the_node(&self, ended: Ended) -> Result<Ended, EffectError> {
+        match self.config.after_crash {
+            AfterCrashPolicy::Hold => Ok(ended),
+            // It stays pending, and is asked about at the next start, as after a crash.
+            AfterCrashPolicy::Retry => Err(EffectError::interrupted(ended.describe())),
         }
     }
 }
@@ -126,6 +183,8 @@ pub struct Stop {
 
 impl Effect for Stop {
     const NAME: &'static str = "exec.stop";
+    /// It frees the place that others wait for.
+    const CLASS: EffectClass = EffectClass::Urgent;
     type Output = ();
 
     async fn run(&self, cx: &EffectContext) -> Result<(), EffectError> {

@@ -48,9 +48,9 @@ pub struct Totals {
     pub failed: u64,
     /// It took too long.
     pub timed_out: u64,
-    /// It was cancelled.
+    /// It was cancelled, or ended because the node stopped.
     pub cancelled: u64,
-    /// The node died while it ran.
+    /// The node died while it ran, or it does not end.
     pub unknown: u64,
 }
 

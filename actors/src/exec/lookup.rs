@@ -192,6 +192,12 @@ fn identity(config: &ExecConfig) -> Result<(Option<u32>, Option<u32>), String> {
         .transpose()?;
     let own_group = user.as_ref().and_then(|user| user.group);
     let group = group.map(|group| group.number).or(own_group);
+    if let (Some(name), None) = (&config.user, group) {
+        // It would keep the node's group, which is root's.
+        return Err(format!(
+            "user: {name:?} has no entry with a group in /etc/passwd: set `group` as well"
+        ));
+    }
     Ok((user.map(|user| user.number), group))
 }
 

@@ -14,7 +14,13 @@
 //!   after `grace`, ended with SIGKILL.
 //! * **Nothing is repeated silently.** That the program is about to start is journalled first. If the node
 //!   dies while it runs, the next start ends its processes and the run is `unknown`; only
-//!   `after_crash = "retry"` runs it again.
+//!   `after_crash = "retry"` runs it again. A program whose processes do not end is `unknown` as well.
+//! * **When the node stops in order, its programs end in order**: SIGTERM at once, SIGKILL after `grace`, or
+//!   after half of the time that the node waits if that is shorter. The run is `cancelled`, with what the
+//!   program said and the reason; it is not repeated, also not by `retry`. With `after_crash = "retry"` it
+//!   runs again at the next start instead, and what the first one said is not kept.
+//! * **Programs have places of their own** among the node's effects (`Config::long_effects`), so that
+//!   nothing else waits for them; stopping one never waits for a place.
 //!
 //! # What it cannot do
 //! Processes are looked for in `/proc`; on systems without one, only the program itself is ended. A process

@@ -4,7 +4,7 @@
 //! with, carries the mark of its run in its environment, or was started by one that belongs to it.
 //!
 //! Invariant: a signal goes to the process that was looked at, never to a later one with its number: it is
-//! sent through a handle that was opened before the second look.
+//! sent through a handle that was opened before the second look, or right after that where there are none.
 
 use std::collections::HashSet;
 use std::ffi::OsString;
@@ -90,17 +90,36 @@ impl Process {
         use rustix::process::{PidfdFlags, pidfd_open, pidfd_send_signal};
 
         let pid = Pid::from_raw(self.pid).ok_or(rustix::io::Errno::SRCH)?;
-        let handle = pidfd_open(pid, PidfdFlags::empty())?;
+        let handle = pidfd_open(pid, PidfdFlags::empty());
         if Self::look_at(self.pid).is_none_or(|now| now.start != self.start) {
             return Ok(());
         }
-        pidfd_send_signal(&handle, signal)
+        match handle {
+            Ok(handle) => pidfd_send_signal(&handle, signal),
+            Err(error) => signal_without_handle(pid, signal, error),
+        }
     }
 
     #[cfg(not(target_os = "linux"))]
     fn try_signal(&self, signal: Signal) -> rustix::io::Result<()> {
         let pid = Pid::from_raw(self.pid).ok_or(rustix::io::Errno::SRCH)?;
         rustix::process::kill_process(pid, signal)
+    }
+}
+
+/// Where the system is too old for handles of processes, or a sandbox does not let us have them, the number
+/// has to do, which was looked at just before.
+#[cfg(target_os = "linux")]
+fn signal_without_handle(
+    pid: Pid,
+    signal: Signal,
+    error: rustix::io::Errno,
+) -> rustix::io::Result<()> {
+    use rustix::io::Errno;
+
+    match error {
+        Errno::NOSYS | Errno::PERM => rustix::process::kill_process(pid, signal),
+        error => Err(error),
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rustix::process::Signal;
+use steadfast::EffectContext;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
@@ -13,7 +14,7 @@ use tokio::time::{Instant, timeout};
 
 use super::capture::{Capture, Captured};
 use super::config::ExecConfig;
-use super::effect::Ended;
+use super::effect::{Ended, Program};
 use super::lookup::{self, Environment, Launch};
 use super::processes::{Mark, Tree};
 use super::runs::Going;
@@ -32,18 +33,32 @@ const CHUNK: usize = 8 << 10;
 enum Cut {
     TimedOut,
     Cancelled,
+    /// The node stops, and waits so long for its effects.
+    NodeStops(Duration),
+}
+
+impl Cut {
+    /// How long the program has between SIGTERM and SIGKILL. Where the node stops, there has to be time
+    /// enough afterwards to see its end and to journal it.
+    fn grace(cut: Option<Self>, config: &ExecConfig) -> Duration {
+        let grace = config.grace.duration();
+        match cut {
+            Some(Self::NodeStops(drain)) => grace.min(drain / 2),
+            Some(Self::TimedOut | Self::Cancelled) | None => grace,
+        }
+    }
 }
 
 /// Runs the program to its end.
 ///
 /// # Errors
-/// Why it could not be started, or does not end.
+/// Why it could not be started.
 pub(super) async fn run(
-    run: &RunId,
-    config: &ExecConfig,
+    Program { run, config }: &Program,
     node: &Environment,
     mark: Mark,
     going: &mut Going,
+    cx: &EffectContext,
 ) -> Result<Ended, String> {
     let launch = lookup::prepare(config, node)?;
     let mut child = start(&launch, run, config, &mark)?;
@@ -56,11 +71,12 @@ pub(super) async fn run(
         status = child.wait() => (Some(status), None),
         () = elapsed(limit) => (None, Some(Cut::TimedOut)),
         () = going.stopped() => (None, Some(Cut::Cancelled)),
+        drain = cx.stopping() => (None, Some(Cut::NodeStops(drain))),
     };
     if cut.is_some() {
         tree.signal_group_blindly(Signal::TERM);
     }
-    let grace = config.grace.duration();
+    let grace = Cut::grace(cut, config);
     let ending = tokio::task::spawn_blocking(move || {
         let (count, gone) = tree.end(grace);
         (tree, count, gone)
@@ -71,34 +87,36 @@ pub(super) async fn run(
         status = timeout(LAST_WAIT, child.wait()).await.ok();
     }
     let (stdout, stderr) = streams.last_words().await;
-    let Some(status) = status.filter(|_| gone) else {
-        return Err("its processes do not end: they hang in the system".to_owned());
+    let status = match status {
+        Some(Ok(status)) => Some(status),
+        Some(Err(error)) => {
+            tracing::error!(%run, %error, "a program could not be waited for");
+            None
+        }
+        None => None,
     };
-    let status = status.map_err(|error| format!("it could not be waited for: {error}"))?;
-    let took = began.elapsed();
-    tracing::info!(%run, %status, took_ms = millis(took), "program ended");
-    let left_over = if cut.is_none() { count as u64 } else { 0 };
-    Ok(ended(status, cut, took, left_over, stdout, stderr))
-}
-
-fn ended(
-    status: ExitStatus,
-    cut: Option<Cut>,
-    took: Duration,
-    left_over: u64,
-    stdout: Captured,
-    stderr: Captured,
-) -> Ended {
-    Ended {
-        exit_code: status.code(),
-        signal: status.signal(),
-        timed_out: cut == Some(Cut::TimedOut),
-        cancelled: cut == Some(Cut::Cancelled),
-        duration_ms: millis(took),
-        attempt: 0,
+    let took_ms = millis(began.elapsed());
+    let ended = Ended {
+        left_over: if cut.is_none() { count as u64 } else { 0 },
+        duration_ms: took_ms,
         stdout,
         stderr,
-        left_over,
+        ..how(status, gone, cut)
+    };
+    tracing::info!(%run, code = ended.exit_code, signal = ended.signal, took_ms, "program ended");
+    Ok(ended)
+}
+
+/// How it ended. `gone` tells whether nothing of it is there any more.
+fn how(status: Option<ExitStatus>, gone: bool, cut: Option<Cut>) -> Ended {
+    Ended {
+        exit_code: status.and_then(|status| status.code()),
+        signal: status.and_then(|status| status.signal()),
+        timed_out: cut == Some(Cut::TimedOut),
+        cancelled: cut == Some(Cut::Cancelled),
+        node_stopped: matches!(cut, Some(Cut::NodeStops(_))),
+        does_not_end: !gone || status.is_none(),
+        ..Ended::default()
     }
 }
 

@@ -32,6 +32,14 @@ impl Runs {
         Going { slot, is_to_end }
     }
 
+    /// Completes when somebody wants the program of `run` to end, which waits to be started.
+    pub(super) async fn wanted_over(self: &Arc<Self>, run: &RunId) {
+        let held = self.hold(run);
+        let mut is_to_end = held.slot.is_to_end.subscribe();
+        // The sender is in the slot that is held here: this cannot fail.
+        drop(is_to_end.wait_for(|is| *is).await);
+    }
+
     /// Has the program of `run` end, and waits until it has. Returns early where no such program comes.
     pub(super) async fn stop(self: &Arc<Self>, run: &RunId) {
         let held = self.hold(run);

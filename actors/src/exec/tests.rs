@@ -12,6 +12,7 @@ use crate::human::Span;
 mod ending;
 mod everywhere;
 mod programs;
+mod stopping;
 
 struct Bench {
     storage: MemoryStorage,
@@ -25,16 +26,31 @@ impl Bench {
     }
 
     async fn on(storage: MemoryStorage, dir: tempfile::TempDir) -> Self {
+        Self::with(storage, dir, |node| node).await
+    }
+
+    async fn with(
+        storage: MemoryStorage,
+        dir: tempfile::TempDir,
+        change: impl FnOnce(NodeBuilder) -> NodeBuilder,
+    ) -> Self {
         let kept = [("KEPT", "yes"), ("NOT_KEPT", "no")];
         let kept = kept.map(|(name, value)| (name.into(), value.into()));
         let builder = NodeBuilder::from(storage.clone()).resource(Environment::new(kept));
-        let node = register(builder).start().await.unwrap();
+        let node = change(register(builder)).start().await.unwrap();
         Self { storage, node, dir }
     }
 
     /// The node is cut off and comes back.
     async fn crash(self) -> Self {
         self.storage.crash();
+        drop(self.node);
+        Self::on(self.storage, self.dir).await
+    }
+
+    /// The node is stopped in order and comes back.
+    async fn restart(self) -> Self {
+        self.node.shutdown().await.unwrap();
         drop(self.node);
         Self::on(self.storage, self.dir).await
     }

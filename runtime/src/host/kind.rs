@@ -16,8 +16,8 @@ use super::typed::JsonReply;
 use super::{Invoke, RecoverContext, Recovered, ReplyTo, Source, Typed, Unrecoverable};
 use crate::error::NodeError;
 use crate::model::{
-    Command, Done, Effect, EffectContext, EffectError, EffectId, Event, Handle, Outcome,
-    Reconciled, Returned, StatefulActor,
+    Command, Done, Effect, EffectClass, EffectContext, EffectError, EffectId, Event, Handle,
+    Outcome, Reconciled, Returned, StatefulActor,
 };
 use crate::testkit::Fakes;
 
@@ -92,6 +92,8 @@ pub(crate) struct EffectEntry {
     pub(crate) run: fn(ByteBuf, EffectContext) -> BoxFuture<'static, Result<ByteBuf, EffectError>>,
     pub(crate) reconcile:
         fn(ByteBuf, EffectContext) -> BoxFuture<'static, Result<RawReconciled, EffectError>>,
+    pub(crate) hurry: fn(ByteBuf, EffectContext) -> BoxFuture<'static, ()>,
+    pub(crate) class: EffectClass,
     pub(crate) answer: fn(EffectId, &[u8], RawOutcome, Source) -> Made,
 }
 
@@ -252,6 +254,8 @@ impl<A: StatefulActor> KindBuilder<A> {
         let entry = EffectEntry {
             run: |body, cx| Box::pin(run_effect::<E>(body, cx)),
             reconcile: |body, cx| Box::pin(reconcile_effect::<E>(body, cx)),
+            hurry: |body, cx| Box::pin(hurry_effect::<E>(body, cx)),
+            class: E::CLASS,
             answer: effect_answer::<A, E>,
         };
         self.entry.effects.insert(E::NAME, entry);
@@ -341,6 +345,14 @@ async fn reconcile_effect<E: Effect>(
         Reconciled::NotDone => RawReconciled::NotDone,
         Reconciled::Unknown => RawReconciled::Unknown,
     })
+}
+
+/// One that does not decode is left to [`run_effect`] to say so; a fake does not hurry.
+async fn hurry_effect<E: Effect>(body: ByteBuf, cx: EffectContext) {
+    match (decode_effect::<E>(&body), Fakes::of::<E>(&cx)) {
+        (Ok(effect), None) => effect.hurry(&cx).await,
+        (Ok(_), Some(_)) | (Err(_), _) => std::future::pending().await,
+    }
 }
 
 fn effect_answer<A, E>(id: EffectId, body: &[u8], outcome: RawOutcome, source: Source) -> Made

@@ -6,10 +6,12 @@
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use steadfast_journal::{ActorId, HistoryId};
+use tokio::sync::watch;
 
 use super::{Command, Never, RetryPolicy};
 use crate::resources::Resources;
@@ -60,6 +62,9 @@ pub trait Effect: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// What a crash in the middle means.
     const AFTER_CRASH: AfterCrash = AfterCrash::Retry;
 
+    /// Whose place its attempts take among those that run at the same time.
+    const CLASS: EffectClass = EffectClass::Short;
+
     /// What it brings back.
     type Output: Serialize + DeserializeOwned + Send + 'static;
 
@@ -76,6 +81,14 @@ pub trait Effect: Serialize + DeserializeOwned + Send + Sync + 'static {
         &self,
         cx: &EffectContext,
     ) -> impl Future<Output = Result<Self::Output, EffectError>> + Send;
+
+    /// Completes when the next attempt is to wait no longer, neither for its time nor for a place among the
+    /// others: such as when somebody wants a repetition cancelled, and [`run`](Self::run) would see that.
+    /// Polled only while an attempt waits. By default it never completes.
+    fn hurry(&self, cx: &EffectContext) -> impl Future<Output = ()> + Send {
+        let _ = cx;
+        std::future::pending()
+    }
 
     /// For [`AfterCrash::Reconcile`]: asks the world what became of an attempt that was cut off by a crash
     /// or a panic.
@@ -101,6 +114,19 @@ pub enum AfterCrash {
     Reconcile,
     /// Never repeat it: the actor is told [`Outcome::Unknown`] and a human decides.
     Hold,
+}
+
+/// How an effect shares the node with others: classes do not wait for each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
+#[non_exhaustive]
+pub enum EffectClass {
+    /// Over soon: at most [`Config::effects`](crate::Config::effects) run at the same time.
+    #[default]
+    Short,
+    /// May take minutes or hours: at most [`Config::long_effects`](crate::Config::long_effects).
+    Long,
+    /// Ends or frees something, and never waits for a place. For few and small effects only.
+    Urgent,
 }
 
 /// What [`Effect::reconcile`] found out.
@@ -144,6 +170,8 @@ pub struct EffectContext {
     pub(crate) attempt: u32,
     pub(crate) resumed: bool,
     pub(crate) resources: Arc<Resources>,
+    pub(crate) draining: watch::Receiver<bool>,
+    pub(crate) drain: Duration,
 }
 
 impl EffectContext {
@@ -166,6 +194,38 @@ impl EffectContext {
         self.resumed || self.attempt > 1
     }
 
+    /// Completes when the node begins to shut down, and tells how long it waits for its effects from then
+    /// on ([`Config::drain_timeout`](crate::Config::drain_timeout)). An effect that may take longer brings
+    /// what it does to an end within this time and answers: its outcome is still journalled. Or it returns
+    /// [`EffectError::interrupted`]. One that does neither is cut off as by a crash. At the abrupt end of a
+    /// node this does not complete.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use steadfast::{EffectContext, EffectError};
+    ///
+    /// async fn poll(cx: &EffectContext, work: impl Future<Output = u64>) -> Result<u64, EffectError> {
+    ///     tokio::select! {
+    ///         found = work => Ok(found),
+    ///         _ = cx.stopping() => Err(EffectError::interrupted("the node stops")),
+    ///     }
+    /// }
+    /// ```
+    pub async fn stopping(&self) -> Duration {
+        let mut draining = self.draining.clone();
+        if draining.wait_for(|draining| *draining).await.is_err() {
+            // The node is gone without having shut down: so is whoever waits here.
+            std::future::pending::<()>().await;
+        }
+        self.drain
+    }
+
+    /// Whether the node has begun to shut down: see [`stopping`](Self::stopping).
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        *self.draining.borrow()
+    }
+
     /// Something the node was given with `NodeBuilder::resource`, such as an HTTP client.
     ///
     /// # Errors
@@ -185,7 +245,14 @@ impl EffectContext {
 #[error("{message}")]
 pub struct EffectError {
     message: String,
-    retryable: bool,
+    kind: ErrorKind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ErrorKind {
+    Retryable,
+    Fatal,
+    Interrupted,
 }
 
 impl EffectError {
@@ -193,7 +260,7 @@ impl EffectError {
     pub fn retryable(message: impl Into<String>) -> Self {
         Self {
             message: message.into(),
-            retryable: true,
+            kind: ErrorKind::Retryable,
         }
     }
 
@@ -201,14 +268,30 @@ impl EffectError {
     pub fn fatal(message: impl Into<String>) -> Self {
         Self {
             message: message.into(),
-            retryable: false,
+            kind: ErrorKind::Fatal,
+        }
+    }
+
+    /// The node shuts down, and the effect is to go on at its next start: it stays pending, as one that was
+    /// cut off by a crash, and its [`AfterCrash`] decides. While the node does not shut down it is a
+    /// [`retryable`](Self::retryable) error.
+    pub fn interrupted(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            kind: ErrorKind::Interrupted,
         }
     }
 
     /// Whether another attempt makes sense.
     #[must_use]
     pub const fn is_retryable(&self) -> bool {
-        self.retryable
+        matches!(self.kind, ErrorKind::Retryable | ErrorKind::Interrupted)
+    }
+
+    /// Whether it is one of [`interrupted`](Self::interrupted).
+    #[must_use]
+    pub const fn is_interrupted(&self) -> bool {
+        matches!(self.kind, ErrorKind::Interrupted)
     }
 }
 

@@ -18,7 +18,8 @@ pub use command::{Command, Never};
 pub(crate) use cron::CronText;
 pub use cron::{Cron, CronError};
 pub use effect::{
-    AfterCrash, Done, Effect, EffectContext, EffectError, EffectId, Outcome, Reconciled,
+    AfterCrash, Done, Effect, EffectClass, EffectContext, EffectError, EffectId, Outcome,
+    Reconciled,
 };
 pub use event::{Event, EventError};
 pub(crate) use live::Turn;

@@ -11,13 +11,14 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use steadfast_journal::{ActorId, ActorNumber};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{SemaphorePermit, oneshot};
 use tracing::Instrument;
 
 use super::Shared;
+use super::permits::Permits;
 use crate::core::{EffectKey, PendingEffect};
 use crate::host::{EffectEntry, EffectStep, KindEntry, RawOutcome, RawReconciled, Step, Stepped};
-use crate::model::{AfterCrash, EffectContext, EffectError};
+use crate::model::{AfterCrash, EffectClass, EffectContext, EffectError};
 use crate::worker::{Answer, Control, Internal};
 
 /// A pending effect with all that running it takes.
@@ -37,11 +38,9 @@ type Name = (ActorNumber, EffectKey);
 pub(crate) struct EffectRunner {
     /// Weak: the node's end is not to wait for an effect.
     shared: Weak<Shared>,
-    permits: Semaphore,
+    permits: Permits,
     /// Effects that have a task, or an outcome under way.
     known: Mutex<HashMap<Name, Known>>,
-    /// Held by tasks while they execute: all permits back means that none runs.
-    concurrency: u32,
 }
 
 /// How far an effect is.
@@ -70,18 +69,16 @@ enum Attempt {
 
 impl EffectRunner {
     pub(super) fn new(shared: &Arc<Shared>) -> Arc<Self> {
-        let concurrency = u32::try_from(shared.config.effects).unwrap_or(u32::MAX);
         Arc::new(Self {
             shared: Arc::downgrade(shared),
-            permits: Semaphore::new(shared.config.effects),
+            permits: Permits::new(&shared.config),
             known: Mutex::new(HashMap::new()),
-            concurrency,
         })
     }
 
     /// How many effects execute at the moment.
     pub(crate) fn running(&self) -> usize {
-        (self.concurrency as usize).saturating_sub(self.permits.available_permits())
+        self.permits.running()
     }
 
     /// Starts the effect's task, unless it has one.
@@ -174,9 +171,7 @@ impl EffectRunner {
 
     /// Waits until no effect runs: all permits are back.
     pub(super) async fn wait_idle(&self) {
-        if let Ok(permits) = self.permits.acquire_many(self.concurrency).await {
-            drop(permits);
-        }
+        self.permits.wait_idle().await;
     }
 
     async fn hand_over(&self, shared: &Arc<Shared>, job: EffectJob, outcome: RawOutcome) -> bool {
@@ -187,10 +182,7 @@ impl EffectRunner {
     /// An effect's whole life. True if its outcome was handed to the actor.
     async fn live(&self, mut job: EffectJob) -> bool {
         loop {
-            if !self.wait_until_due(&job).await {
-                return false;
-            }
-            let Ok(permit) = self.permits.acquire().await else {
+            let Some(permit) = self.turn(&job).await else {
                 return false;
             };
             let Some(shared) = self.shared.upgrade() else {
@@ -216,6 +208,38 @@ impl EffectRunner {
         }
     }
 
+    /// Waits for the next attempt's time and place, unless the effect hurries. `None` if the node stops.
+    async fn turn(&self, job: &EffectJob) -> Option<SemaphorePermit<'_>> {
+        let entry = job.kind.effects.get(job.effect.name.as_str());
+        let class = entry.map_or(EffectClass::Short, |entry| entry.class);
+        let in_turn = async {
+            if !self.wait_until_due(job).await {
+                return None;
+            }
+            self.permits.acquire(class).await
+        };
+        // In this order: an effect that need not wait is not asked.
+        tokio::select! {
+            biased;
+            permit = in_turn => permit,
+            () = self.hurried(job) => self.permits.acquire(EffectClass::Urgent).await,
+        }
+    }
+
+    async fn hurried(&self, job: &EffectJob) {
+        let hurry = self.shared.upgrade().and_then(|shared| {
+            let entry = job.kind.effects.get(job.effect.name.as_str())?;
+            let cx = context(&shared, job);
+            Some((entry.hurry)(job.effect.body.clone(), cx))
+        });
+        if let Some(hurry) = hurry
+            && AssertUnwindSafe(hurry).catch_unwind().await.is_ok()
+        {
+            return;
+        }
+        std::future::pending::<()>().await;
+    }
+
     /// False if the node stops first.
     async fn wait_until_due(&self, job: &EffectJob) -> bool {
         let (sleep, mut stopping) = {
@@ -239,17 +263,23 @@ impl EffectRunner {
     }
 }
 
+fn context(shared: &Shared, job: &EffectJob) -> EffectContext {
+    EffectContext {
+        id: shared.effect_id(&job.actor, job.effect.key),
+        attempt: job.effect.attempt,
+        resumed: job.resumed,
+        resources: Arc::clone(&shared.resources),
+        draining: shared.draining.subscribe(),
+        drain: shared.config.drain_timeout,
+    }
+}
+
 async fn attempt(shared: &Arc<Shared>, job: &mut EffectJob) -> Attempt {
     let Some(entry) = job.kind.effects.get(job.effect.name.as_str()).copied() else {
         return Attempt::Abandoned;
     };
     let in_doubt = job.effect.started;
-    let cx = EffectContext {
-        id: shared.effect_id(&job.actor, job.effect.key),
-        attempt: job.effect.attempt,
-        resumed: job.resumed,
-        resources: Arc::clone(&shared.resources),
-    };
+    let cx = context(shared, job);
     match job.effect.after_crash {
         AfterCrash::Retry => execute(entry, job, cx).await,
         AfterCrash::Hold if in_doubt => Attempt::Over(RawOutcome::Unknown),
@@ -269,12 +299,20 @@ async fn attempt(shared: &Arc<Shared>, job: &mut EffectJob) -> Attempt {
 }
 
 async fn execute(entry: EffectEntry, job: &EffectJob, cx: EffectContext) -> Attempt {
+    let draining = cx.draining.clone();
     let running = (entry.run)(job.effect.body.clone(), cx);
     let Ok(result) = AssertUnwindSafe(running).catch_unwind().await else {
         return panicked(job);
     };
     match result {
         Ok(output) => Attempt::Over(RawOutcome::Succeeded(output)),
+        Err(error) if error.is_interrupted() && *draining.borrow() => {
+            tracing::info!(
+                actor = %job.actor, effect = job.effect.name, %error,
+                "an effect is interrupted by the end of the node; it goes on at the next start"
+            );
+            Attempt::Abandoned
+        }
         Err(error) if error.is_retryable() => Attempt::Again {
             error: error.to_string(),
             in_doubt: false,

@@ -414,7 +414,8 @@ impl Node {
         self.inner.shared.runtime.block_on(future.into_future())
     }
 
-    /// Ends the node in order: accepts nothing more, lets running effects and accepted commands finish
+    /// Ends the node in order: accepts nothing more, tells running effects
+    /// ([`EffectContext::stopping`](crate::EffectContext::stopping)), lets them and accepted commands finish
     /// within `drain_timeout`, flushes, and closes the directory. Pending timers and effects go on at the
     /// next start.
     ///
@@ -424,6 +425,7 @@ impl Node {
         let inner = Arc::clone(&self.inner);
         let (done, is_done) = oneshot::channel();
         self.inner.shared.stopping.send_replace(true);
+        self.inner.shared.draining.send_replace(true);
         // A thread of its own: the caller's runtime may not be tokio, and ours ends here.
         std::thread::Builder::new()
             .name("steadfast-stop".to_owned())

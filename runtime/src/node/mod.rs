@@ -10,6 +10,7 @@ mod keeper;
 mod loader;
 mod look;
 mod mail;
+mod permits;
 mod pulse;
 mod quarantine;
 mod quiet;

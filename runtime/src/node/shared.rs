@@ -53,6 +53,8 @@ pub(crate) struct Shared {
     pub(super) durable: watch::Sender<u64>,
     /// Set once, when the node shuts down: nothing new is started.
     pub(super) stopping: watch::Sender<bool>,
+    /// Set once, when the node begins to shut down in order: effects may still bring theirs to an end.
+    pub(super) draining: watch::Sender<bool>,
     /// Whether timers and effects found in the journal wait to be started.
     held: AtomicBool,
     /// The newest generation that a worker has seen fail, for the keeper.
@@ -108,6 +110,7 @@ impl Shared {
             read_only_reason: Mutex::new(String::new()),
             durable: watch::Sender::new(0),
             stopping: watch::Sender::new(false),
+            draining: watch::Sender::new(false),
             held: AtomicBool::new(parts.hold_pending_work),
             failures: parts.failures,
             random_base: parts

@@ -15,6 +15,8 @@ mod bell;
 #[cfg(test)]
 mod durability;
 #[cfg(test)]
+mod effect_classes;
+#[cfg(test)]
 mod effects;
 #[cfg(test)]
 mod failures;

@@ -65,3 +65,20 @@ fn a_dropped_tree_takes_its_processes_along() {
     drop(Tree::new(ours, Some(child.id())));
     assert!(!child.wait().unwrap().success());
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_process_is_signalled_by_number_where_handles_are_refused() {
+    use std::os::unix::process::ExitStatusExt;
+
+    use rustix::io::Errno;
+
+    for refusal in [Errno::NOSYS, Errno::PERM] {
+        let mut child = sleeper(&mark("refused"), "");
+        let pid = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+        signal_without_handle(pid, Signal::KILL, refusal).unwrap();
+        assert_eq!(child.wait().unwrap().signal(), Some(9));
+    }
+    let gone = signal_without_handle(Pid::INIT, Signal::KILL, Errno::SRCH);
+    assert_eq!(gone, Err(Errno::SRCH));
+}
