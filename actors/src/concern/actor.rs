@@ -58,6 +58,11 @@ pub trait Kind: fmt::Debug + Sized + 'static {
         let _ = live;
     }
 
+    /// Another configuration holds than `before`; called in the command that brought it.
+    fn reconfigured(live: &mut Live<'_, Concern<Self>>, before: Option<&Self::Config>) {
+        let _ = (live, before);
+    }
+
     /// What `describe` says beyond what all concerns have; JSON, and a contract.
     fn detail(concern: &Concern<Self>) -> Option<serde_json::Value> {
         let _ = concern;

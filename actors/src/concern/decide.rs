@@ -30,10 +30,12 @@ impl<K: Kind> Handle<Configure<K::Config>> for Concern<K> {
             after.first(live.now())
         };
         info!(actor = %live.id(), "configured");
+        let before = live.config.clone();
         live.emit(Configured { config, next_run });
         if !anchored {
             tick::arm(live);
         }
+        K::reconfigured(live, before.as_ref());
         Ok(ConfigureReply { changed: true })
     }
 }

@@ -10,14 +10,14 @@
 //! end are told.
 //!
 //! Invariants: the fold counts and does not judge, so that another rule in a later version changes nothing
-//! that was decided; the first notice of each queue, and no other, has an effect pending.
+//! that was decided; the first notice of each queue, and no other, has an effect pending whose outcome counts.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 use steadfast::Timestamp;
 
-use super::event::{Alerted, Reminded, Resolved};
+use super::event::{Alerted, Readdressed, Reminded, Resolved};
 use super::probe::{Checked, Failure};
 
 #[cfg(test)]
@@ -54,6 +54,9 @@ pub(super) struct TargetState {
     pub(super) last: Checked,
     /// Notices in the order in which they are sent.
     pub(super) queue: VecDeque<Notice>,
+    /// Which request for the first of them counts: one whose address is not configured any more does not.
+    #[serde(default)]
+    pub(super) issue: u32,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -221,6 +224,7 @@ impl Board {
                 alert: None,
                 last: check.clone(),
                 queue: VecDeque::new(),
+                issue: 0,
             })
     }
 
@@ -289,6 +293,12 @@ impl Board {
             reason: event.reason.clone(),
             reminder: true,
         });
+    }
+
+    pub(super) fn readdressed(&mut self, event: &Readdressed) {
+        if let Some(state) = self.targets.get_mut(&event.target) {
+            state.issue = event.issue;
+        }
     }
 
     /// A notice is off the queue, wherever it stood.

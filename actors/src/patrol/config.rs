@@ -289,6 +289,16 @@ fn default_timeout() -> Span {
 }
 
 impl Notify {
+    /// Whether a notification is sent in the same way by both.
+    pub(super) fn sends_like(&self, other: &Self) -> bool {
+        let remind_every = self.remind_every;
+        *self
+            == Self {
+                remind_every,
+                ..other.clone()
+            }
+    }
+
     /// Posts to `webhook`, with the defaults for everything else.
     #[must_use]
     pub fn new(webhook: impl Into<String>) -> Self {

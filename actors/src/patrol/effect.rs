@@ -44,6 +44,9 @@ pub struct SendNotice {
     pub url: Option<String>,
     /// What is to be said.
     pub notice: Notice,
+    /// Which request for it this is: the outcome of an earlier one counts for nothing.
+    #[serde(default)]
+    pub issue: u32,
 }
 
 impl Effect for SendNotice {

@@ -317,6 +317,7 @@ fn notice(to: Notify) -> SendNotice {
             reason: "status: 503".to_owned(),
             reminder: false,
         },
+        issue: 0,
     }
 }
 
@@ -336,9 +337,11 @@ async fn a_notification_is_json_with_a_stable_key() {
         headers: [("authorization".to_owned(), "t".to_owned())].into(),
         ..Notify::new(server.url("/hook"))
     });
-    let id = effect_id("shop");
-    let web = Web::new();
-    assert_eq!(web.post(&send.to, Message::new(&id, &send)).await, Ok(204));
+    let (effect, web) = (effect_id("shop"), Web::new());
+    let message = Message::new(&effect, &send);
+    let id = message.id.clone();
+    assert_eq!(id, format!("{}:concern/shop:42", effect.history));
+    assert_eq!(web.post(&send.to, message).await, Ok(204));
     let asked = server.requests().remove(0);
     let (head, body) = asked.split_once("\r\n\r\n").unwrap();
     assert!(head.starts_with("POST /hook HTTP/1.1\r\n"), "{head}");
@@ -349,7 +352,7 @@ async fn a_notification_is_json_with_a_stable_key() {
     assert!(head.contains("authorization: t") && head.contains("content-type: application/json"));
     let body: serde_json::Value = serde_json::from_str(body).unwrap();
     let wanted = serde_json::json!({
-        "id": id.to_string(), "concern": "concern/shop", "target": "checkout",
+        "id": id, "concern": "concern/shop", "target": "checkout",
         "url": "https://shop/", "state": "alerting", "since": "1970-01-01T00:00:00.000000Z",
         "at": "1970-01-01T00:01:00.000000Z", "reason": "status: 503", "seq": 42, "reminder": false,
     });
