@@ -116,6 +116,7 @@ impl<K: Kind> Handle<Describe> for Concern<K> {
             last_run: live.last_run.clone(),
             next_run: live.next_run,
             runs: live.runs,
+            attention: K::attention(live),
             detail: K::detail(live),
         })
     }

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use steadfast::{Done, Handle, KindBuilder, Live, Never, NodeBuilder, Outcome, Timestamp};
+use steadfast::{
+    Command as _, Done, Handle, KindBuilder, Live, Never, NodeBuilder, Outcome, Timestamp,
+};
 use tracing::{info, warn};
 
 use super::board::{Board, Change, MOST_WAITING, Notice, Rule};
@@ -15,7 +17,7 @@ use super::event::{
 use super::probe::{Checked, Failure, FailureKind};
 use super::query::{self, Targets};
 use super::web::Web;
-use crate::concern::{self, Concern, Finished, Kind, RunOutcome, finish};
+use crate::concern::{self, Attention, Concern, Finished, Kind, RunOutcome, finish};
 
 #[cfg(test)]
 mod tests;
@@ -108,6 +110,14 @@ impl Kind for PatrolKind {
         for target in targets {
             readdress(live, &target);
         }
+    }
+
+    fn attention(patrol: &Patrol) -> Option<Attention> {
+        let why = patrol.totals.attention()?;
+        Some(Attention {
+            why,
+            query: Targets::NAME.to_owned(),
+        })
     }
 
     /// `{"targets": [..]}`, as the query [`Targets`] answers.

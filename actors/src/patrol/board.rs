@@ -197,6 +197,28 @@ impl TargetState {
     }
 }
 
+impl Board {
+    /// What somebody should know: targets that alert, and notices that nobody has taken yet.
+    pub(super) fn attention(&self) -> Option<String> {
+        let alerting = self.targets.values().filter(|state| state.is_alerting());
+        let unsent: usize = self.targets.values().map(|state| state.queue.len()).sum();
+        let parts = [
+            match alerting.count() {
+                0 => None,
+                1 => Some("1 target alerts".to_owned()),
+                targets => Some(format!("{targets} targets alert")),
+            },
+            match unsent {
+                0 => None,
+                1 => Some("1 notice unsent".to_owned()),
+                notices => Some(format!("{notices} notices unsent")),
+            },
+        ];
+        let parts: Vec<String> = parts.into_iter().flatten().collect();
+        (!parts.is_empty()).then(|| parts.join(", "))
+    }
+}
+
 /// The fold.
 impl Board {
     /// Takes one check in that ended `at`.

@@ -6,7 +6,7 @@ use steadfast::testkit::{Crashed, TestNode, crash_everywhere};
 
 use super::world::{Bench, WRONG, World, build, config, fakes};
 use super::{MINUTE, check_books};
-use crate::concern::{Configure, Trigger};
+use crate::concern::{Configure, Describe, Trigger};
 use crate::patrol::{NoticeState, Notify, Patrol, PatrolConfig};
 
 /// As `config`, but with a mistake in the address.
@@ -65,6 +65,30 @@ fn the_outcome_of_a_request_to_the_address_before_counts_for_nothing() {
     assert_eq!(bench.count("patrol.notified"), 1);
     assert_eq!(bench.count("patrol.notification_given_up"), 0);
     assert_eq!(bench.state().totals.targets["a"].issue, 2);
+}
+
+#[test]
+fn a_site_that_is_down_asks_for_attention() {
+    let bench = Bench::new(&mistaken(&["a", "b"]));
+    let attention = || {
+        let attention = bench.ask(Describe {}).attention?;
+        assert_eq!(attention.query, "targets");
+        Some(attention.why)
+    };
+    bench.run(&["a", "b"]);
+    assert_eq!(attention(), None, "one failed check is no alert");
+    bench.run(&["a", "b"]);
+    let why = "2 targets alert, 2 notices unsent";
+    assert_eq!(attention().as_deref(), Some(why));
+    bench.configure(&config(&["a", "b"]));
+    bench.settle();
+    assert_eq!(attention().as_deref(), Some("2 targets alert"));
+    bench.run(&["a"]);
+    bench.run(&["a"]);
+    assert_eq!(attention().as_deref(), Some("1 target alerts"));
+    bench.run(&[]);
+    bench.run(&[]);
+    assert_eq!(attention(), None);
 }
 
 #[test]
