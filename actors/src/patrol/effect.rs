@@ -9,6 +9,7 @@ use super::message::Message;
 use super::probe::{Checked, Probe};
 use super::web::Web;
 use crate::concern::RunId;
+use crate::exec::Environment;
 
 /// `patrol.check`: asks all targets, a bounded number at a time. What goes wrong with a target is part of
 /// its output and no error.
@@ -29,7 +30,8 @@ impl Effect for Check {
 
     async fn run(&self, cx: &EffectContext) -> Result<Vec<Checked>, EffectError> {
         let web = cx.resource::<Web>()?;
-        Ok(web.check_all(self.probes.clone(), self.parallel).await)
+        let env = cx.resource::<Environment>().unwrap_or_default();
+        Ok(web.check_all(self.probes.clone(), self.parallel, env).await)
     }
 }
 
@@ -60,6 +62,7 @@ impl Effect for SendNotice {
 
     async fn run(&self, cx: &EffectContext) -> Result<u16, EffectError> {
         let web = cx.resource::<Web>()?;
-        web.post(&self.to, Message::new(cx.id(), self)).await
+        let env = cx.resource::<Environment>().unwrap_or_default();
+        web.post(&self.to, Message::new(cx.id(), self), &env).await
     }
 }

@@ -233,6 +233,10 @@ pub(super) fn is_secret(path: &[String]) -> bool {
         "api_key",
         "webhook",
     ];
+    // What stands there are names of variables. The first two are `concerns` and what somebody calls one.
+    if path.iter().skip(2).any(|name| name == "headers_env") {
+        return false;
+    }
     path.iter().skip(1).any(|name| {
         let name = name.to_ascii_lowercase().replace('-', "_");
         let is_place = ["_file", "_path", "_dir"]
