@@ -368,3 +368,19 @@ fn inline(value: &Json) -> String {
         Json::Bool(_) | Json::Number(_) => value.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::is_secret;
+
+    #[test]
+    fn the_name_of_a_variable_is_no_secret() {
+        let path = |names: &str| names.split('.').map(str::to_owned).collect::<Vec<_>>();
+        assert!(!is_secret(&path("concerns.shop.headers_env.Authorization")));
+        assert!(!is_secret(&path(
+            "concerns.shop.notify.headers_env.X-Token"
+        )));
+        assert!(is_secret(&path("concerns.shop.headers.Authorization")));
+        assert!(is_secret(&path("concerns.headers_env.notify.webhook")));
+    }
+}
