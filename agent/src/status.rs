@@ -93,12 +93,15 @@ impl From<OpenReport> for RecoveryPart {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ConcernCounts {
     pub(crate) total: usize,
-    /// Waiting, and the newest run succeeded or there was none.
+    /// Waiting, the newest run succeeded or there was none, and nothing asks for somebody.
     pub(crate) idle: usize,
     pub(crate) running: usize,
     pub(crate) paused: usize,
     /// Waiting, and the newest run did not succeed.
     pub(crate) failing: usize,
+    /// Waiting, the newest run succeeded, and what it found asks for somebody, such as a target that is down.
+    #[serde(default)]
+    pub(crate) alerting: usize,
     pub(crate) quarantined: usize,
     /// Being rebuilt, or of a kind that this program does not run.
     pub(crate) other: usize,
@@ -132,6 +135,7 @@ pub(crate) fn count(rows: &[ConcernRow]) -> (ConcernCounts, Vec<Attention>) {
                 attention.push(needs(row, why, next, name));
             }
             Status::Idle => match failure(row) {
+                None if row.attention.is_some() => counts.alerting += 1,
                 None => counts.idle += 1,
                 Some(outcome) => {
                     counts.failing += 1;
@@ -139,6 +143,13 @@ pub(crate) fn count(rows: &[ConcernRow]) -> (ConcernCounts, Vec<Attention>) {
                     attention.push(needs(row, why, "events", name));
                 }
             },
+        }
+        if let Some(found) = &row.attention {
+            attention.push(Attention {
+                actor: row.actor.clone(),
+                why: found.why.clone(),
+                next: row.look(found),
+            });
         }
     }
     attention.truncate(NAMED);

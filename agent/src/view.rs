@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use steadfast::{ActorSummary, Timestamp};
-use steadfast_actors::concern::{ConcernStatus, ConcernView, Run};
+use steadfast_actors::concern::{Attention, ConcernStatus, ConcernView, Run};
 
 /// What a concern is doing. The words are a contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,6 +52,10 @@ pub(crate) struct ConcernRow {
     pub(crate) last_run: Option<Run>,
     /// When the next tick is due.
     pub(crate) next_run: Option<Timestamp>,
+    /// What it has found that somebody should look at; left out where there is nothing, or where it cannot be
+    /// asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) attention: Option<Attention>,
 }
 
 /// The part of a concern's state that lists need, as every kind keeps it.
@@ -78,7 +82,10 @@ impl ConcernRow {
             _ => Status::Idle,
         };
         let (last_run, next_run) = (view.current.or(view.last_run), view.next_run);
-        Self::new(summary, status, last_run, next_run)
+        Self {
+            attention: view.attention,
+            ..Self::new(summary, status, last_run, next_run)
+        }
     }
 
     /// From the state as it is in the journal, which also tells the status where that is not known
@@ -118,6 +125,13 @@ impl ConcernRow {
             status,
             last_run,
             next_run,
+            attention: None,
         }
+    }
+
+    /// The command to run next for what needs [attention](Self::attention), as a line for people.
+    pub(crate) fn look(&self, attention: &Attention) -> String {
+        let name = self.actor.strip_prefix("concern/").unwrap_or(&self.actor);
+        format!("steadfast ask {name} {}", attention.query)
     }
 }

@@ -59,7 +59,7 @@ fn status_is_a_contract() {
     let pending = json!({ "timers": 1, "effects": 0, "messages": 0, "complete": true });
     assert_eq!(status["pending"], pending);
     let counts = json!({
-        "total": 1, "idle": 1, "running": 0, "paused": 0, "failing": 0, "quarantined": 0, "other": 0,
+        "total": 1, "idle": 1, "running": 0, "paused": 0, "failing": 0, "alerting": 0, "quarantined": 0, "other": 0,
     });
     assert_eq!(status["concerns"], counts);
     assert_eq!(status["attention"], json!([]));

@@ -277,3 +277,45 @@ fn a_trigger_shows_what_the_checks_found() {
         shown.stdout
     );
 }
+
+#[test]
+fn a_site_that_is_down_is_seen_by_whoever_looks() {
+    let target = serve(|_, _| 503);
+    let webhook = serve(|_, _| 500);
+    let site = Site::new();
+    site.configure(&format!(
+        r#"
+[concerns.shop]
+kind = "http-patrol"
+url = "{target}"
+alert_after = 1
+notify = {{ webhook = "{webhook}", retry = {{ attempts = 100, first = "1h", max = "1h" }} }}
+"#
+    ));
+    let _agent = site.start();
+    let before = site.cli(&["ps"]).stdout;
+    assert!(!before.contains("ATTENTION"), "{before}");
+    let (why, next) = (
+        "1 target alerts, 1 notice unsent",
+        "steadfast ask shop targets",
+    );
+    let triggered = site.cli(&["trigger", "shop", "--wait"]);
+    assert_eq!(triggered.code, Some(0), "the run did what it is for");
+    for part in [why, next] {
+        assert!(triggered.stdout.contains(part), "{}", triggered.stdout);
+    }
+    for verb in [&["ps"][..], &["inspect", "shop"], &["status"]] {
+        let shown = site.cli(verb).stdout;
+        assert!(shown.contains(why), "{verb:?}: {shown}");
+    }
+    let expected = serde_json::json!({ "why": why, "query": "targets" });
+    assert_eq!(site.json(&["ps"])[0]["attention"], expected);
+    let status = site.json(&["status"]);
+    let counts = &status["concerns"];
+    assert_eq!(
+        (&counts["alerting"], &counts["idle"]),
+        (&1.into(), &0.into())
+    );
+    let expected = serde_json::json!([{ "actor": "concern/shop", "why": why, "next": next }]);
+    assert_eq!(status["attention"], expected);
+}

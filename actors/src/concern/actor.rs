@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use steadfast::{ActorId, Event, KindBuilder, Live, NodeBuilder, StatefulActor, Timestamp};
 
 use super::{
-    Cancel, Cause, Check, ConcernStatus, Configure, Configured, Describe, Finished, Pause, Paused,
-    Resume, Resumed, Run, Schedule, Settings, Started, StopReason, Stopping, Tick, TickMissed,
-    TickQueued, TickSkipped, Trigger,
+    Attention, Cancel, Cause, Check, ConcernStatus, Configure, Configured, Describe, Finished,
+    Pause, Paused, Resume, Resumed, Run, Schedule, Settings, Started, StopReason, Stopping, Tick,
+    TickMissed, TickQueued, TickSkipped, Trigger,
 };
 
 /// What one kind of concern adds to the shell.
@@ -56,6 +56,17 @@ pub trait Kind: fmt::Debug + Sized + 'static {
     /// nothing to do here.
     fn stop(live: &mut Live<'_, Concern<Self>>) {
         let _ = live;
+    }
+
+    /// Another configuration holds than `before`; called in the command that brought it.
+    fn reconfigured(live: &mut Live<'_, Concern<Self>>, before: Option<&Self::Config>) {
+        let _ = (live, before);
+    }
+
+    /// Why somebody should look although all runs succeed.
+    fn attention(concern: &Concern<Self>) -> Option<Attention> {
+        let _ = concern;
+        None
     }
 
     /// What `describe` says beyond what all concerns have; JSON, and a contract.

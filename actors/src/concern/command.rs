@@ -138,9 +138,21 @@ pub struct ConcernView {
     pub next_run: Option<Timestamp>,
     /// How many runs were started.
     pub runs: u64,
+    /// Why somebody should look although all runs succeed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attention: Option<Attention>,
     /// What its kind has to say beyond that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<serde_json::Value>,
+}
+
+/// What a concern has found that somebody should look at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attention {
+    /// What it is, for people: `1 target alerts, 2 notices unsent`.
+    pub why: String,
+    /// The command of the concern that tells more.
+    pub query: String,
 }
 
 /// What a concern is doing.

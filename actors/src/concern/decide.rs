@@ -30,10 +30,12 @@ impl<K: Kind> Handle<Configure<K::Config>> for Concern<K> {
             after.first(live.now())
         };
         info!(actor = %live.id(), "configured");
+        let before = live.config.clone();
         live.emit(Configured { config, next_run });
         if !anchored {
             tick::arm(live);
         }
+        K::reconfigured(live, before.as_ref());
         Ok(ConfigureReply { changed: true })
     }
 }
@@ -114,6 +116,7 @@ impl<K: Kind> Handle<Describe> for Concern<K> {
             last_run: live.last_run.clone(),
             next_run: live.next_run,
             runs: live.runs,
+            attention: K::attention(live),
             detail: K::detail(live),
         })
     }

@@ -27,8 +27,8 @@ mod tick;
 pub use actor::{Concern, Kind, register};
 pub use check::Check;
 pub use command::{
-    Cancel, CancelRejection, ConcernStatus, ConcernView, Configure, ConfigureReply, Describe,
-    Pause, Resume, Tick, Trigger, TriggerRejection, Triggered,
+    Attention, Cancel, CancelRejection, ConcernStatus, ConcernView, Configure, ConfigureReply,
+    Describe, Pause, Resume, Tick, Trigger, TriggerRejection, Triggered,
 };
 pub(crate) use decide::finish;
 pub use event::{

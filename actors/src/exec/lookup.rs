@@ -14,7 +14,7 @@ use super::config::{ExecConfig, Limits};
 /// The `PATH` of a program that is given no other.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// What programs may have of the node's own environment, by `env_keep`: a resource for
+/// The node's own environment, as far as programs may have it by `env_keep` and patrols by `headers_env`: a resource for
 /// `NodeBuilder::resource`. Without it, nothing is kept.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Environment(BTreeMap<OsString, OsString>);
@@ -24,6 +24,14 @@ impl Environment {
     #[must_use]
     pub fn new(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
         Self(variables.into_iter().collect())
+    }
+
+    /// The value of a variable.
+    #[cfg(feature = "http")]
+    pub(crate) fn get(&self, name: &str) -> Option<&std::ffi::OsStr> {
+        self.0
+            .get(std::ffi::OsStr::new(name))
+            .map(OsString::as_os_str)
     }
 }
 

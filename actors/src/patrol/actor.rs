@@ -2,19 +2,22 @@
 
 use std::collections::BTreeSet;
 
-use steadfast::{Done, Handle, KindBuilder, Live, Never, NodeBuilder, Outcome, Timestamp};
+use steadfast::{
+    Command as _, Done, Handle, KindBuilder, Live, Never, NodeBuilder, Outcome, Timestamp,
+};
 use tracing::{info, warn};
 
-use super::board::{Board, Change, MOST_WAITING, Rule};
+use super::board::{Board, Change, MOST_WAITING, Notice, Rule};
 use super::config::{Notify, PatrolConfig};
 use super::effect::{Check, SendNotice};
 use super::event::{
-    Alerted, CheckFailed, NotificationGivenUp, Notified, PatrolEvent, Reminded, Report, Resolved,
+    Alerted, CheckFailed, NotificationGivenUp, Notified, PatrolEvent, Readdressed, Reminded,
+    Report, Resolved,
 };
 use super::probe::{Checked, Failure, FailureKind};
 use super::query::{self, Targets};
 use super::web::Web;
-use crate::concern::{self, Concern, Finished, Kind, RunOutcome, finish};
+use crate::concern::{self, Attention, Concern, Finished, Kind, RunOutcome, finish};
 
 #[cfg(test)]
 mod tests;
@@ -60,6 +63,7 @@ impl Kind for PatrolKind {
             PatrolEvent::Alerted(event) => patrol.totals.alerted(event),
             PatrolEvent::Resolved(event) => patrol.totals.resolved(event),
             PatrolEvent::Reminded(event) => patrol.totals.reminded(event),
+            PatrolEvent::Readdressed(event) => patrol.totals.readdressed(event),
             PatrolEvent::Notified(event) => {
                 patrol.totals.notified += 1;
                 settled(patrol, &event.target, event.notice);
@@ -88,6 +92,32 @@ impl Kind for PatrolKind {
     fn stop(live: &mut Live<'_, Patrol>) {
         let reason = live.stopping().map(ToString::to_string);
         finish(live, RunOutcome::Cancelled, reason, Report::default());
+    }
+
+    fn reconfigured(live: &mut Live<'_, Patrol>, before: Option<&PatrolConfig>) {
+        let before = before.and_then(|config| config.notify.as_ref());
+        let after = live.config().and_then(|config| config.notify.as_ref());
+        let same = match (before, after) {
+            (Some(before), Some(after)) => after.sends_like(before),
+            // Without `notify`, what is under way goes on as it was asked for.
+            (_, None) => true,
+            (None, Some(_)) => false,
+        };
+        if same {
+            return;
+        }
+        let targets: Vec<String> = live.totals.targets.keys().cloned().collect();
+        for target in targets {
+            readdress(live, &target);
+        }
+    }
+
+    fn attention(patrol: &Patrol) -> Option<Attention> {
+        let why = patrol.totals.attention()?;
+        Some(Attention {
+            why,
+            query: Targets::NAME.to_owned(),
+        })
     }
 
     /// `{"targets": [..]}`, as the query [`Targets`] answers.
@@ -324,7 +354,7 @@ fn enqueued(live: &mut Live<'_, Patrol>, config: &PatrolConfig, target: &str) {
 /// Asks for the effect that sends the first of the queue of `target`; without a webhook all of them are
 /// given up.
 fn send_first(live: &mut Live<'_, Patrol>, config: &PatrolConfig, target: &str) {
-    while let Some(first) = first_of(live, target) {
+    while let Some((first, issue)) = first_of(live, target) {
         if let Some(to) = &config.notify {
             let url = config
                 .all_targets()
@@ -335,6 +365,7 @@ fn send_first(live: &mut Live<'_, Patrol>, config: &PatrolConfig, target: &str) 
                 target: target.to_owned(),
                 url,
                 notice: first,
+                issue,
             });
             return;
         }
@@ -348,8 +379,10 @@ fn send_first(live: &mut Live<'_, Patrol>, config: &PatrolConfig, target: &str) 
     }
 }
 
-fn first_of(live: &Live<'_, Patrol>, target: &str) -> Option<super::Notice> {
-    live.totals.targets.get(target)?.queue.front().cloned()
+/// The first of the queue of `target`, and which request for it counts.
+fn first_of(live: &Live<'_, Patrol>, target: &str) -> Option<(Notice, u32)> {
+    let state = live.totals.targets.get(target)?;
+    Some((state.queue.front()?.clone(), state.issue))
 }
 
 fn give_up(live: &mut Live<'_, Patrol>, target: &str, notice: u64, error: String, attempts: u32) {
@@ -362,11 +395,47 @@ fn give_up(live: &mut Live<'_, Patrol>, target: &str, notice: u64, error: String
     });
 }
 
+/// Sends the first of the queue of `target` anew, as is configured now.
+fn readdress(live: &mut Live<'_, Patrol>, target: &str) {
+    let Some(config) = live.config().cloned() else {
+        return;
+    };
+    let Some(state) = live.totals.targets.get(target) else {
+        return;
+    };
+    if let Some(notice) = state.queue.front().map(|first| first.seq) {
+        let issue = state.issue.saturating_add(1);
+        info!(actor = %live.id(), target, notice, "notification readdressed");
+        let target = target.to_owned();
+        live.emit(Readdressed {
+            target: target.clone(),
+            notice,
+            issue,
+        });
+        send_first(live, &config, &target);
+    }
+}
+
+/// Whether another way to send is configured than that of `sent`.
+fn is_outdated(live: &Live<'_, Patrol>, sent: &Notify) -> bool {
+    let configured = live.config().and_then(|config| config.notify.as_ref());
+    configured.is_some_and(|to| !to.sends_like(sent))
+}
+
 impl Handle<Done<SendNotice>> for Patrol {
     fn handle(live: &mut Live<'_, Self>, done: Done<SendNotice>) -> Result<(), Never> {
-        let SendNotice { target, notice, .. } = done.effect;
-        let is_first = first_of(live, &target).is_some_and(|first| first.seq == notice.seq);
-        if !is_first {
+        let SendNotice {
+            to,
+            target,
+            notice,
+            issue,
+            ..
+        } = done.effect;
+        let counts = live.totals.targets.get(&target).is_some_and(|state| {
+            let first = state.queue.front();
+            state.issue == issue && first.is_some_and(|first| first.seq == notice.seq)
+        });
+        if !counts {
             return Ok(());
         }
         match done.outcome {
@@ -375,6 +444,11 @@ impl Handle<Done<SendNotice>> for Patrol {
                 notice: notice.seq,
                 status,
             }),
+            // Asked for by a version that did not do so when the configuration changed.
+            _ if is_outdated(live, &to) => {
+                readdress(live, &target);
+                return Ok(());
+            }
             Outcome::Failed { error, attempts } => {
                 give_up(live, &target, notice.seq, error, attempts);
             }

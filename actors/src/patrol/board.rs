@@ -10,14 +10,14 @@
 //! end are told.
 //!
 //! Invariants: the fold counts and does not judge, so that another rule in a later version changes nothing
-//! that was decided; the first notice of each queue, and no other, has an effect pending.
+//! that was decided; the first notice of each queue, and no other, has an effect pending whose outcome counts.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 use steadfast::Timestamp;
 
-use super::event::{Alerted, Reminded, Resolved};
+use super::event::{Alerted, Readdressed, Reminded, Resolved};
 use super::probe::{Checked, Failure};
 
 #[cfg(test)]
@@ -54,6 +54,9 @@ pub(super) struct TargetState {
     pub(super) last: Checked,
     /// Notices in the order in which they are sent.
     pub(super) queue: VecDeque<Notice>,
+    /// Which request for the first of them counts: one whose address is not configured any more does not.
+    #[serde(default)]
+    pub(super) issue: u32,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -194,6 +197,28 @@ impl TargetState {
     }
 }
 
+impl Board {
+    /// What somebody should know: targets that alert, and notices that nobody has taken yet.
+    pub(super) fn attention(&self) -> Option<String> {
+        let alerting = self.targets.values().filter(|state| state.is_alerting());
+        let unsent: usize = self.targets.values().map(|state| state.queue.len()).sum();
+        let parts = [
+            match alerting.count() {
+                0 => None,
+                1 => Some("1 target alerts".to_owned()),
+                targets => Some(format!("{targets} targets alert")),
+            },
+            match unsent {
+                0 => None,
+                1 => Some("1 notice unsent".to_owned()),
+                notices => Some(format!("{notices} notices unsent")),
+            },
+        ];
+        let parts: Vec<String> = parts.into_iter().flatten().collect();
+        (!parts.is_empty()).then(|| parts.join(", "))
+    }
+}
+
 /// The fold.
 impl Board {
     /// Takes one check in that ended `at`.
@@ -221,6 +246,7 @@ impl Board {
                 alert: None,
                 last: check.clone(),
                 queue: VecDeque::new(),
+                issue: 0,
             })
     }
 
@@ -289,6 +315,12 @@ impl Board {
             reason: event.reason.clone(),
             reminder: true,
         });
+    }
+
+    pub(super) fn readdressed(&mut self, event: &Readdressed) {
+        if let Some(state) = self.targets.get_mut(&event.target) {
+            state.issue = event.issue;
+        }
     }
 
     /// A notice is off the queue, wherever it stood.

@@ -22,7 +22,8 @@ pub(super) use check::pattern;
 /// The keys of a concern of kind `http-patrol`.
 ///
 /// What is said about one check (`method` to `ca_file`) holds for all targets that do not say it
-/// themselves. All values are journalled as they are written, also those of `headers`.
+/// themselves. All values are journalled as they are written, also those of `headers`;
+/// what must not be goes to `headers_env`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PatrolConfig {
@@ -38,6 +39,10 @@ pub struct PatrolConfig {
     /// Headers to send. A redirect to another origin gets none of them.
     #[serde(default)]
     pub headers: Option<BTreeMap<String, String>>,
+    /// Headers whose values are those of variables of the node's environment, by their names: read at each
+    /// check, and journalled nowhere.
+    #[serde(default)]
+    pub headers_env: Option<BTreeMap<String, String>>,
     /// The body to send, at most 16 KiB.
     #[serde(default)]
     pub body: Option<String>,
@@ -158,6 +163,8 @@ pub struct Target {
     pub method: Option<Method>,
     /// As in [`PatrolConfig`]; replaces all headers of the concern.
     pub headers: Option<BTreeMap<String, String>>,
+    /// As in [`PatrolConfig`]; replaces all of the concern.
+    pub headers_env: Option<BTreeMap<String, String>>,
     /// As in [`PatrolConfig`].
     pub body: Option<String>,
     /// As in [`PatrolConfig`].
@@ -189,6 +196,8 @@ struct TargetTable {
     method: Option<Method>,
     #[serde(default)]
     headers: Option<BTreeMap<String, String>>,
+    #[serde(default)]
+    headers_env: Option<BTreeMap<String, String>>,
     #[serde(default)]
     body: Option<String>,
     #[serde(default)]
@@ -242,6 +251,7 @@ impl Target {
             url: url.into(),
             method: None,
             headers: None,
+            headers_env: None,
             body: None,
             status: None,
             body_contains: None,
@@ -270,6 +280,9 @@ pub struct Notify {
     /// Headers to send along.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
+    /// As in [`PatrolConfig`]: read for each attempt.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub headers_env: BTreeMap<String, String>,
     /// When an attempt is given up. Default 10 s, at most an hour.
     #[serde(default = "default_timeout")]
     pub timeout: Span,
@@ -289,12 +302,23 @@ fn default_timeout() -> Span {
 }
 
 impl Notify {
+    /// Whether a notification is sent in the same way by both.
+    pub(super) fn sends_like(&self, other: &Self) -> bool {
+        let remind_every = self.remind_every;
+        *self
+            == Self {
+                remind_every,
+                ..other.clone()
+            }
+    }
+
     /// Posts to `webhook`, with the defaults for everything else.
     #[must_use]
     pub fn new(webhook: impl Into<String>) -> Self {
         Self {
             webhook: webhook.into(),
             headers: BTreeMap::new(),
+            headers_env: BTreeMap::new(),
             timeout: default_timeout(),
             retry: NotifyRetry::default(),
             remind_every: None,
@@ -345,6 +369,7 @@ impl PatrolConfig {
             targets: urls.into_iter().map(Target::new).collect(),
             method: None,
             headers: None,
+            headers_env: None,
             body: None,
             status: None,
             body_contains: None,
@@ -403,6 +428,10 @@ impl PatrolConfig {
             headers: target
                 .headers
                 .or_else(|| self.headers.clone())
+                .unwrap_or_default(),
+            headers_env: target
+                .headers_env
+                .or_else(|| self.headers_env.clone())
                 .unwrap_or_default(),
             body: target.body.or_else(|| self.body.clone()),
             status: target

@@ -9,6 +9,7 @@ use super::message::Message;
 use super::probe::{Checked, Probe};
 use super::web::Web;
 use crate::concern::RunId;
+use crate::exec::Environment;
 
 /// `patrol.check`: asks all targets, a bounded number at a time. What goes wrong with a target is part of
 /// its output and no error.
@@ -29,7 +30,8 @@ impl Effect for Check {
 
     async fn run(&self, cx: &EffectContext) -> Result<Vec<Checked>, EffectError> {
         let web = cx.resource::<Web>()?;
-        Ok(web.check_all(self.probes.clone(), self.parallel).await)
+        let env = cx.resource::<Environment>().unwrap_or_default();
+        Ok(web.check_all(self.probes.clone(), self.parallel, env).await)
     }
 }
 
@@ -44,6 +46,9 @@ pub struct SendNotice {
     pub url: Option<String>,
     /// What is to be said.
     pub notice: Notice,
+    /// Which request for it this is: the outcome of an earlier one counts for nothing.
+    #[serde(default)]
+    pub issue: u32,
 }
 
 impl Effect for SendNotice {
@@ -57,6 +62,7 @@ impl Effect for SendNotice {
 
     async fn run(&self, cx: &EffectContext) -> Result<u16, EffectError> {
         let web = cx.resource::<Web>()?;
-        web.post(&self.to, Message::new(cx.id(), self)).await
+        let env = cx.resource::<Environment>().unwrap_or_default();
+        web.post(&self.to, Message::new(cx.id(), self), &env).await
     }
 }

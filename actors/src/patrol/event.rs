@@ -45,6 +45,8 @@ pub enum PatrolEvent {
     Resolved(Resolved),
     /// A target still alerts, and it is told again.
     Reminded(Reminded),
+    /// A notification under way is sent to what is configured now.
+    Readdressed(Readdressed),
     /// A notification was answered.
     Notified(Notified),
     /// A notification was given up.
@@ -106,6 +108,18 @@ pub struct Reminded {
     pub reason: String,
     /// As in [`Alerted`].
     pub notice: u64,
+}
+
+/// `patrol.readdressed`: `notify` changed while a notification was under way. It is sent anew, with the same key;
+/// what comes of the request before counts for nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Readdressed {
+    /// About which target.
+    pub target: String,
+    /// Its number.
+    pub notice: u64,
+    /// The number of the request that counts; grows with each for this target.
+    pub issue: u32,
 }
 
 /// `patrol.notified`: the webhook took a notification.

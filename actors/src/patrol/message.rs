@@ -3,7 +3,7 @@
 use serde::Serialize;
 use steadfast::{EffectId, Timestamp};
 
-use super::board::NoticeState;
+use super::board::{Notice, NoticeState};
 use super::effect::SendNotice;
 
 /// The JSON body of a notification.
@@ -35,7 +35,7 @@ impl<'a> Message<'a> {
             ..
         } = send;
         Self {
-            id: id.to_string(),
+            id: key(id, notice),
             concern: id.actor.as_str(),
             target,
             url: url.as_deref(),
@@ -47,6 +47,11 @@ impl<'a> Message<'a> {
             reminder: notice.reminder,
         }
     }
+}
+
+/// Names what is told, however often and by whichever effect: the event that it is about.
+pub(super) fn key(id: &EffectId, notice: &Notice) -> String {
+    format!("{}:{}:{}", id.history, id.actor, notice.seq)
 }
 
 /// `text` as a quoted string for a header: what is no visible ASCII is written as `%XX`, and so are quotes,

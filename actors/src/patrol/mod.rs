@@ -11,6 +11,8 @@
 //! * **A transition and the request to tell it are one entry**: neither is there without the other.
 //! * **A webhook is told at least once**, with the same `Idempotency-Key` however often; a receiver that
 //!   drops keys it knows sees each transition exactly once.
+//! * **A corrected `notify` holds at once**: what is under way is sent to the new address, with the same key, and
+//!   the request to the old one counts for nothing any more, though its attempts go on.
 //! * **Alert and end of one target come in that order**: a notification is sent when the one before it was
 //!   answered or given up. At most eight wait; then the oldest that waits is given up, which is journalled.
 //!
@@ -49,7 +51,8 @@ pub use board::{Board, Notice, NoticeState, TargetStatus};
 pub use config::{Method, Notify, NotifyRetry, PatrolConfig, Target};
 pub use effect::{Check, SendNotice};
 pub use event::{
-    Alerted, CheckFailed, NotificationGivenUp, Notified, PatrolEvent, Reminded, Report, Resolved,
+    Alerted, CheckFailed, NotificationGivenUp, Notified, PatrolEvent, Readdressed, Reminded,
+    Report, Resolved,
 };
 pub use probe::{Checked, Failure, FailureKind, Probe};
 pub use query::{TargetView, Targets};

@@ -24,6 +24,9 @@ pub struct Probe {
     /// What is sent along.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub headers: BTreeMap<String, String>,
+    /// What is sent along whose value is in the node's environment: header by name of the variable.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub headers_env: BTreeMap<String, String>,
     /// What is sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body: Option<String>,

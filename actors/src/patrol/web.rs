@@ -3,8 +3,9 @@
 //! Every request is a connection of its own, so that a check sees what a new visitor sees: name, address,
 //! certificate. Proxies of the environment are not used. What is read of an answer is bounded.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
+use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -18,6 +19,7 @@ use tokio::time::Instant;
 use super::config::Notify;
 use super::message::{Message, quoted};
 use super::probe::{Checked, Failure, FailureKind, Probe};
+use crate::exec::Environment;
 
 mod fault;
 mod look;
@@ -63,19 +65,20 @@ impl Web {
         self: Arc<Self>,
         probes: Vec<Probe>,
         parallel: u32,
+        env: Arc<Environment>,
     ) -> Vec<Checked> {
         let parallel = usize::try_from(parallel.max(1)).unwrap_or(1);
         let checks = probes.into_iter().map(|probe| {
-            let web = Arc::clone(&self);
-            async move { web.check(&probe).await }
+            let (web, env) = (Arc::clone(&self), Arc::clone(&env));
+            async move { web.check(&probe, &env).await }
         });
         stream::iter(checks).buffered(parallel).collect().await
     }
 
-    async fn check(&self, probe: &Probe) -> Checked {
+    async fn check(&self, probe: &Probe, env: &Environment) -> Checked {
         let begun = Instant::now();
         let mut seen = Seen::default();
-        let looking = self.look(probe, begun, &mut seen);
+        let looking = self.look(probe, env, begun, &mut seen);
         let failure = match tokio::time::timeout(probe.timeout.duration(), looking).await {
             Ok(Ok(())) => None,
             Ok(Err(failure)) => Some(failure),
@@ -90,19 +93,32 @@ impl Web {
         }
     }
 
-    async fn look(&self, probe: &Probe, begun: Instant, seen: &mut Seen) -> Result<(), Failure> {
+    async fn look(
+        &self,
+        probe: &Probe,
+        env: &Environment,
+        begun: Instant,
+        seen: &mut Seen,
+    ) -> Result<(), Failure> {
+        let headers = all_headers(&probe.headers, &probe.headers_env, env)?;
         let client = self.client(probe.ca_file.as_deref()).await?;
-        look::look(&client, probe, seen).await?;
+        look::look(&client, probe, headers, seen).await?;
         late(probe, begun.elapsed())
     }
 
     /// Posts a notification. Every answer but 2xx is tried again: it may come from something on the way.
-    pub(super) async fn post(&self, to: &Notify, message: Message<'_>) -> Result<u16, EffectError> {
+    pub(super) async fn post(
+        &self,
+        to: &Notify,
+        message: Message<'_>,
+        env: &Environment,
+    ) -> Result<u16, EffectError> {
         let posting = async {
+            let headers = all_headers(&to.headers, &to.headers_env, env)?;
             let client = self.client(to.ca_file.as_deref()).await?;
             let request = client
                 .post(&to.webhook)
-                .headers(header_map(&to.headers))
+                .headers(headers)
                 .header("idempotency-key", quoted(&message.id))
                 .json(&message);
             let response = request.send().await.map_err(|error| fault::of(&error))?;
@@ -163,6 +179,37 @@ fn late(probe: &Probe, took: Duration) -> Result<(), Failure> {
         }
         Some(_) | None => Ok(()),
     }
+}
+
+/// The headers that are written down, and those whose values are in the environment, which is read now.
+fn all_headers(
+    written: &BTreeMap<String, String>,
+    by_variable: &BTreeMap<String, String>,
+    env: &Environment,
+) -> Result<HeaderMap, Failure> {
+    let mut headers = header_map(written);
+    for (name, variable) in by_variable {
+        let setup = |problem: &str| {
+            let detail = format!("headers_env.{name}: {problem}");
+            Failure::new(FailureKind::Setup, detail)
+        };
+        let value = env.get(variable).ok_or_else(|| {
+            setup(&format!(
+                "the node's environment has no {variable}: start it with one"
+            ))
+        })?;
+        // The reason is no part of the secret.
+        let mut value = HeaderValue::from_bytes(value.as_bytes()).map_err(|_| {
+            setup(&format!(
+                "the value of {variable} is none that a header can have"
+            ))
+        })?;
+        value.set_sensitive(true);
+        let name =
+            HeaderName::from_bytes(name.as_bytes()).map_err(|error| setup(&error.to_string()))?;
+        headers.insert(name, value);
+    }
+    Ok(headers)
 }
 
 /// Headers as the configuration has checked them.

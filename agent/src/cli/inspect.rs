@@ -41,6 +41,7 @@ fn summary(detail: &Value) -> Vec<Vec<String>> {
         ("kind", "/kind"),
         ("seq", "/seq"),
         ("status", "/concern/status"),
+        ("attention", "/concern/attention/why"),
         ("last run", "/concern/last_run/outcome"),
         ("next run", "/concern/next_run"),
         ("memory", "/live/status"),

@@ -46,7 +46,19 @@ pub(super) async fn show(
         "cleanup" if dry_run => print(client, concern, run, before.seq, output).await,
         "http-patrol" => checks::print(client, concern, run, before.seq, output).await,
         _ => Ok(()),
+    }?;
+    attention(client, concern, output).await
+}
+
+/// Says what needs somebody although the run has succeeded.
+async fn attention(client: &Client, concern: &ActorId, output: Output) -> Result<(), Problem> {
+    let path = concern_path(concern);
+    let row: ConcernRow = client.get(&path, &[], Patience::Usual).await?;
+    if let Some(found) = &row.attention {
+        output.line(&format!("{}: {}", row.actor, found.why))?;
+        output.line(&format!("  next: {}", row.look(found)))?;
     }
+    Ok(())
 }
 
 /// Prints the files that `run` selected, which began after event `before`.

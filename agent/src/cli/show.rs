@@ -26,10 +26,19 @@ pub(super) async fn ps(target: Target, timeout: Duration, output: Output) -> Res
         );
         return Ok(Exit::Ok);
     }
-    let header = [
+    let mut header = vec![
         "CONCERN", "KIND", "STATUS", "SEQ", "LAST RUN", "OUTCOME", "NEXT RUN",
     ];
-    output.table(&header, rows.iter().map(ps_cells).collect())?;
+    let mut cells: Vec<Vec<String>> = rows.iter().map(ps_cells).collect();
+    // Only where there is something: most of the time nothing needs anybody.
+    if rows.iter().any(|row| row.attention.is_some()) {
+        header.push("ATTENTION");
+        for (cells, row) in cells.iter_mut().zip(&rows) {
+            let why = row.attention.as_ref().map(|found| found.why.clone());
+            cells.push(or_dash(why));
+        }
+    }
+    output.table(&header, cells)?;
     if rows.iter().all(|row| row.status == Status::Stopped) {
         output.note("no node runs here: steadfast run --config FILE");
     }

@@ -133,6 +133,7 @@ fn concerns(counts: &ConcernCounts) -> String {
         (counts.idle, "idle"),
         (counts.paused, "paused"),
         (counts.failing, "failing"),
+        (counts.alerting, "alerting"),
         (counts.quarantined, "quarantined"),
         (counts.other, "other"),
     ];

@@ -233,6 +233,10 @@ pub(super) fn is_secret(path: &[String]) -> bool {
         "api_key",
         "webhook",
     ];
+    // What stands there are names of variables. The first two are `concerns` and what somebody calls one.
+    if path.iter().skip(2).any(|name| name == "headers_env") {
+        return false;
+    }
     path.iter().skip(1).any(|name| {
         let name = name.to_ascii_lowercase().replace('-', "_");
         let is_place = ["_file", "_path", "_dir"]
@@ -362,5 +366,21 @@ fn inline(value: &Json) -> String {
         }
         Json::Null => "\"\"".to_owned(),
         Json::Bool(_) | Json::Number(_) => value.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_secret;
+
+    #[test]
+    fn the_name_of_a_variable_is_no_secret() {
+        let path = |names: &str| names.split('.').map(str::to_owned).collect::<Vec<_>>();
+        assert!(!is_secret(&path("concerns.shop.headers_env.Authorization")));
+        assert!(!is_secret(&path(
+            "concerns.shop.notify.headers_env.X-Token"
+        )));
+        assert!(is_secret(&path("concerns.shop.headers.Authorization")));
+        assert!(is_secret(&path("concerns.headers_env.notify.webhook")));
     }
 }

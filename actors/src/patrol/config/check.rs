@@ -107,6 +107,7 @@ struct Rules<'a> {
     /// What the keys begin with.
     prefix: String,
     headers: Option<&'a BTreeMap<String, String>>,
+    headers_env: Option<&'a BTreeMap<String, String>>,
     status: Option<&'a StatusSet>,
     wanted: Option<&'a str>,
     pattern: Option<&'a str>,
@@ -121,6 +122,7 @@ impl<'a> Rules<'a> {
         Self {
             prefix: String::new(),
             headers: config.headers.as_ref(),
+            headers_env: config.headers_env.as_ref(),
             status: config.status.as_ref(),
             wanted: config.body_contains.as_deref(),
             pattern: config.body_matches.as_deref(),
@@ -135,6 +137,7 @@ impl<'a> Rules<'a> {
         Self {
             prefix: format!("{key}."),
             headers: target.headers.as_ref(),
+            headers_env: target.headers_env.as_ref(),
             status: target.status.as_ref(),
             wanted: target.body_contains.as_deref(),
             pattern: target.body_matches.as_deref(),
@@ -153,6 +156,9 @@ impl<'a> Rules<'a> {
 fn rules(rules: &Rules<'_>) -> Checked {
     if let Some(all) = rules.headers {
         headers(&rules.key("headers"), all)?;
+    }
+    if let Some(all) = rules.headers_env {
+        headers_env(&rules.key("headers_env"), all)?;
     }
     if let Some(status) = rules.status
         && !(1..=MAX_STATUS_RANGES).contains(&status.len())
@@ -210,10 +216,18 @@ fn body_fits(
 fn notify(notify: &Notify) -> Checked {
     url("notify.webhook", &notify.webhook)?;
     headers("notify.headers", &notify.headers)?;
+    headers_env("notify.headers_env", &notify.headers_env)?;
     let reserved = |name: &&String| name.eq_ignore_ascii_case("idempotency-key");
-    if let Some(name) = notify.headers.keys().find(reserved) {
-        let problem = "is what the receiver drops repetitions by, and is set for each notification";
-        return refuse(format!("notify.headers.{name}"), problem);
+    let both = [
+        ("headers", &notify.headers),
+        ("headers_env", &notify.headers_env),
+    ];
+    for (key, headers) in both {
+        if let Some(name) = headers.keys().find(reserved) {
+            let problem =
+                "is what the receiver drops repetitions by, and is set for each notification";
+            return refuse(format!("notify.{key}.{name}"), problem);
+        }
     }
     timeout("notify.timeout", notify.timeout)?;
     within(
@@ -317,6 +331,24 @@ fn headers(key: &str, headers: &BTreeMap<String, String>) -> Checked {
         }
     }
     Ok(())
+}
+
+/// Headers by the names of variables: that these are set is seen when they are read.
+fn headers_env(key: &str, all: &BTreeMap<String, String>) -> Checked {
+    headers(key, all)?;
+    let is_name = |name: &str| {
+        let mut bytes = name.bytes();
+        bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') && !name.is_empty()
+    };
+    match all.iter().find(|(_, variable)| !is_name(variable)) {
+        None => Ok(()),
+        // Not shown: who mistakes the key writes the secret itself.
+        Some((name, _)) => refuse(
+            format!("{key}.{name}"),
+            "must be the name of a variable of the node's environment, such as \"SHOP_TOKEN\"; its value is \
+             the header's",
+        ),
+    }
 }
 
 /// The compiled pattern; takes bounded time and memory on any body.

@@ -206,6 +206,16 @@ fn notifications_that_cannot_be_meant_are_refused_with_their_key() {
         "notify.headers.Idempotency-Key",
         "set for each notification",
     );
+    refused_in(
+        r#", "headers_env": {"Idempotency-Key": "X"}"#,
+        "notify.headers_env.Idempotency-Key",
+        "set for each notification",
+    );
+    refused_in(
+        r#", "headers_env": {"Authorization": "Bearer x"}"#,
+        "notify.headers_env.Authorization",
+        "the name of a variable",
+    );
     refused_in(r#", "timeout": "0s""#, "notify.timeout", "more than 0");
     refused_in(
         r#", "retry": {"attempts": 0}"#,

@@ -4,7 +4,7 @@ use reqwest::header::{HeaderMap, LOCATION};
 use reqwest::{Client, Method, Response, StatusCode, Url};
 use steadfast::Timestamp;
 
-use super::{fault, header_map, tls};
+use super::{fault, tls};
 use crate::patrol::config::pattern;
 use crate::patrol::probe::{Failure, FailureKind, Probe};
 
@@ -40,8 +40,13 @@ impl Seen {
 }
 
 /// Asks, and judges the answer.
-pub(super) async fn look(client: &Client, probe: &Probe, seen: &mut Seen) -> Result<(), Failure> {
-    let response = answer(client, probe, seen).await?;
+pub(super) async fn look(
+    client: &Client,
+    probe: &Probe,
+    headers: HeaderMap,
+    seen: &mut Seen,
+) -> Result<(), Failure> {
+    let response = answer(client, probe, headers, seen).await?;
     let status = response.status().as_u16();
     if !probe.status.contains(status) {
         let detail = format!("{status}, not {}", probe.status);
@@ -60,13 +65,18 @@ struct Request {
 }
 
 /// The answer behind all redirects that are followed.
-async fn answer(client: &Client, probe: &Probe, seen: &mut Seen) -> Result<Response, Failure> {
+async fn answer(
+    client: &Client,
+    probe: &Probe,
+    headers: HeaderMap,
+    seen: &mut Seen,
+) -> Result<Response, Failure> {
     let url = Url::parse(&probe.url)
         .map_err(|error| Failure::new(FailureKind::Setup, error.to_string()))?;
     let mut request = Request {
         url,
         method: probe.method.into(),
-        headers: header_map(&probe.headers),
+        headers,
         body: probe.body.clone().filter(|_| probe.method.sends_body()),
     };
     for _ in 0..=probe.follow_redirects {

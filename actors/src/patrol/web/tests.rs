@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use steadfast::{ActorId, EffectId, SequenceNumber, Timestamp};
 
 use super::Web;
+use crate::exec::Environment;
 use crate::human::Span;
 use crate::patrol::board::{Notice, NoticeState};
 use crate::patrol::message::{Message, quoted};
@@ -25,7 +26,7 @@ fn probe(url: &str, change: impl FnOnce(&mut Target)) -> Probe {
 
 async fn check(probe: Probe) -> Checked {
     Arc::new(Web::new())
-        .check_all(vec![probe], 1)
+        .check_all(vec![probe], 1, Arc::default())
         .await
         .remove(0)
 }
@@ -69,7 +70,9 @@ async fn a_good_answer_passes() {
 async fn every_check_is_a_connection_of_its_own() {
     let server = Server::start(|_| OK.to_owned()).await;
     let probes = vec![probe(&server.url("/"), |_| {}); 3];
-    let checked = Arc::new(Web::new()).check_all(probes, 2).await;
+    let checked = Arc::new(Web::new())
+        .check_all(probes, 2, Arc::default())
+        .await;
     assert!(checked.iter().all(Checked::passed), "{checked:?}");
     assert_eq!(server.connections(), 3);
 }
@@ -283,7 +286,7 @@ async fn a_file_of_authorities_is_read_again_when_it_changes() {
     let (web, probe) = (Arc::new(Web::new()), probe(&server.url("/"), trusting));
     let check = async |probe: &Probe| {
         Arc::clone(&web)
-            .check_all(vec![probe.clone()], 1)
+            .check_all(vec![probe.clone()], 1, Arc::default())
             .await
             .remove(0)
     };
@@ -317,6 +320,7 @@ fn notice(to: Notify) -> SendNotice {
             reason: "status: 503".to_owned(),
             reminder: false,
         },
+        issue: 0,
     }
 }
 
@@ -336,9 +340,14 @@ async fn a_notification_is_json_with_a_stable_key() {
         headers: [("authorization".to_owned(), "t".to_owned())].into(),
         ..Notify::new(server.url("/hook"))
     });
-    let id = effect_id("shop");
-    let web = Web::new();
-    assert_eq!(web.post(&send.to, Message::new(&id, &send)).await, Ok(204));
+    let (effect, web) = (effect_id("shop"), Web::new());
+    let message = Message::new(&effect, &send);
+    let id = message.id.clone();
+    assert_eq!(id, format!("{}:concern/shop:42", effect.history));
+    assert_eq!(
+        web.post(&send.to, message, &Environment::default()).await,
+        Ok(204)
+    );
     let asked = server.requests().remove(0);
     let (head, body) = asked.split_once("\r\n\r\n").unwrap();
     assert!(head.starts_with("POST /hook HTTP/1.1\r\n"), "{head}");
@@ -349,7 +358,7 @@ async fn a_notification_is_json_with_a_stable_key() {
     assert!(head.contains("authorization: t") && head.contains("content-type: application/json"));
     let body: serde_json::Value = serde_json::from_str(body).unwrap();
     let wanted = serde_json::json!({
-        "id": id.to_string(), "concern": "concern/shop", "target": "checkout",
+        "id": id, "concern": "concern/shop", "target": "checkout",
         "url": "https://shop/", "state": "alerting", "since": "1970-01-01T00:00:00.000000Z",
         "at": "1970-01-01T00:01:00.000000Z", "reason": "status: 503", "seq": 42, "reminder": false,
     });
@@ -361,7 +370,11 @@ async fn every_other_answer_is_worth_another_attempt() {
     let post = async |to: Notify| {
         let send = notice(to);
         let error = Web::new()
-            .post(&send.to, Message::new(&effect_id("a"), &send))
+            .post(
+                &send.to,
+                Message::new(&effect_id("a"), &send),
+                &Environment::default(),
+            )
             .await
             .unwrap_err();
         assert!(error.is_retryable());
@@ -390,6 +403,59 @@ async fn every_other_answer_is_worth_another_attempt() {
         ..Notify::new(silent.url("/"))
     };
     assert!(post(impatient).await.contains("within 300ms"));
+}
+
+/// A node's environment with a secret, and a variable that is no header.
+fn environment() -> Environment {
+    let variables = [("SHOP_TOKEN", "Bearer s3cret"), ("LINES", "s3cret\nx")];
+    Environment::new(variables.map(|(name, value)| (name.into(), value.into())))
+}
+
+fn by_variable(variable: &str) -> std::collections::BTreeMap<String, String> {
+    [("Authorization".to_owned(), variable.to_owned())].into()
+}
+
+#[tokio::test]
+async fn a_header_by_variable_is_read_when_the_check_runs_and_stored_nowhere() {
+    let server = Server::start(|_| "HTTP/1.1 204 Done\r\n\r\n".to_owned()).await;
+    let check = async |variable: &str| {
+        let probe = probe(&server.url("/"), |target| {
+            target.headers_env = Some(by_variable(variable));
+        });
+        let stored = serde_json::to_string(&probe).unwrap();
+        assert!(stored.contains(variable) && !stored.contains("s3cret"));
+        let web = Arc::new(Web::new());
+        let env = Arc::new(environment());
+        web.check_all(vec![probe], 1, env).await.remove(0)
+    };
+    assert!(check("SHOP_TOKEN").await.passed());
+    let asked = server.requests().remove(0).to_ascii_lowercase();
+    assert!(asked.contains("authorization: bearer s3cret"), "{asked}");
+    let missing = "the node's environment has no NOBODY";
+    failed(&check("NOBODY").await, FailureKind::Setup, missing);
+    let unfit = check("LINES").await;
+    failed(&unfit, FailureKind::Setup, "the value of LINES is none");
+    assert!(!unfit.failure.unwrap().to_string().contains("s3cret"));
+    assert_eq!(server.connections(), 1, "what is missing is not asked for");
+}
+
+#[tokio::test]
+async fn a_notification_has_headers_by_variable() {
+    let server = Server::start(|_| "HTTP/1.1 204 Done\r\n\r\n".to_owned()).await;
+    let post = async |variable: &str| {
+        let send = notice(Notify {
+            headers_env: by_variable(variable),
+            ..Notify::new(server.url("/hook"))
+        });
+        let effect = effect_id("shop");
+        let message = Message::new(&effect, &send);
+        Web::new().post(&send.to, message, &environment()).await
+    };
+    assert_eq!(post("SHOP_TOKEN").await, Ok(204));
+    let asked = server.requests().remove(0).to_ascii_lowercase();
+    assert!(asked.contains("authorization: bearer s3cret"), "{asked}");
+    let error = post("NOBODY").await.unwrap_err();
+    assert!(error.is_retryable() && error.to_string().contains("has no NOBODY"));
 }
 
 proptest! {

@@ -36,6 +36,7 @@ fn everything_that_can_be_said() {
 every = "30s"
 method = "HEAD"
 headers = { Accept = "text/plain" }
+headers_env = { Authorization = "SHOP_TOKEN" }
 status = [200, "3xx"]
 body_contains = "ok"
 body_matches = "^o"
@@ -66,6 +67,7 @@ retry = { attempts = 5, first = "1s", max = "1m" }
         ("https://shop.example.com/", "pay")
     );
     assert_eq!(targets[1].method, Some(Method::Get));
+    assert_eq!(settings.headers_env.unwrap()["Authorization"], "SHOP_TOKEN");
     assert_eq!(settings.ca_file.as_deref(), Some("/etc/steadfast/ca.pem"));
     assert_eq!(targets[1].ca_file.as_deref(), Some("/etc/pay.pem"));
     let notify = settings.notify.unwrap();

@@ -9,10 +9,14 @@ use steadfast::testkit::{FakeEffect, TestNode};
 use steadfast::{Command, EffectError, EffectId, Event as _, Handle, NodeBuilder, Timestamp};
 
 use crate::concern::{Configure, Trigger};
+use crate::patrol::message::key;
 use crate::patrol::{
     Check, Checked, Failure, FailureKind, Notice, NoticeState, Notify, NotifyRetry, Patrol,
     PatrolConfig, PatrolEvent, SendNotice, Target, register,
 };
+
+/// Where nobody takes notifications; the mistake that somebody makes.
+pub(super) const WRONG: &str = "http://hook/typo";
 
 /// The world: which targets are down, and what the webhook was sent.
 #[derive(Debug, Clone, Default)]
@@ -25,7 +29,7 @@ pub(super) struct Inner {
     /// How many posts are still to be refused.
     refusals: u32,
     /// All that arrived, also what was refused.
-    pub(super) posts: Vec<(EffectId, SendNotice)>,
+    pub(super) posts: Vec<(String, SendNotice)>,
 }
 
 impl World {
@@ -58,7 +62,11 @@ impl World {
 
     pub(super) fn post(&self, id: &EffectId, send: SendNotice) -> Result<u16, EffectError> {
         let mut inner = self.0.lock().unwrap();
-        inner.posts.push((id.clone(), send));
+        let wrong = send.to.webhook == WRONG;
+        inner.posts.push((key(id, &send.notice), send));
+        if wrong {
+            return Err(EffectError::retryable("the webhook answered 404"));
+        }
         if inner.refusals > 0 {
             inner.refusals -= 1;
             return Err(EffectError::retryable("the webhook answered 500"));
@@ -72,11 +80,11 @@ impl World {
 
     /// What a receiver has that drops what it knows.
     pub(super) fn received(&self) -> Vec<(String, Notice)> {
-        let mut known: Vec<EffectId> = Vec::new();
+        let mut known: Vec<String> = Vec::new();
         let mut received = Vec::new();
-        for (id, send) in &self.0.lock().unwrap().posts {
-            if !known.contains(id) {
-                known.push(id.clone());
+        for (key, send) in &self.0.lock().unwrap().posts {
+            if send.to.webhook != WRONG && !known.contains(key) {
+                known.push(key.clone());
                 received.push((send.target.clone(), send.notice.clone()));
             }
         }
