@@ -67,7 +67,8 @@ pub struct Config {
     /// Timers that the node holds in memory; those due later wait on disk only. It may be passed by as much
     /// again for a moment, while many are set. Default 65,536.
     pub timer_window: usize,
-    /// How long shutting down waits for accepted commands and running effects. Default 30 s.
+    /// How long shutting down waits for accepted commands and running effects; for these, three quarters of
+    /// it. Default 30 s.
     pub drain_timeout: Duration,
     /// Failures in a row of one piece of work of the runtime's own (a timer's command, an effect's outcome,
     /// a message) after which its actor is set aside; 0 means never. Default 5.

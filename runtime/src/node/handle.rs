@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use serde::Serialize;
 use steadfast_journal::{ActorId, OpenReport};
 use tokio::sync::{oneshot, watch};
@@ -16,7 +17,7 @@ use super::{ActorRef, NodeBuilder, QuarantineControl};
 use crate::error::NodeError;
 use crate::inspect::Inspector;
 use crate::model::{Address, StatefulActor};
-use crate::worker::{ActorStatus, Control};
+use crate::worker::{ActorStatus, Control, WorkerPort};
 
 /// A running node. Cheap to clone; the last clone that is dropped ends the node at once, which loses
 /// nothing that was acknowledged. [`shutdown`](Self::shutdown) ends it in order.
@@ -110,7 +111,7 @@ impl Inner {
     /// Ends every thread and lets go of the directory. What is not durable by now is answered
     /// `OutcomeUnknown`.
     fn end(&self) {
-        self.shared.stopping.send_replace(true);
+        self.shared.stop();
         let threads = self
             .threads
             .lock()
@@ -414,17 +415,19 @@ impl Node {
         self.inner.shared.runtime.block_on(future.into_future())
     }
 
-    /// Ends the node in order: accepts nothing more, tells running effects
-    /// ([`EffectContext::stopping`](crate::EffectContext::stopping)), lets them and accepted commands finish
-    /// within `drain_timeout`, flushes, and closes the directory. Pending timers and effects go on at the
-    /// next start.
+    /// Ends the node in order: from now on no command is accepted, no timer fires and no message is
+    /// delivered. Running effects are told ([`EffectContext::stopping`](crate::EffectContext::stopping)); they
+    /// and accepted commands may finish within [`Config::drain_timeout`](crate::Config::drain_timeout), of
+    /// which effects have three quarters; then the journal is flushed and the directory closed. What is
+    /// pending goes on at the next start.
     ///
     /// # Errors
     /// A store error; what was acknowledged is safe all the same.
     pub async fn shutdown(&self) -> Result<(), NodeError> {
         let inner = Arc::clone(&self.inner);
         let (done, is_done) = oneshot::channel();
-        self.inner.shared.stopping.send_replace(true);
+        // All workers see it at their next look, however much their queues hold.
+        self.inner.shared.stop();
         self.inner.shared.draining.send_replace(true);
         // A thread of its own: the caller's runtime may not be tokio, and ours ends here.
         std::thread::Builder::new()
@@ -437,22 +440,18 @@ impl Node {
 
 fn shutdown_blocking(inner: &Inner) -> Result<(), NodeError> {
     let shared = &inner.shared;
-    let drain = async {
+    let timeout: Duration = shared.config.drain_timeout;
+    let drained = shared.runtime.block_on(async {
+        let end = tokio::time::Instant::now() + timeout;
         if let Some(effects) = shared.effects.get() {
-            effects.wait_idle().await;
-        }
-        for port in &shared.ports {
-            let (ack, drained) = oneshot::channel();
-            if port.control.send(Control::Drain(ack)).await.is_ok() {
-                // A worker that is gone has drained.
-                drop(drained.await);
+            // The rest is for what was accepted, and for the snapshots of who is in memory.
+            let waited = tokio::time::timeout(timeout / 4 * 3, effects.wait_idle()).await;
+            if waited.is_err() {
+                tracing::warn!("effects still run; they are tried again at the next start");
             }
         }
-    };
-    let timeout: Duration = shared.config.drain_timeout;
-    let drained = shared
-        .runtime
-        .block_on(async { tokio::time::timeout(timeout, drain).await });
+        tokio::time::timeout_at(end, join_all(shared.ports.iter().map(drain))).await
+    });
     if drained.is_err() {
         tracing::warn!(
             ?timeout,
@@ -463,4 +462,13 @@ fn shutdown_blocking(inner: &Inner) -> Result<(), NodeError> {
     let closed = journal.map_or(Ok(()), |journal| journal.close());
     inner.end();
     Ok(closed?)
+}
+
+/// Has a worker finish what it accepted.
+async fn drain(port: &WorkerPort) {
+    let (ack, drained) = oneshot::channel();
+    if port.control.send(Control::Drain(ack)).await.is_ok() {
+        // A worker that is gone has drained.
+        drop(drained.await);
+    }
 }

@@ -1,7 +1,7 @@
 //! Recovery threads: they read and replay, so that workers never wait for the disk.
 //!
 //! Actors that somebody waits for come first, by the priority of their kind; then those that are only to be
-//! warm. While more than `recovery_bytes` were read and not yet taken by a worker, no further one begins.
+//! warm, which get one turn in nine: somebody may have come to wait for one of them meanwhile. While more than `recovery_bytes` were read and not yet taken by a worker, no further one begins.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -31,6 +31,9 @@ pub(crate) struct RecoveryJob {
 /// Recoveries that one worker may have asked for at once.
 pub(crate) const PER_WORKER: usize = 64;
 
+/// Recoveries that somebody waits for between two that nobody waited for when they were asked for.
+const BEFORE_BACKGROUND: usize = 8;
+
 type Work = Box<dyn FnOnce() + Send>;
 
 /// The threads and what they share.
@@ -52,6 +55,8 @@ struct Flow {
 struct Queue {
     waiting: Ready<Work>,
     background: VecDeque<Work>,
+    /// How many went before those in the background since the last of them.
+    went_before: usize,
     /// Recoveries that began and were not yet taken: told when nobody wants them any more.
     under_way: Vec<Arc<Progress>>,
     /// Nobody waits for recoveries any more.
@@ -118,10 +123,15 @@ impl Flow {
 
 impl Queue {
     fn take(&mut self) -> Option<Work> {
-        if let Some((priority, work)) = self.waiting.pop() {
+        let background = !self.background.is_empty();
+        if (self.went_before < BEFORE_BACKGROUND || !background)
+            && let Some((priority, work)) = self.waiting.pop()
+        {
             self.waiting.charge(priority, 1);
+            self.went_before = if background { self.went_before + 1 } else { 0 };
             return Some(work);
         }
+        self.went_before = 0;
         self.background.pop_front()
     }
 }
@@ -132,6 +142,7 @@ impl RecoveryPool {
             queue: Mutex::new(Queue {
                 waiting: Ready::new(1),
                 background: VecDeque::new(),
+                went_before: 0,
                 under_way: Vec::new(),
                 closed: false,
             }),
@@ -255,5 +266,35 @@ fn recover(shared: &Shared, job: RecoveryJob) {
         };
         // A worker that is gone needs no actors.
         drop(port.control.blocking_send(done));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_to_be_warm_is_not_behind_everybody_who_comes() {
+        let (sender, done) = std::sync::mpsc::channel();
+        let work = |name: &'static str| -> Work {
+            let sender = sender.clone();
+            Box::new(move || sender.send(name).unwrap())
+        };
+        let mut queue = Queue {
+            waiting: Ready::new(1),
+            background: VecDeque::from([work("warm"), work("warm")]),
+            went_before: 0,
+            under_way: Vec::new(),
+            closed: false,
+        };
+        for _ in 0..20 {
+            queue.waiting.push(Priority::Normal, work("waited for"));
+        }
+        while let Some(work) = queue.take() {
+            work();
+        }
+        let order: Vec<&str> = done.try_iter().collect();
+        let warm: Vec<usize> = (0..order.len()).filter(|at| order[*at] == "warm").collect();
+        assert_eq!((order.len(), warm), (22, vec![8, 17]));
     }
 }

@@ -55,6 +55,8 @@ pub(crate) struct Shared {
     pub(super) stopping: watch::Sender<bool>,
     /// Set once, when the node begins to shut down in order: effects may still bring theirs to an end.
     pub(super) draining: watch::Sender<bool>,
+    /// The same for the workers, who look for every command.
+    closing: AtomicBool,
     /// Whether timers and effects found in the journal wait to be started.
     held: AtomicBool,
     /// The newest generation that a worker has seen fail, for the keeper.
@@ -111,6 +113,7 @@ impl Shared {
             durable: watch::Sender::new(0),
             stopping: watch::Sender::new(false),
             draining: watch::Sender::new(false),
+            closing: AtomicBool::new(false),
             held: AtomicBool::new(parts.hold_pending_work),
             failures: parts.failures,
             random_base: parts
@@ -299,7 +302,14 @@ impl Shared {
         }
     }
 
+    /// From now on nothing new is started: no caller's command, no timer, no message, no effect. What is
+    /// under way goes on.
+    pub(super) fn stop(&self) {
+        self.closing.store(true, Ordering::Release);
+        self.stopping.send_replace(true);
+    }
+
     pub(crate) fn is_stopping(&self) -> bool {
-        *self.stopping.borrow()
+        self.closing.load(Ordering::Acquire)
     }
 }

@@ -24,7 +24,7 @@ impl Worker {
     /// Admits a command to its actor's mailbox, or refuses it.
     pub(super) fn accept(&mut self, envelope: Envelope) {
         let internal = envelope.internal.is_some();
-        if self.stopping || (self.draining.is_some() && !internal) {
+        if self.stopping || (self.shared.is_stopping() && !internal) {
             return self.refuse(envelope, Refusal::Stopped);
         }
         if !internal && let Some(reason) = self.shared.read_only() {
@@ -126,6 +126,9 @@ impl Worker {
                     answer.name
                 );
                 self.quarantine(&answer.actor, &answer.kind, reason, Some(source));
+                if let Some(key) = self.by_id.get(&answer.actor).copied() {
+                    self.keep(key, Internal::Answer(Arc::clone(answer)));
+                }
             }
         }
     }

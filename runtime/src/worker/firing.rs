@@ -24,13 +24,9 @@ impl Worker {
             return;
         }
         let clocks = self.clocks();
-        self.timers.retry_stalled(clocks.running);
-        while let Some(due) = self.timers.pop_due(clocks) {
-            self.fire(due);
+        if !self.shared.is_stopping() {
+            self.fire_timers(clocks);
         }
-        self.timers.looked(clocks);
-        self.account_timers();
-        self.shared.timers.look(clocks);
         let (now_due, later) = std::mem::take(&mut self.deferred)
             .into_iter()
             .partition(|(at, _)| *at <= clocks.running);
@@ -40,6 +36,16 @@ impl Worker {
             self.deliver_answer(&answer);
         }
         self.resume_held_mail(clocks.running);
+    }
+
+    fn fire_timers(&mut self, clocks: Clocks) {
+        self.timers.retry_stalled(clocks.running);
+        while let Some(due) = self.timers.pop_due(clocks) {
+            self.fire(due);
+        }
+        self.timers.looked(clocks);
+        self.account_timers();
+        self.shared.timers.look(clocks);
     }
 
     fn fire(&mut self, due: DueTimer) {
@@ -201,7 +207,7 @@ impl Worker {
 
     /// Brings back the actors that were released from quarantine and have timers that were let go.
     pub(super) fn recover_released(&mut self) {
-        if self.unarmed.is_empty() || self.generation.is_none() || self.draining.is_some() {
+        if self.unarmed.is_empty() || self.generation.is_none() || self.shared.is_stopping() {
             return;
         }
         let released = self.unarmed.iter().filter(|(actor, _)| {

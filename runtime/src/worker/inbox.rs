@@ -200,8 +200,7 @@ impl Worker {
     pub(super) fn hand_in(&mut self, to: &ActorId) {
         if !self.inboxes.open
             || self.generation.is_none()
-            || self.draining.is_some()
-            || self.stopping
+            || self.shared.is_stopping()
             || self.is_set_aside(to)
         {
             return;
@@ -219,6 +218,8 @@ impl Worker {
                     tracing::error!(actor = %to, kind = message.to_kind, command = message.command, "a message waits for a kind that is not registered: add .register::<..>() where the node is built");
                     return self.hold_mail(to, None);
                 }
+                // Those before it have their turns first: then it stands in front, where it can be skipped.
+                Err(Undeliverable::Actor(..)) if self.is_behind(to) => return,
                 Err(Undeliverable::Actor(kind, reason)) => {
                     let source = Source::Message(Arc::clone(&message));
                     return self.quarantine(to, &kind, reason, Some(source));
@@ -483,6 +484,12 @@ impl Worker {
         for to in idle {
             self.refill(&to);
         }
+    }
+
+    /// Whether messages for this actor stand in its mailbox.
+    fn is_behind(&self, to: &ActorId) -> bool {
+        let inbox = self.inboxes.by_actor.get(to);
+        inbox.is_some_and(|inbox| inbox.handed > 0)
     }
 
     fn is_set_aside(&self, actor: &ActorId) -> bool {

@@ -54,8 +54,12 @@ impl fmt::Debug for Envelope {
 pub(crate) enum Internal {
     Timer(TimerKey),
     Answer(Arc<Answer>),
-    Message { to: ActorId },
+    Message {
+        to: ActorId,
+    },
     Step,
+    /// Skips by hand what keeps the actor in quarantine.
+    Skip,
 }
 
 /// The outcome of an effect, kept until it is consumed.

@@ -149,7 +149,7 @@ impl Worker {
         let skip = Skip::of_work(source, text.clone(), reason, done);
         let envelope =
             self.shared
-                .internal_envelope(actor.clone(), kind, Box::new(skip), Internal::Step);
+                .internal_envelope(actor.clone(), kind, Box::new(skip), Internal::Skip);
         self.leave_quarantine(key, true);
         if let Some(slot) = self.slots.get_mut(key) {
             slot.mailbox.push_front(envelope);
@@ -216,6 +216,18 @@ impl Worker {
         give(reply, Ok((text, is_done)));
     }
 
+    /// A skip comes before everything that the runtime owes the actor: what it is to take away may be what
+    /// cannot even be handed to it, and would set it aside again.
+    pub(super) fn skip_first(&mut self, key: usize) {
+        let skip = self.slots.get_mut(key).and_then(|slot| {
+            let first = slot.mailbox.front()?;
+            matches!(first.internal, Some(Internal::Skip)).then(|| slot.mailbox.pop_front())?
+        });
+        if let Some(envelope) = skip {
+            self.turn(key, envelope);
+        }
+    }
+
     /// An actor that was set aside is back: what the runtime owes it comes again.
     pub(super) fn bring_back(&mut self, key: usize) {
         let Some(slot) = self.slots.get_mut(key) else {
@@ -225,7 +237,15 @@ impl Worker {
             return;
         };
         trouble.wanted = false;
-        let kept = std::mem::take(&mut trouble.kept);
+        let mut kept = std::mem::take(&mut trouble.kept);
+        if let State::Live(resident) = &slot.state {
+            let effects = &resident.core().effects;
+            // The outcome of an effect that was skipped is not wanted any more.
+            kept.retain(|internal| match internal {
+                Internal::Answer(answer) => effects.contains_key(&answer.key),
+                _ => true,
+            });
+        }
         for internal in kept {
             self.bring_again(internal, Duration::ZERO);
         }

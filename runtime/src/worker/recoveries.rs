@@ -63,7 +63,7 @@ impl Worker {
 
     /// Brings actors into memory that nobody waits for, while there is plenty of room.
     fn next_warm(&mut self) {
-        while self.recovering < WARMING && self.draining.is_none() {
+        while self.recovering < WARMING && !self.shared.is_stopping() {
             let Some((actor, kind)) = self.to_warm.pop_front() else {
                 return;
             };
@@ -171,6 +171,7 @@ impl Worker {
                     slot.set_state(State::Live(recovered.resident));
                 }
                 self.came_into_memory(key, number);
+                self.skip_first(key);
                 self.bring_back(key);
                 self.rearm_timers(key);
                 self.make_ready(key);

@@ -161,10 +161,10 @@ impl Worker {
             .iter()
             .map(|(at, _)| at.saturating_sub(running))
             .min();
-        let timer = if self.draining.is_none() {
-            self.timers.next_wait(clocks)
-        } else {
+        let timer = if self.shared.is_stopping() {
             None
+        } else {
+            self.timers.next_wait(clocks)
         };
         let mail = self
             .inboxes

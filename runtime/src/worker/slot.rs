@@ -120,14 +120,18 @@ impl Slot {
         self.trouble.as_ref().is_some_and(|trouble| trouble.wanted)
     }
 
-    pub(crate) fn status(&self) -> ActorStatus {
-        match &self.state {
+    /// What is known of it; `None` if nothing is in memory and nobody waits for it.
+    pub(crate) fn status(&self) -> Option<ActorStatus> {
+        Some(match &self.state {
             State::Live(_) => ActorStatus::Resident,
+            State::Cold if self.recovery.is_none() && self.mailbox.is_empty() && !self.wanted() => {
+                return None;
+            }
             State::Cold | State::Recovering | State::Broken => ActorStatus::Recovering,
             State::Quarantined(Quarantine { reason, seq, .. }) => ActorStatus::Quarantined {
                 reason: reason.clone(),
                 seq: *seq,
             },
-        }
+        })
     }
 }

@@ -203,7 +203,7 @@ impl Worker {
         };
         match internal {
             // A message lies in the outbox until it is taken.
-            Internal::Step | Internal::Message { .. } => {}
+            Internal::Step | Internal::Skip | Internal::Message { .. } => {}
             // It is pending in the state, and armed again from there.
             Internal::Timer(timer) => {
                 let (actor, kind) = (slot.id.clone(), Arc::clone(&slot.kind));

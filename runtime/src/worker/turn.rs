@@ -52,7 +52,7 @@ impl Worker {
         }
     }
 
-    fn turn(&mut self, key: usize, envelope: Envelope) {
+    pub(super) fn turn(&mut self, key: usize, envelope: Envelope) {
         let running = self.shared.clock.running();
         let late = envelope.expires.is_some_and(|expires| expires <= running);
         if late || envelope.claim.as_ref().is_some_and(|claim| !claim.begin()) {
@@ -119,7 +119,9 @@ impl Worker {
                 self.bring_again(internal, BACKLOG_WAIT);
                 None
             }
-            Some(Internal::Answer(_) | Internal::Message { .. } | Internal::Step) => Some(envelope),
+            Some(
+                Internal::Answer(_) | Internal::Message { .. } | Internal::Step | Internal::Skip,
+            ) => Some(envelope),
         }
     }
 
@@ -319,7 +321,7 @@ impl Worker {
             Internal::Timer(timer) => self.timers.again(timer, running, wait),
             Internal::Answer(answer) => self.deferred.push((running + wait, answer)),
             Internal::Message { to } => self.hold_mail(&to, Some(wait)),
-            Internal::Step => {}
+            Internal::Step | Internal::Skip => {}
         }
     }
 

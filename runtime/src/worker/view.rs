@@ -48,7 +48,7 @@ impl Worker {
             | State::Quarantined(_) => None,
         };
         Some(Looked {
-            status: slot.status(),
+            status: slot.status()?,
             mailbox: slot.mailbox.len(),
             failures: slot
                 .trouble
@@ -61,7 +61,7 @@ impl Worker {
     /// All actors in memory and how they fare.
     pub(super) fn statuses(&self) -> Vec<(ActorId, ActorStatus)> {
         let all = self.slots.iter();
-        all.map(|(_, slot)| (slot.id.clone(), slot.status()))
+        all.filter_map(|(_, slot)| Some((slot.id.clone(), slot.status()?)))
             .collect()
     }
 
@@ -70,9 +70,10 @@ impl Worker {
         for (_, slot) in &self.slots {
             totals.waiting += slot.mailbox.len();
             match slot.status() {
-                ActorStatus::Resident => totals.resident += 1,
-                ActorStatus::Recovering => totals.recovering += 1,
-                ActorStatus::Quarantined { .. } => totals.quarantined += 1,
+                Some(ActorStatus::Resident) => totals.resident += 1,
+                Some(ActorStatus::Recovering) => totals.recovering += 1,
+                Some(ActorStatus::Quarantined { .. }) => totals.quarantined += 1,
+                None => {}
             }
         }
         totals

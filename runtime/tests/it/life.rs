@@ -7,8 +7,8 @@ use steadfast::journal::MemoryStorage;
 use steadfast::testkit::TestNode;
 use steadfast::{AskError, Node};
 
-use crate::probe::{Do, Notes, Probe, note, notes, start, with_probe};
-use crate::world::{eventually, pause, send};
+use crate::probe::{Do, Notes, Probe, note, notes, start, start_with, with_probe};
+use crate::world::{HELD, Hands, Verdict, eventually, next, pause, send, world};
 
 #[tokio::test]
 async fn an_idle_actor_leaves_memory_and_loses_nothing() {
@@ -83,6 +83,51 @@ async fn shutting_down_finishes_what_was_accepted() {
         assert_eq!(asked.await, Ok(number));
     }
     assert_eq!(notes(&start(&storage).await.actor("a")).await.len(), 10);
+}
+
+#[tokio::test]
+async fn shutting_down_starts_nothing_and_takes_what_was_under_way() {
+    let (storage, clock) = (MemoryStorage::new(), Hands::default());
+    let (world, mut calls) = world();
+    let node = start_with(&storage, |builder| {
+        builder.resource(world).clock(clock.clone())
+    })
+    .await;
+    let probe = node.actor::<Probe>("a");
+    let tick = Do::After {
+        timer: "t".to_owned(),
+        delay: Duration::from_secs(1),
+        text: "tick".to_owned(),
+    };
+    probe.ask(tick).await.unwrap();
+    let job = Do::Run {
+        after_crash: HELD,
+        text: "job".to_owned(),
+        retries: 0,
+    };
+    probe.ask(job).await.unwrap();
+    let call = next(&mut calls).await;
+    let paused = pause(&storage);
+    let accepted = send(probe.ask(note("one"))).await;
+    assert_eq!(probe.ask(Notes).dirty_ok().await.unwrap().len(), 1);
+
+    let mut down = Box::pin(node.shutdown());
+    assert!(poll!(&mut down).is_pending());
+    assert_eq!(probe.ask(note("two")).await, Err(AskError::Stopped));
+    clock.advance(Duration::from_secs(2));
+    node.wake().await;
+    paused.resume();
+    assert_eq!(accepted.await, Ok(1));
+    node.wake().await;
+    call.answer(Verdict::Succeed);
+    down.await.unwrap();
+
+    let node = start_with(&storage, |builder| {
+        builder.clock(clock.clone()).hold_pending_work()
+    })
+    .await;
+    let kept = notes(&node.actor("a")).await;
+    assert_eq!(kept, ["one", "job: Succeeded(1)"]);
 }
 
 /// Whoever asks while the node ends is told the truth.

@@ -57,6 +57,8 @@ mod refusals;
 #[cfg(test)]
 mod residency;
 #[cfg(test)]
+mod skipping;
+#[cfg(test)]
 mod snapshots;
 #[cfg(test)]
 mod supervision;
