@@ -9,6 +9,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::document::Node;
 use super::problem::{Place, Problems, line_of};
+use super::secret::masked;
 use super::{Config, VERSION};
 use crate::kinds;
 
@@ -51,9 +52,6 @@ pub(crate) enum Origin {
     /// This flag.
     Flag(&'static str),
 }
-
-/// What stands in place of a secret.
-const MASK: &str = "***";
 
 /// Reads and checks the file, and says where everything comes from.
 ///
@@ -175,71 +173,6 @@ fn place<'a>(tree: &'a Node, path: &[String]) -> Option<&'a Place> {
         reached = &reached.entry(name)?.node;
     }
     Some(&reached.place)
-}
-
-/// `None` for what is not set.
-fn masked(path: &[String], value: Json) -> Option<Json> {
-    match value {
-        Json::Null => None,
-        Json::Array(items) => Some(
-            items
-                .into_iter()
-                .filter_map(|item| masked(path, item))
-                .collect(),
-        ),
-        Json::Object(entries) => {
-            let mask = |(name, value): (String, Json)| {
-                let path = [path, std::slice::from_ref(&name)].concat();
-                masked(&path, value).map(|value| (name, value))
-            };
-            Some(Json::Object(entries.into_iter().filter_map(mask).collect()))
-        }
-        Json::String(text) => Some(Json::String(shown(path, text))),
-        value @ (Json::Number(_) | Json::Bool(_)) if is_secret(path) => {
-            drop(value);
-            Some(json!(MASK))
-        }
-        value @ (Json::Number(_) | Json::Bool(_)) => Some(value),
-    }
-}
-
-/// A text as it may be shown: no secret by its name, no credentials in a URL.
-fn shown(path: &[String], text: String) -> String {
-    if is_secret(path) {
-        return MASK.to_owned();
-    }
-    let credentials = text.split_once("://").and_then(|(scheme, rest)| {
-        let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
-        let (secret, host) = authority.rsplit_once('@')?;
-        let after = rest.get(secret.len().saturating_add(1).saturating_add(host.len())..)?;
-        Some(format!("{scheme}://{MASK}@{host}{after}"))
-    });
-    credentials.unwrap_or(text)
-}
-
-/// Whether a name says that its value is a secret; a name of a file that holds one is none.
-pub(super) fn is_secret(path: &[String]) -> bool {
-    const WORDS: [&str; 12] = [
-        "authorization",
-        "bearer",
-        "cookie",
-        "credential",
-        "passphrase",
-        "passwd",
-        "password",
-        "private_key",
-        "secret",
-        "token",
-        "api_key",
-        "webhook",
-    ];
-    path.iter().skip(1).any(|name| {
-        let name = name.to_ascii_lowercase().replace('-', "_");
-        let is_place = ["_file", "_path", "_dir"]
-            .iter()
-            .any(|end| name.ends_with(end));
-        !is_place && WORDS.iter().any(|word| name.contains(word))
-    })
 }
 
 impl Origin {
