@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 use crate::failure::is_denied;
 use crate::problem::{Code, Problem};
 
+/// Its name in the data directory.
+pub(crate) const SOCKET: &str = "steadfast.sock";
 /// Longest path that the system takes for a socket: `sun_path` has 108 bytes with the closing zero.
 const MAX_BYTES: usize = 107;
 
@@ -19,7 +21,7 @@ const MAX_BYTES: usize = 107;
 /// # Errors
 /// [`Code::Config`] if the path is too long.
 pub(crate) fn path_in(dir: &Path) -> Result<PathBuf, Problem> {
-    let path = dir.join("steadfast.sock");
+    let path = dir.join(SOCKET);
     check_length(&path)?;
     Ok(path)
 }

@@ -93,11 +93,11 @@ impl From<OpenReport> for RecoveryPart {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ConcernCounts {
     pub(crate) total: usize,
-    /// Waiting, the newest run succeeded or there was none, and nothing asks for somebody.
+    /// Waiting, the newest run did not fail or there was none, and nothing asks for somebody.
     pub(crate) idle: usize,
     pub(crate) running: usize,
     pub(crate) paused: usize,
-    /// Waiting, and the newest run did not succeed.
+    /// Waiting, and the newest run failed or its outcome is unknown.
     pub(crate) failing: usize,
     /// Waiting, the newest run succeeded, and what it found asks for somebody, such as a target that is down.
     #[serde(default)]
@@ -138,7 +138,11 @@ pub(crate) fn count(rows: &[ConcernRow]) -> (ConcernCounts, Vec<Attention>) {
                 None if row.attention.is_some() => counts.alerting += 1,
                 None => counts.idle += 1,
                 Some(outcome) => {
-                    counts.failing += 1;
+                    if matches!(outcome, RunOutcome::Failed | RunOutcome::Unknown) {
+                        counts.failing += 1;
+                    } else {
+                        counts.idle += 1;
+                    }
                     let why = format!("the newest run ended {outcome}");
                     attention.push(needs(row, why, "events", name));
                 }
@@ -164,10 +168,14 @@ fn needs(row: &ConcernRow, why: String, verb: &str, name: &str) -> Attention {
     }
 }
 
-/// How the newest run ended, if it did not succeed.
+/// How the newest run ended, if somebody has to look: one that was cancelled was by somebody who knows.
 fn failure(row: &ConcernRow) -> Option<RunOutcome> {
     let outcome = row.last_run.as_ref()?.outcome?;
-    (outcome != RunOutcome::Succeeded).then_some(outcome)
+    let fine = matches!(
+        outcome,
+        RunOutcome::Succeeded | RunOutcome::Cancelled | RunOutcome::Skipped
+    );
+    (!fine).then_some(outcome)
 }
 
 /// Bytes of all files in a directory, and of those that are write-ahead log. What cannot be read counts
@@ -202,6 +210,32 @@ fn resident(status: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn ended(outcome: &str) -> ConcernRow {
+        let row = serde_json::json!({
+            "actor": "concern/n", "kind": "exec", "seq": 3, "status": "idle", "next_run": null,
+            "last_run": {
+                "id": "run_1", "actor": "concern/n", "started": "2026-01-01T00:00:00Z",
+                "finished": "2026-01-01T00:00:01Z", "outcome": outcome,
+            },
+        });
+        serde_json::from_value(row).unwrap()
+    }
+
+    #[test]
+    fn a_cancelled_run_needs_nobody() {
+        for outcome in ["succeeded", "cancelled"] {
+            let (counts, attention) = count(&[ended(outcome)]);
+            assert_eq!((counts.idle, counts.failing), (1, 0), "{outcome}");
+            assert_eq!(attention, []);
+        }
+        let (counts, attention) = count(&[ended("timed_out")]);
+        assert_eq!((counts.idle, attention.len()), (1, 1));
+        for outcome in ["failed", "unknown"] {
+            let (counts, attention) = count(&[ended(outcome)]);
+            assert_eq!((counts.failing, attention.len()), (1, 1), "{outcome}");
+        }
+    }
 
     #[test]
     fn resident_memory_is_read() {

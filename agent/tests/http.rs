@@ -115,6 +115,32 @@ fn pages_of_others_are_refused() {
 }
 
 #[test]
+fn a_port_shows_no_states_and_events() {
+    let (site, _agent, port) = with_port();
+    for path in [
+        "/v1/actors/concern/logs/state",
+        "/v1/actors/concern/logs/events",
+        "/v1/actors/concern/logs/inspect",
+        "/v1/actors/concern/logs/replay",
+        "/v1/%61ctors/concern/logs/state",
+        "/v1/verify",
+    ] {
+        let stream = TcpStream::connect(port).unwrap();
+        let head = format!("GET {path} HTTP/1.1\r\nHost: {port}");
+        let (found, answer) = ask(stream, &head, "").unwrap();
+        assert_eq!(found, 403, "{path}: {answer}");
+        let socket = site.socket();
+        assert!(answer.contains(socket.to_str().unwrap()), "{answer}");
+        if !path.contains('%') {
+            assert_eq!(get(&socket, path).unwrap().0, 200, "{path}");
+        }
+    }
+    let stream = TcpStream::connect(port).unwrap();
+    let head = format!("GET /v1/status HTTP/1.1\r\nHost: {port}");
+    assert_eq!(ask(stream, &head, "").unwrap().0, 200);
+}
+
+#[test]
 fn the_state_carries_its_sequence_number() {
     let site = Site::new();
     let _agent = site.start();

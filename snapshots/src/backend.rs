@@ -3,6 +3,9 @@
 //! A file of its own because nothing else of this crate names the database.
 
 use std::collections::BTreeMap;
+use std::fs::DirBuilder;
+use std::io::ErrorKind;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -34,6 +37,7 @@ pub(crate) enum Backend {
 impl Backend {
     pub(crate) fn open(dir: &Path) -> Result<Self, Error> {
         preflight(dir)?;
+        create_dir(dir)?;
         let mut settings = settings();
         settings.create_if_missing(true);
         let db = DB::open(&settings, dir).map_err(|error| translate(dir, &error))?;
@@ -112,6 +116,24 @@ impl Backend {
                 Ok(rows.get(key).cloned())
             }
         }
+    }
+}
+
+/// Creates `dir` for its owner only, as snapshots hold states; leaves an existing one as it is.
+fn create_dir(dir: &Path) -> Result<(), Error> {
+    let failed = |source| Error::Io {
+        operation: "create",
+        path: dir.to_owned(),
+        source,
+    };
+    if let Some(parent) = dir.parent() {
+        std::fs::create_dir_all(parent).map_err(failed)?;
+    }
+    match DirBuilder::new().mode(0o700).create(dir) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists || !dir.is_dir() => {
+            Err(failed(error))
+        }
+        Ok(()) | Err(_) => Ok(()),
     }
 }
 

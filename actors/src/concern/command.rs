@@ -31,6 +31,7 @@ pub struct ConfigureReply {
 /// `trigger`: start a run, or join the one that is going.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Command)]
 #[command(name = "trigger", reply = Triggered, rejection = TriggerRejection)]
+#[serde(deny_unknown_fields)]
 pub struct Trigger {
     /// Only show what the run would do.
     #[serde(default)]
@@ -71,6 +72,7 @@ pub enum TriggerRejection {
 /// asked again, this is what the first one said.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, Command)]
 #[command(name = "cancel", reply = Run, rejection = CancelRejection)]
+#[serde(deny_unknown_fields)]
 pub struct Cancel {
     /// Who asks, for the journal: a user or a program.
     #[serde(default)]
@@ -94,21 +96,25 @@ pub enum CancelRejection {
 /// forgotten. Pausing twice changes nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, Command)]
 #[command(name = "pause")]
+#[serde(deny_unknown_fields)]
 pub struct Pause {}
 
 /// `resume`: undo [`Pause`] and start the schedule anew. Resuming twice changes nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, Command)]
 #[command(name = "resume")]
+#[serde(deny_unknown_fields)]
 pub struct Resume {}
 
 /// `tick`: what the concern's timer sends. Sent by anybody else it does nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, Command)]
 #[command(name = "tick")]
+#[serde(deny_unknown_fields)]
 pub struct Tick {}
 
 /// `describe`: what is known about the concern, whatever its kind. A query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, Command)]
 #[command(name = "describe", reply = ConcernView)]
+#[serde(deny_unknown_fields)]
 pub struct Describe {}
 
 /// A concern as lists show it.
@@ -166,4 +172,29 @@ pub enum ConcernStatus {
     Running,
     /// Held until it is resumed, and nothing is going.
     Paused,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refuses<C: serde::de::DeserializeOwned + std::fmt::Debug>(body: &str) {
+        let refused = serde_json::from_str::<C>(body).unwrap_err().to_string();
+        assert!(refused.contains("unknown field"), "{refused}");
+    }
+
+    #[test]
+    fn a_body_with_an_unknown_key_starts_no_real_run() {
+        refuses::<Trigger>(r#"{"dry-run":true}"#);
+        refuses::<Cancel>(r#"{"run":"run_1"}"#);
+        refuses::<Pause>(r#"{"until":1}"#);
+        refuses::<Resume>(r#"{"at":1}"#);
+        refuses::<Tick>(r#"{"at":1}"#);
+        refuses::<Describe>(r#"{"full":true}"#);
+        assert!(
+            serde_json::from_str::<Trigger>(r#"{"dry_run":true}"#)
+                .unwrap()
+                .dry_run
+        );
+    }
 }

@@ -33,7 +33,7 @@ pub(super) async fn print(
             return Ok(());
         }
         next = next.saturating_add(page.len() as u64);
-        if page.len() < PAGE {
+        if page.is_empty() {
             return Ok(());
         }
     }

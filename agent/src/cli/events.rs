@@ -67,7 +67,7 @@ async fn stored(reader: &mut Reader, asked: &Asked, printer: &mut Printer) -> Re
             printer.print(event)?;
         }
         next = next.saturating_add(page.len() as u64);
-        if page.len() < PAGE {
+        if page.is_empty() {
             return Ok(next);
         }
     }

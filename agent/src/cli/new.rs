@@ -21,7 +21,7 @@ pub(crate) enum NewCommand {
         #[arg(long, value_name = "DIR")]
         path: Option<PathBuf>,
         /// A checkout of steadfast to depend on. Default: `$STEADFAST_SOURCE`, else the checkout that this
-        /// program lies in, else the registry
+        /// program lies in
         #[arg(long, value_name = "DIR")]
         steadfast_path: Option<PathBuf>,
     },
@@ -37,10 +37,7 @@ pub(super) fn new(command: &NewCommand, output: Output) -> Result<Exit, Problem>
     let dir = path.as_deref().unwrap_or(Path::new(name.as_str()));
     let source = Source::choose(steadfast_path.as_deref())?;
     let made = service(name, dir, &source)?;
-    let from = match &source {
-        Source::Checkout(dir) => dir.display().to_string(),
-        Source::Registry => "the registry".to_owned(),
-    };
+    let from = source.0.display();
     let place = made.dir.display();
     if output.form == Form::Table {
         output.line(&format!(
@@ -52,7 +49,7 @@ pub(super) fn new(command: &NewCommand, output: Output) -> Result<Exit, Problem>
         output.document(&json!({
             "path": place.to_string(),
             "files": made.files,
-            "steadfast": from,
+            "steadfast": from.to_string(),
         }))?;
     }
     Ok(Exit::Ok)

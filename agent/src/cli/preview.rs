@@ -8,7 +8,7 @@ use steadfast_actors::concern::Run;
 use super::checks;
 use super::output::Output;
 use crate::client::{Client, Patience, actor_path, concern_path};
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 use crate::view::ConcernRow;
 
 /// Events read at once.
@@ -42,10 +42,21 @@ pub(super) async fn show(
     before: &Before,
     output: Output,
 ) -> Result<(), Problem> {
-    match before.kind.as_str() {
+    let shown = match before.kind.as_str() {
         "cleanup" if dry_run => print(client, concern, run, before.seq, output).await,
         "http-patrol" => checks::print(client, concern, run, before.seq, output).await,
         _ => Ok(()),
+    };
+    match shown {
+        // Events are not read over a port: the run has ended all the same.
+        Err(problem) if problem.code == Code::Forbidden => {
+            output.note(&format!(
+                "what the run found is not shown: {}",
+                problem.detail
+            ));
+            Ok(())
+        }
+        shown => shown,
     }?;
     attention(client, concern, output).await
 }
@@ -84,7 +95,7 @@ async fn print(
             bytes = bytes.saturating_add(size);
         }
         next = next.saturating_add(page.len() as u64);
-        if page.len() < PAGE {
+        if page.is_empty() {
             break;
         }
     }

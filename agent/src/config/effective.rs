@@ -9,6 +9,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::document::Node;
 use super::problem::{Place, Problems, line_of};
+use super::secret::masked;
 use super::{Config, VERSION};
 use crate::kinds;
 
@@ -51,9 +52,6 @@ pub(crate) enum Origin {
     /// This flag.
     Flag(&'static str),
 }
-
-/// What stands in place of a secret.
-const MASK: &str = "***";
 
 /// Reads and checks the file, and says where everything comes from.
 ///
@@ -177,75 +175,6 @@ fn place<'a>(tree: &'a Node, path: &[String]) -> Option<&'a Place> {
     Some(&reached.place)
 }
 
-/// `None` for what is not set.
-fn masked(path: &[String], value: Json) -> Option<Json> {
-    match value {
-        Json::Null => None,
-        Json::Array(items) => Some(
-            items
-                .into_iter()
-                .filter_map(|item| masked(path, item))
-                .collect(),
-        ),
-        Json::Object(entries) => {
-            let mask = |(name, value): (String, Json)| {
-                let path = [path, std::slice::from_ref(&name)].concat();
-                masked(&path, value).map(|value| (name, value))
-            };
-            Some(Json::Object(entries.into_iter().filter_map(mask).collect()))
-        }
-        Json::String(text) => Some(Json::String(shown(path, text))),
-        value @ (Json::Number(_) | Json::Bool(_)) if is_secret(path) => {
-            drop(value);
-            Some(json!(MASK))
-        }
-        value @ (Json::Number(_) | Json::Bool(_)) => Some(value),
-    }
-}
-
-/// A text as it may be shown: no secret by its name, no credentials in a URL.
-fn shown(path: &[String], text: String) -> String {
-    if is_secret(path) {
-        return MASK.to_owned();
-    }
-    let credentials = text.split_once("://").and_then(|(scheme, rest)| {
-        let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
-        let (secret, host) = authority.rsplit_once('@')?;
-        let after = rest.get(secret.len().saturating_add(1).saturating_add(host.len())..)?;
-        Some(format!("{scheme}://{MASK}@{host}{after}"))
-    });
-    credentials.unwrap_or(text)
-}
-
-/// Whether a name says that its value is a secret; a name of a file that holds one is none.
-pub(super) fn is_secret(path: &[String]) -> bool {
-    const WORDS: [&str; 12] = [
-        "authorization",
-        "bearer",
-        "cookie",
-        "credential",
-        "passphrase",
-        "passwd",
-        "password",
-        "private_key",
-        "secret",
-        "token",
-        "api_key",
-        "webhook",
-    ];
-    // What stands there are names of variables. The first two are `concerns` and what somebody calls one.
-    if path.iter().skip(2).any(|name| name == "headers_env") {
-        return false;
-    }
-    path.iter().skip(1).any(|name| {
-        let name = name.to_ascii_lowercase().replace('-', "_");
-        let is_place = ["_file", "_path", "_dir"]
-            .iter()
-            .any(|end| name.ends_with(end));
-        !is_place && WORDS.iter().any(|word| name.contains(word))
-    })
-}
-
 impl Origin {
     /// In one word, for scripts.
     pub(crate) const fn source(&self) -> &'static str {
@@ -366,21 +295,5 @@ fn inline(value: &Json) -> String {
         }
         Json::Null => "\"\"".to_owned(),
         Json::Bool(_) | Json::Number(_) => value.to_string(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_secret;
-
-    #[test]
-    fn the_name_of_a_variable_is_no_secret() {
-        let path = |names: &str| names.split('.').map(str::to_owned).collect::<Vec<_>>();
-        assert!(!is_secret(&path("concerns.shop.headers_env.Authorization")));
-        assert!(!is_secret(&path(
-            "concerns.shop.notify.headers_env.X-Token"
-        )));
-        assert!(is_secret(&path("concerns.shop.headers.Authorization")));
-        assert!(is_secret(&path("concerns.headers_env.notify.webhook")));
     }
 }

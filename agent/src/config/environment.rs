@@ -144,12 +144,12 @@ pub(crate) fn describe() -> Vec<Variable> {
             continue;
         }
         for (name, value) in matching {
-            let is_secret = super::effective::is_secret(&path);
-            let value = Some(if is_secret {
-                "***".to_owned()
-            } else {
-                value.clone()
-            });
+            let path: Vec<String> = name
+                .split(SEPARATOR)
+                .skip(1)
+                .map(str::to_ascii_lowercase)
+                .collect();
+            let value = Some(super::secret::masked_text(&path, value));
             all.push(Variable {
                 name: name.clone(),
                 value,

@@ -25,6 +25,7 @@ mod read;
 mod refusal;
 mod report;
 mod schema;
+mod secret;
 mod sections;
 mod suggest;
 #[cfg(test)]
@@ -36,6 +37,7 @@ pub(crate) use environment::{Variable, describe as describe_variables, variables
 pub(crate) use example::example;
 pub(crate) use problem::Problems;
 pub(crate) use schema::schema;
+pub(crate) use secret::masked;
 pub(crate) use sections::{Listen, LogFormat};
 
 use document::{Node, Value};

@@ -11,6 +11,7 @@ use super::metrics::HttpMetrics;
 use crate::config::Config;
 use crate::problem::{Code, Problem};
 use crate::reload::Reloader;
+use crate::socket::SOCKET;
 
 /// Streams and waiting requests at the same time; each holds a connection for long.
 const LONG_REQUESTS: usize = 64;
@@ -76,6 +77,11 @@ impl App {
     pub(crate) fn install(&self, node: Node) {
         // A process has one node: the first stays.
         self.node.get_or_init(|| node);
+    }
+
+    /// Where its owner reaches the node.
+    pub(super) fn socket(&self) -> PathBuf {
+        self.about.dir.join(SOCKET)
     }
 
     /// Who plans and reloads.

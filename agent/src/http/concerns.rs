@@ -217,7 +217,7 @@ async fn look_for_end(
                 return finished(run, &event.data).map(Some);
             }
         }
-        if page.len() < PAGE {
+        if page.is_empty() {
             return Ok(None);
         }
     }

@@ -4,16 +4,19 @@
 //! `Origin` must be the very host that was asked (else a foreign page is asking). A POST must be JSON (else a form of
 //! such a page could send it without asking first).
 //!
-//! Over TCP one can look, and trigger, pause and resume concerns. Everything else that changes something is for
-//! whoever may open the socket, and that is its owner: any user of this host reaches a port, and a command
-//! by name could have a node that runs with more rights do what that user may not.
+//! Over TCP one can see how the node and its concerns are doing, and trigger, pause, resume and cancel concerns.
+//! Everything else is for whoever may open the socket, and that is its owner: any user of this host reaches a
+//! port, states and events hold what is in the configuration, secrets too, and a command by name could have a
+//! node that runs with more rights do what that user may not.
 
 use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
 use actix_web::http::header::{CONTENT_TYPE, HOST, HeaderMap, HeaderName, ORIGIN};
 use actix_web::middleware::Next;
+use actix_web::web::Data;
 
+use super::App;
 use crate::problem::{Code, Problem};
 
 /// How a request came in.
@@ -32,7 +35,9 @@ pub(super) async fn guard(
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     check(transport, request.method(), request.headers())?;
-    check_path(transport, request.method(), request.path())?;
+    if !is_open(transport, request.method(), request.path()) {
+        return Err(for_the_owner(&request).into());
+    }
     next.call(request).await
 }
 
@@ -57,16 +62,34 @@ fn check(transport: Transport, method: &Method, headers: &HeaderMap) -> Result<(
     Ok(())
 }
 
-/// What all users of this host may ask for.
-fn check_path(transport: Transport, method: &Method, path: &str) -> Result<(), Problem> {
+/// Whether all who reach this transport may ask for it. The list says what is open, because paths can be
+/// written in several ways: what is not on it letter by letter is not.
+fn is_open(transport: Transport, method: &Method, path: &str) -> bool {
+    const OPEN: [&str; 7] = [
+        "/livez",
+        "/readyz",
+        "/metrics",
+        "/v1/status",
+        "/v1/concerns",
+        "/v1/actors",
+        "/v1/quarantine",
+    ];
     let looks = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
-    if transport == Transport::Unix || looks || path.starts_with("/v1/concerns/") {
-        return Ok(());
-    }
-    let detail = format!(
-        "{path} is for the node's owner: ask over its socket, with --data-dir DIR or --node unix:PATH"
+    transport == Transport::Unix
+        || path.starts_with("/v1/concerns/")
+        || (looks && OPEN.contains(&path))
+}
+
+fn for_the_owner(request: &ServiceRequest) -> Problem {
+    let socket = request.app_data::<Data<App>>().map_or_else(
+        || "DATA/steadfast.sock".to_owned(),
+        |app| app.socket().display().to_string(),
     );
-    Err(Problem::new(Code::Forbidden, detail))
+    let path = request.path();
+    let detail = format!(
+        "{path} is for the node's owner: ask over its socket, with --data-dir DIR or --node unix:{socket}"
+    );
+    Problem::new(Code::Forbidden, detail)
 }
 
 /// A header as text; one that is no text is as good as foreign.
@@ -144,24 +167,41 @@ mod tests {
     }
 
     #[test]
-    fn a_port_is_for_looking_and_for_triggers() {
-        let refused = |transport, method: &Method, path: &str| {
-            let verdict = check_path(transport, method, path);
-            verdict.err().map(|problem| problem.code)
-        };
+    fn a_port_is_for_looking_at_concerns_and_for_triggers() {
+        let open = |transport, method: &Method, path: &str| is_open(transport, method, path);
         for path in [
             "/v1/actors/concern/logs/commands",
             "/v1/reload",
             "/v1/snapshots",
-            "/v1/",
+            "/v1/status",
         ] {
-            assert_eq!(refused(Transport::Unix, &Method::POST, path), None);
-            assert_eq!(refused(Transport::Tcp, &Method::GET, path), None);
-            let found = refused(Transport::Tcp, &Method::POST, path);
-            assert_eq!(found, Some(Code::Forbidden), "{path}");
+            assert!(open(Transport::Unix, &Method::POST, path));
+            assert!(!open(Transport::Tcp, &Method::POST, path), "{path}");
+        }
+        for path in ["/livez", "/metrics", "/v1/status", "/v1/concerns/logs"] {
+            assert!(open(Transport::Tcp, &Method::GET, path), "{path}");
         }
         let trigger = "/v1/concerns/logs/trigger";
-        assert_eq!(refused(Transport::Tcp, &Method::POST, trigger), None);
+        assert!(open(Transport::Tcp, &Method::POST, trigger));
+    }
+
+    #[test]
+    fn states_and_events_are_not_read_over_a_port() {
+        for path in [
+            "/v1/actors/concern/logs",
+            "/v1/actors/concern/logs/state",
+            "/v1/actors/concern/logs/events",
+            "/v1/actors/concern/logs/inspect",
+            "/v1/actors/concern/logs/replay",
+            "/v1/%61ctors/concern/logs/state",
+            "/v1/quarantine/concern/logs",
+            "/v1/verify",
+        ] {
+            assert!(is_open(Transport::Unix, &Method::GET, path));
+            for method in [&Method::GET, &Method::HEAD] {
+                assert!(!is_open(Transport::Tcp, method, path), "{path}");
+            }
+        }
     }
 
     #[test]

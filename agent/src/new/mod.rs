@@ -80,10 +80,9 @@ pub(crate) fn service(name: &Name, dir: &Path, source: &Source) -> Result<Made, 
         .iter()
         .map(|(place, text)| ((*place).to_owned(), fill(text, name, source)))
         .collect();
-    if let Some(lock) = source.lock()? {
-        // The versions that steadfast itself is tested with; cargo drops what is not used.
-        files.push(("Cargo.lock".to_owned(), lock));
-    }
+    let lock = source.lock()?;
+    // The versions that steadfast itself is tested with; cargo drops what is not used.
+    files.push(("Cargo.lock".to_owned(), lock));
     write(dir, &files).map_err(|error| not_written(dir, &error))?;
     let files = files.into_iter().map(|(place, _)| place).collect();
     let dir = dir.to_owned();

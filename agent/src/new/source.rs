@@ -3,26 +3,22 @@
 //! 1. `--steadfast-path DIR`, a checkout;
 //! 2. `$STEADFAST_SOURCE`, a checkout;
 //! 3. the checkout that this program lies in, such as `target/release/steadfast` of one;
-//! 4. the registry, in the version of this program.
+//!
+//! There is no fourth, such as a registry, until steadfast is in one: what does not build is not made.
 
 use std::path::{Path, PathBuf};
 
 use crate::problem::{Code, Problem};
 
-/// Where from.
+/// Where from: a checkout, in full.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Source {
-    /// A checkout, in full.
-    Checkout(PathBuf),
-    /// The registry.
-    Registry,
-}
+pub(crate) struct Source(pub(crate) PathBuf);
 
 impl Source {
     /// As the rule above says.
     ///
     /// # Errors
-    /// [`Code::NotFound`] if what was named is no checkout.
+    /// [`Code::NotFound`] if what was named is no checkout, or nothing was named and there is none around.
     pub(crate) fn choose(flag: Option<&Path>) -> Result<Self, Problem> {
         let variable = std::env::var_os("STEADFAST_SOURCE").filter(|value| !value.is_empty());
         let variable = variable.map(PathBuf::from);
@@ -39,38 +35,32 @@ impl Source {
             .map(|dir| ("--steadfast-path", dir))
             .or_else(|| variable.map(|dir| ("$STEADFAST_SOURCE", dir)));
         if let Some((by, dir)) = named {
-            return checkout(dir).map(Self::Checkout).ok_or_else(|| {
+            return checkout(dir).map(Self).ok_or_else(|| {
                 let detail = format!("{by}: {} is no checkout of steadfast", dir.display());
                 Problem::new(Code::NotFound, detail)
                     .hint("steadfast new service NAME --steadfast-path CHECKOUT")
             });
         }
         let mut around = program.into_iter().flat_map(Path::ancestors).skip(1);
-        Ok(around
-            .find_map(checkout)
-            .map_or(Self::Registry, Self::Checkout))
+        around.find_map(checkout).map(Self).ok_or_else(|| {
+            let detail = "no checkout of steadfast: this program does not lie in one, and steadfast is in no \
+                 registry yet; name one with --steadfast-path or $STEADFAST_SOURCE";
+            Problem::new(Code::NotFound, detail)
+                .hint("steadfast new service NAME --steadfast-path CHECKOUT")
+        })
     }
 
     /// The line of the manifest.
     pub(super) fn dependency(&self) -> String {
-        match self {
-            Self::Checkout(dir) => {
-                // A basic string of TOML has the escapes of JSON.
-                let path = dir.join("runtime").to_string_lossy().into_owned();
-                format!("steadfast = {{ path = {} }}", serde_json::Value::from(path))
-            }
-            Self::Registry => format!("steadfast = {:?}", env!("CARGO_PKG_VERSION")),
-        }
+        // A basic string of TOML has the escapes of JSON.
+        let path = self.0.join("runtime").to_string_lossy().into_owned();
+        format!("steadfast = {{ path = {} }}", serde_json::Value::from(path))
     }
 
     /// The lock file of the checkout.
-    pub(super) fn lock(&self) -> Result<Option<String>, Problem> {
-        let Self::Checkout(dir) = self else {
-            return Ok(None);
-        };
-        let path = dir.join("Cargo.lock");
-        let read = std::fs::read_to_string(&path);
-        read.map(Some).map_err(|error| {
+    pub(super) fn lock(&self) -> Result<String, Problem> {
+        let path = self.0.join("Cargo.lock");
+        std::fs::read_to_string(&path).map_err(|error| {
             Problem::new(Code::Failed, format!("{}: {error}", path.display()))
                 .hint("cargo generate-lockfile")
         })
@@ -110,14 +100,20 @@ mod tests {
         let chosen = |flag: Option<&Path>, variable: Option<&Path>, program: &Path| {
             Source::among(flag, variable, Some(program)).unwrap()
         };
-        let is = |dir: &tempfile::TempDir| Source::Checkout(dir.path().canonicalize().unwrap());
+        let is = |dir: &tempfile::TempDir| Source(dir.path().canonicalize().unwrap());
         let (f, v) = (Some(flag.path()), Some(variable.path()));
         assert_eq!(chosen(f, v, &program), is(&flag));
         assert_eq!(chosen(None, v, &program), is(&variable));
         assert_eq!(chosen(None, None, &program), is(&around));
-        assert_eq!(
-            chosen(None, None, Path::new("/usr/bin/steadfast")),
-            Source::Registry
+    }
+
+    #[test]
+    fn a_program_that_lies_in_no_checkout_asks_for_one() {
+        let refused = Source::among(None, None, Some(Path::new("/usr/bin/steadfast"))).unwrap_err();
+        assert_eq!(refused.code, Code::NotFound);
+        assert!(
+            refused.to_json().to_string().contains("--steadfast-path"),
+            "{refused}"
         );
     }
 

@@ -14,7 +14,6 @@
 mod apply;
 mod log;
 mod plan;
-mod secret;
 #[cfg(test)]
 mod tests;
 
@@ -213,7 +212,11 @@ impl Reloader {
                 for error in &problem.errors {
                     tracing::error!(%error, "the configuration is wrong");
                 }
-                tracing::error!(by, %problem, "not reloaded: the node goes on by what it runs with");
+                if problem.code == Code::OutcomeUnknown {
+                    tracing::error!(by, %problem, "reloaded in part");
+                } else {
+                    tracing::error!(by, %problem, "not reloaded: the node goes on by what it runs with");
+                }
             }
         }
         self.service.tell(State::Ready("serving"));
@@ -225,12 +228,14 @@ impl Reloader {
             .map_err(|problems| invalid(&self.source.file, &problems))?;
         let Planned { plan, steps } = self.planned(node, config).await?;
         refuse(&plan)?;
+        let change = Change::of(&plan, by, via);
         if !plan.changes {
             self.note_running(&plan.digest);
+            // Closes what an earlier reload began and could not journal the end of; else writes nothing.
+            log::apply(node, change, self.settings.clone()).await?;
             return Ok(plan);
         }
         apply::check(node, &steps).await?;
-        let change = Change::of(&plan, by, via);
         log::begin(node, change.clone()).await?;
         if let Err(problem) = apply::take(node, &steps).await {
             if problem.code != Code::OutcomeUnknown {
@@ -239,9 +244,20 @@ impl Reloader {
             return Err(problem);
         }
         self.note_running(&plan.digest);
-        log::apply(node, change, self.settings.clone()).await?;
+        let applied = log::apply(node, change, self.settings.clone()).await;
+        applied.map_err(|problem| not_closed(&problem))?;
         Ok(plan)
     }
+}
+
+/// All concerns have changed, and that could not be journalled.
+fn not_closed(problem: &Problem) -> Problem {
+    let detail = format!(
+        "all concerns run by the new configuration, but that it was taken over is not journalled: {}; reload once \
+         more to have it journalled",
+        problem.detail
+    );
+    Problem::new(Code::OutcomeUnknown, detail).hint("steadfast reload")
 }
 
 /// What `file` would change in a directory that no node runs on. Blocks on the disk.

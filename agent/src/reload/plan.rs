@@ -11,7 +11,6 @@ use steadfast::journal::Hash;
 use steadfast::{ActorId, ActorSummary, Inspector};
 use steadfast_actors::concern::SPACE;
 
-use super::secret::masked;
 use crate::concerns::paused_by_us;
 use crate::config::{Concern, Config};
 use crate::kinds;
@@ -269,6 +268,12 @@ fn digest(config: &Config) -> Result<String, Problem> {
     Ok(Hash::of(whole.to_string().as_bytes()).to_string())
 }
 
+/// The value of a dotted key as it may be shown.
+fn masked(key: &str, value: &Value) -> Value {
+    let path: Vec<String> = key.split('.').map(str::to_owned).collect();
+    crate::config::masked(&path, value.clone()).unwrap_or_default()
+}
+
 /// A table by dotted keys. What is not set is left out.
 fn flat(value: &Value) -> Settings {
     fn walk(key: &str, value: &Value, all: &mut Settings) {
@@ -330,7 +335,7 @@ mod tests {
             .collect();
         let expected = [
             ("b.c".to_owned(), json!([1]), json!([2])),
-            ("b.token".to_owned(), json!("(secret)"), json!("(secret)")),
+            ("b.token".to_owned(), json!("***"), json!("***")),
             ("gone".to_owned(), json!(true), json!(null)),
             ("n".to_owned(), json!(null), json!(2)),
         ];

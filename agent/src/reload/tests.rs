@@ -11,7 +11,7 @@ use super::plan::{Action, Step};
 use super::{Reloader, Source, apply, log};
 use crate::config::{self, Config};
 use crate::kinds;
-use crate::problem::Code;
+use crate::problem::{Code, Problem};
 use crate::service::Notifier;
 
 fn config(text: &str) -> Config {
@@ -137,4 +137,39 @@ async fn a_reload_that_a_crash_cut_off_is_finished_by_the_next_start() {
     let node = start(dir.path()).await;
     assert_eq!(names(&node).len(), 3, "the same file again is no news");
     node.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reload_without_changes_closes_what_an_earlier_one_began() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("steadfast.toml");
+    std::fs::write(&file, TWO).unwrap();
+    let data = dir.path().join("data");
+    let node = kinds::node(&data).start().await.unwrap();
+    let config = config(TWO);
+    let source = Source {
+        file: file.clone(),
+        data_dir_named: true,
+    };
+    let reloader = Reloader::new(source, &config, Notifier::default());
+    reloader.start(&node, &config).await.unwrap();
+    let planned = reloader.planned(&node, config).await.unwrap();
+    let change = Change::of(&planned.plan, "test", Via::Command);
+    log::begin(&node, change).await.unwrap();
+    let again = async || reloader.reload_now(&node, "test", Via::Command).await;
+    assert!(!again().await.unwrap().changes);
+    let closed = ["config.applied", "config.begun", "config.applied"];
+    assert_eq!(names(&node), closed);
+    assert!(!again().await.unwrap().changes);
+    assert_eq!(names(&node), closed, "once");
+    node.shutdown().await.unwrap();
+}
+
+#[test]
+fn what_is_changed_and_not_journalled_is_no_failed_reload() {
+    let unwritable = Problem::new(Code::Unavailable, "the disk is full");
+    let problem = super::not_closed(&unwritable);
+    assert_eq!(problem.code, Code::OutcomeUnknown);
+    assert!(problem.detail.contains("run by the new"), "{problem}");
+    assert!(problem.detail.contains("the disk is full"), "{problem}");
 }

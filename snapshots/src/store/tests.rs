@@ -3,6 +3,7 @@
 //! Method: write through the store, damage rows or files, load again and look at what was passed over.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use steadfast_journal::{ActorNumber, CommitIndex, EntryNumber, HistoryId};
@@ -285,6 +286,15 @@ fn only_what_was_flushed_survives_a_crash() {
         "also what was pruned since is back"
     );
     drop(store);
+}
+
+#[test]
+fn the_directory_is_its_owners_only() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("snapshots");
+    drop(open(&path));
+    let mode = fs::metadata(&path).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o700);
 }
 
 #[test]
