@@ -243,7 +243,9 @@ impl Worker {
             // The outcome of an effect that was skipped is not wanted any more.
             kept.retain(|internal| match internal {
                 Internal::Answer(answer) => effects.contains_key(&answer.key),
-                _ => true,
+                Internal::Timer(_) | Internal::Message { .. } | Internal::Step | Internal::Skip => {
+                    true
+                }
             });
         }
         for internal in kept {
