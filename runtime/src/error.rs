@@ -36,8 +36,8 @@ pub enum AskError<R> {
     /// The actor said no. Nothing was written: what its handler read is durable.
     #[error("rejected")]
     Rejected(R),
-    /// The mailbox is full, or the worker's queue before it. Never handled, nothing on disk: ask again
-    /// later.
+    /// The mailbox is full, or the worker's queue before it, or too many messages of the actor wait for
+    /// their receivers. Never handled, nothing on disk: ask again later.
     #[error("overloaded: ask again in {retry_after:?}")]
     Overloaded {
         /// When there may be room again.

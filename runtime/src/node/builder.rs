@@ -154,8 +154,10 @@ impl NodeBuilder {
         self
     }
 
-    /// Lets timers and effects that are found in the journal wait until [`Node::start_pending_work`]: for
-    /// hosts that decide at the start what may go on, such as an agent whose configuration has changed.
+    /// Lets timers, effects and messages that are found in the journal wait until
+    /// [`Node::start_pending_work`]: for hosts that decide at the start what may go on, such as an agent whose
+    /// configuration has changed. Messages that are sent and timers that are set meanwhile wait as well;
+    /// effects that commands run begin at once.
     ///
     /// ```
     /// # mod bank { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/bank.in")); }

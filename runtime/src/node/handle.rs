@@ -13,7 +13,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::shared::Shared;
 use super::threads::WorkerThreads;
-use super::{ActorRef, NodeBuilder, QuarantineControl};
+use super::{ActorRef, NodeBuilder, QuarantineControl, keeper};
 use crate::error::NodeError;
 use crate::inspect::Inspector;
 use crate::model::{Address, StatefulActor};
@@ -255,22 +255,18 @@ impl Node {
         ))
     }
 
-    /// Starts the timers and effects that [`NodeBuilder::hold_pending_work`] held back. Does nothing where
-    /// none are held.
+    /// Starts the timers, effects and messages that [`NodeBuilder::hold_pending_work`] held back, with those
+    /// that came meanwhile. Does nothing where none are held; after an error they still are, and it can be
+    /// called again.
     ///
     /// # Errors
     /// A store error, or [`NodeError::Stopped`] while the journal is reopened or the node ends.
     pub async fn start_pending_work(&self) -> Result<(), NodeError> {
-        let shared = &self.inner.shared;
-        if shared.release_pending_work() {
-            let journal = shared.journal().ok_or(NodeError::Stopped)?;
-            let loaded = super::keeper::load_pending_work(shared, journal.as_ref()).await;
-            if loaded.is_err() {
-                shared.hold_pending_work();
-            }
-            return loaded;
-        }
-        Ok(())
+        let shared = Arc::clone(&self.inner.shared);
+        // A task of its own: a caller that gives up leaves nothing half loaded.
+        let runtime = shared.runtime.clone();
+        let started = runtime.spawn(async move { keeper::start_held_work(&shared).await });
+        started.await.map_err(|_| NodeError::Stopped)?
     }
 
     /// What opening the journal found.

@@ -38,6 +38,7 @@ pub(super) async fn install(
     number: u64,
     journal: Arc<dyn Journal>,
 ) -> Result<(), NodeError> {
+    let _one = shared.loading.lock().await;
     if let Some(head) = journal.head() {
         // The history of a directory does not change while it is held.
         shared.history.get_or_init(|| head.history);
@@ -61,23 +62,37 @@ pub(super) async fn install(
     if shared.holds_pending_work() {
         return Ok(());
     }
-    load_pending_work(shared, journal.as_ref()).await
+    load_pending_work(shared, number, &journal).await
+}
+
+/// Starts what was held since the node started. No generation is opened meanwhile.
+pub(super) async fn start_held_work(shared: &Arc<Shared>) -> Result<(), NodeError> {
+    let _one = shared.loading.lock().await;
+    if !shared.holds_pending_work() {
+        return Ok(());
+    }
+    let (generation, journal) = shared.open_journal().ok_or(NodeError::Stopped)?;
+    load_pending_work(shared, generation, &journal).await?;
+    // Only now: whoever opens the next generation loads what this one did not.
+    shared.release_pending_work();
+    Ok(())
 }
 
 /// Starts the timers, effects and messages found in the journal. What is known already is left alone.
 pub(super) async fn load_pending_work(
     shared: &Arc<Shared>,
-    journal: &dyn Journal,
+    generation: u64,
+    journal: &Arc<dyn Journal>,
 ) -> Result<(), NodeError> {
-    loader::start(shared, journal).await?;
+    loader::start(shared, generation, journal).await?;
     load_effects(shared, journal).await?;
-    load_outbox(shared, journal).await
+    load_outbox(shared, generation, journal).await
 }
 
-async fn load_effects(shared: &Arc<Shared>, journal: &dyn Journal) -> Result<(), NodeError> {
+async fn load_effects(shared: &Arc<Shared>, journal: &Arc<dyn Journal>) -> Result<(), NodeError> {
     let mut after: Option<Vec<u8>> = None;
     loop {
-        let rows = journal.rows(Table::Effects, after.as_deref(), PAGE)?;
+        let rows = shared.rows(journal, Table::Effects, after, PAGE).await?;
         let Some((last, _)) = rows.last() else {
             return Ok(());
         };

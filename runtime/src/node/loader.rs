@@ -18,30 +18,33 @@ use crate::model::{BootId, Start};
 use crate::worker::Control;
 
 /// Starts the timers found in the journal: the next ones come into memory, the rest as they come near.
-pub(super) async fn start(shared: &Arc<Shared>, journal: &dyn Journal) -> Result<(), NodeError> {
-    let generation = shared.generation();
-    let groups = groups(journal, shared.clock.boot(), shared.start)?;
+pub(super) async fn start(
+    shared: &Arc<Shared>,
+    generation: u64,
+    journal: &Arc<dyn Journal>,
+) -> Result<(), NodeError> {
+    let groups = groups(shared, journal).await?;
     shared.timers.begin(generation, groups);
     fill(shared, generation, journal).await
 }
 
 /// The groups of the table, with the shifts of their clocks.
-fn groups(
-    journal: &dyn Journal,
-    current: BootId,
-    start: Start,
+async fn groups(
+    shared: &Shared,
+    journal: &Arc<dyn Journal>,
 ) -> Result<Vec<(Group, Micros)>, NodeError> {
+    let (current, start) = (shared.clock.boot(), shared.start);
     let mut groups = vec![(Group::Wall, 0), (Group::Boot(current), 0)];
     let mut after = group_start(Group::Wall);
     after.extend([u8::MAX; 28]);
     loop {
-        let next = journal.rows(Table::Timers, Some(&after), 1)?;
+        let next = shared.rows(journal, Table::Timers, Some(after), 1).await?;
         let Some((Group::Boot(boot), _)) = next.first().and_then(|(key, _)| timer_place(key))
         else {
             return Ok(groups);
         };
         if boot != current {
-            let shift = shift_of(anchor(journal, boot)?, start);
+            let shift = shift_of(anchor(shared, journal, boot).await?, start);
             groups.push((Group::Boot(boot), shift));
         }
         after = group_start(Group::Boot(boot));
@@ -63,9 +66,14 @@ fn shift_of(anchor: Option<Anchor>, start: Start) -> Micros {
     }
 }
 
-fn anchor(journal: &dyn Journal, boot: BootId) -> Result<Option<Anchor>, NodeError> {
+async fn anchor(
+    shared: &Shared,
+    journal: &Arc<dyn Journal>,
+    boot: BootId,
+) -> Result<Option<Anchor>, NodeError> {
     let key = anchor_key(boot);
-    let rows = journal.rows(Table::Timers, Some(&before(key.clone())), 1)?;
+    let from = before(key.clone());
+    let rows = shared.rows(journal, Table::Timers, Some(from), 1).await?;
     let found = rows.iter().find(|(other, _)| *other == key);
     Ok(found.and_then(|(_, value)| decode_row(value).ok()))
 }
@@ -80,7 +88,7 @@ pub(super) async fn keep_filled(shared: Weak<Shared>, window: Arc<TimerWindow>) 
         let Some((generation, journal)) = shared.open_journal() else {
             continue;
         };
-        match fill(&shared, generation, journal.as_ref()).await {
+        match fill(&shared, generation, &journal).await {
             Ok(()) | Err(NodeError::Stopped) => {}
             // The timers behind the bound would never fire.
             Err(error) => shared.generation_failed(generation, error.to_string()),
@@ -93,7 +101,7 @@ pub(super) async fn keep_filled(shared: Weak<Shared>, window: Arc<TimerWindow>) 
 pub(super) async fn bring_due(shared: &Arc<Shared>) -> Option<Duration> {
     let (generation, journal) = shared.open_journal()?;
     if shared.timers.first_unloaded(shared.clocks())? <= 0 {
-        match fill(shared, generation, journal.as_ref()).await {
+        match fill(shared, generation, &journal).await {
             Ok(()) | Err(NodeError::Stopped) => {}
             Err(error) => shared.generation_failed(generation, error.to_string()),
         }
@@ -106,7 +114,7 @@ pub(super) async fn bring_due(shared: &Arc<Shared>) -> Option<Duration> {
 async fn fill(
     shared: &Arc<Shared>,
     generation: u64,
-    journal: &dyn Journal,
+    journal: &Arc<dyn Journal>,
 ) -> Result<(), NodeError> {
     let window = &shared.timers;
     let _one = window.filling.lock().await;
@@ -159,7 +167,7 @@ async fn trim(
 async fn raise(
     shared: &Arc<Shared>,
     generation: u64,
-    journal: &dyn Journal,
+    journal: &Arc<dyn Journal>,
     group: Group,
 ) -> Result<(), NodeError> {
     let window = &shared.timers;
@@ -171,14 +179,17 @@ async fn raise(
         after = before(place.key(group));
     }
     let page = window.page();
-    let ahead = journal.rows(Table::Timers, Some(&after), page)?;
+    let from_here = Some(after.clone());
+    let ahead = shared.rows(journal, Table::Timers, from_here, page).await?;
     let to = end_of(&ahead, group, page);
     if to <= from || !window.raise(generation, group, from, to) {
         // Lowered meanwhile: whoever asked looks again.
         return Ok(());
     }
     loop {
-        let rows = journal.rows(Table::Timers, Some(&after), page)?;
+        let rows = shared
+            .rows(journal, Table::Timers, Some(after), page)
+            .await?;
         let more = end_of(&rows, group, page) != Bound::Everything;
         let Some(last) = rows.last().map(|(key, _)| key.clone()) else {
             return Ok(());

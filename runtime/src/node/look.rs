@@ -25,7 +25,7 @@ pub struct Vitals {
     pub health: ActorHealth,
     /// Commands that wait for their turn.
     pub mailbox: usize,
-    /// Failures of the runtime's own work in a row: timers and outcomes of effects that break it.
+    /// Failures since any command succeeded: of callers' commands, timers, messages and outcomes of effects.
     pub failures: u32,
 }
 

@@ -159,6 +159,19 @@ impl Backlog {
         self.total.store(0, Ordering::Release);
     }
 
+    /// The outbox is read from its beginning: of what was counted, only what was written meanwhile stays.
+    /// None of that was taken, as nothing is delivered before all is found.
+    fn restart(&self) {
+        let mut guard = locked(&self.counts);
+        let counts = &mut *guard;
+        counts.by_sender.clear();
+        let written = counts.written_meanwhile.get_or_insert_default();
+        for id in &*written {
+            *counts.by_sender.entry(id.from).or_default() += 1;
+        }
+        self.total.store(written.len() as u64, Ordering::Release);
+    }
+
     /// Counts a row that was found in the outbox.
     fn found(&self, id: MessageId) {
         let mut counts = locked(&self.counts);
@@ -388,11 +401,13 @@ impl Reading {
 /// Counts the rows of the outbox and tells each worker which of its actors have mail.
 pub(super) async fn load_outbox(
     shared: &Arc<Shared>,
-    journal: &dyn Journal,
+    generation: u64,
+    journal: &Arc<dyn Journal>,
 ) -> Result<(), crate::NodeError> {
+    shared.mail.backlog.restart();
     let mut after: Option<Vec<u8>> = None;
     loop {
-        let rows = journal.rows(Table::Outbox, after.as_deref(), 1_024)?;
+        let rows = shared.rows(journal, Table::Outbox, after, 1_024).await?;
         let Some((last, _)) = rows.last() else { break };
         after = Some(last.clone());
         let mut by_worker: Vec<HashMap<ActorId, String>> = vec![HashMap::new(); shared.ports.len()];
@@ -407,15 +422,48 @@ pub(super) async fn load_outbox(
             }
         }
         for (port, receivers) in shared.ports.iter().zip(by_worker) {
-            let found = Control::Mail(MailNews::Found(receivers));
+            let found = Control::Mail(MailNews::Found {
+                generation,
+                receivers,
+            });
             let sent = port.control.send(found).await;
             sent.map_err(|_| crate::NodeError::Stopped)?;
         }
     }
     shared.mail.backlog.counted();
     for port in &shared.ports {
-        let sent = port.control.send(Control::Mail(MailNews::Searched)).await;
+        let searched = MailNews::Searched { generation };
+        let sent = port.control.send(Control::Mail(searched)).await;
         sent.map_err(|_| crate::NodeError::Stopped)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_outbox_that_is_searched_again_is_not_counted_twice() {
+        let from = ActorNumber::new(1).unwrap();
+        let id = |entry| MessageId {
+            from,
+            entry,
+            index: 0,
+        };
+        let backlog = Backlog::default();
+        backlog.begin();
+        backlog.found(id(1));
+        backlog.sent(id(3));
+        // The journal failed to tell the rest. The next search finds all three.
+        backlog.restart();
+        assert_eq!(backlog.total(), 1);
+        for entry in 1..=3 {
+            backlog.found(id(entry));
+        }
+        assert_eq!(backlog.settled_total(), None);
+        backlog.counted();
+        assert_eq!(backlog.settled_total(), Some(3));
+        assert!(backlog.is_full(from, 3) && !backlog.is_full(from, 4));
+    }
 }

@@ -3,7 +3,9 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
-use steadfast_journal::{ActorId, ActorNumber, CommitError, CommitIndex, HistoryId, Journal};
+use steadfast_journal::{
+    ActorId, ActorNumber, CommitError, CommitIndex, HistoryId, Journal, Row, Table,
+};
 use steadfast_snapshots::Snapshot;
 use tokio::sync::watch;
 
@@ -17,6 +19,7 @@ use super::snapshots::SnapshotSink;
 use super::timers::TimerWindow;
 use crate::config::Config;
 use crate::core::{EffectKey, random};
+use crate::error::NodeError;
 use crate::host::{Invoke, KindEntry, Progress, Registry};
 use crate::metrics::Metrics;
 use crate::model::{Clock, EffectId, Start};
@@ -59,6 +62,8 @@ pub(crate) struct Shared {
     closing: AtomicBool,
     /// Whether timers and effects found in the journal wait to be started.
     held: AtomicBool,
+    /// Held by whoever opens a generation of the journal or loads what is pending in it.
+    pub(super) loading: tokio::sync::Mutex<()>,
     /// The newest generation that a worker has seen fail, for the keeper.
     pub(super) failures: watch::Sender<Failure>,
     /// `None` but in the test kit.
@@ -115,6 +120,7 @@ impl Shared {
             draining: watch::Sender::new(false),
             closing: AtomicBool::new(false),
             held: AtomicBool::new(parts.hold_pending_work),
+            loading: tokio::sync::Mutex::new(()),
             failures: parts.failures,
             random_base: parts
                 .hooks
@@ -218,13 +224,22 @@ impl Shared {
         self.held.load(Ordering::Acquire)
     }
 
-    pub(super) fn hold_pending_work(&self) {
-        self.held.store(true, Ordering::Release);
+    pub(super) fn release_pending_work(&self) {
+        self.held.store(false, Ordering::Release);
     }
 
-    /// True for the first caller only, if pending work was held.
-    pub(super) fn release_pending_work(&self) -> bool {
-        self.held.swap(false, Ordering::AcqRel)
+    /// Rows of a table, read on a thread that may block.
+    pub(super) async fn rows(
+        &self,
+        journal: &Arc<dyn Journal>,
+        table: Table,
+        after: Option<Vec<u8>>,
+        limit: usize,
+    ) -> Result<Vec<Row>, NodeError> {
+        let journal = Arc::clone(journal);
+        let read = move || journal.rows(table, after.as_deref(), limit);
+        let read = self.runtime.spawn_blocking(read).await;
+        Ok(read.map_err(|_| NodeError::Stopped)??)
     }
 
     /// Which opening of the journal is the newest.

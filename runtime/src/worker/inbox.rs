@@ -114,14 +114,30 @@ impl Worker {
     pub(super) fn on_mail(&mut self, news: MailNews) {
         match news {
             MailNews::Posted => self.collect_mail(),
-            MailNews::Found(receivers) => self.mail_found(receivers),
-            MailNews::Searched => self.open_mail(),
+            MailNews::Found {
+                generation,
+                receivers,
+            } => {
+                if self.is_open(generation) {
+                    self.mail_found(receivers);
+                }
+            }
+            MailNews::Searched { generation } => {
+                if self.is_open(generation) {
+                    self.open_mail();
+                }
+            }
             MailNews::Read {
                 to,
                 generation,
                 page,
             } => self.on_mail_read(&to, generation, page),
         }
+    }
+
+    fn is_open(&self, generation: u64) -> bool {
+        let open = self.generation.as_ref();
+        open.is_some_and(|open| open.number == generation)
     }
 
     /// Takes what other workers have for this one.

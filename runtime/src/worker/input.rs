@@ -178,9 +178,12 @@ pub(crate) enum MailNews {
     /// Other workers have some.
     Posted,
     /// These actors, of these kinds, have some in the outbox.
-    Found(HashMap<ActorId, String>),
+    Found {
+        generation: u64,
+        receivers: HashMap<ActorId, String>,
+    },
     /// The outbox was searched.
-    Searched,
+    Searched { generation: u64 },
     /// A read of one actor's messages ended.
     Read {
         to: ActorId,

@@ -6,8 +6,9 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use steadfast::journal::{CommitFault, MemoryStorage};
-use steadfast::{ActorRef, AskError};
+use steadfast::{ActorRef, AskError, NodeBuilder};
 
+use crate::bank::{Balance, Give, give, open, with_accounts};
 use crate::probe::{Do, Notes, Probe, note, notes, start, start_with};
 use crate::world::{Gate, REPEATED, Verdict, eventually, next, pause, send, world};
 
@@ -213,4 +214,33 @@ async fn an_outcome_whose_commit_failed_comes_again() {
         })
         .await;
     }
+}
+
+#[tokio::test]
+async fn work_that_is_held_is_started_once_though_the_journal_fails_meanwhile() {
+    let storage = MemoryStorage::new();
+    let build = || with_accounts(NodeBuilder::from(storage.clone())).hold_pending_work();
+    let node = build().start().await.unwrap();
+    let from = open(&node, "from", 10, 100).await;
+    let to = open(&node, "to", 0, 100).await;
+    give(&from, &["to", "to"], 1).await;
+    storage.fail_next_commit(CommitFault::Lost);
+    let lost = from.ask(Give {
+        to: vec!["to".to_owned()],
+        number: 3,
+    });
+    assert_eq!(lost.await, Err(AskError::OutcomeUnknown));
+    assert_eq!(node.pending_messages(), None);
+    // Whoever starts it while the journal is reopened is told, and it stays held.
+    eventually("it starts", async || {
+        let (one, other) =
+            futures_util::future::join(node.start_pending_work(), node.start_pending_work()).await;
+        one.is_ok() && other.is_ok()
+    })
+    .await;
+    give(&from, &["to"], 3).await;
+    eventually("all arrive", async || node.pending_messages() == Some(0)).await;
+    let received = to.ask(Balance).await.unwrap().received;
+    let numbers: Vec<u64> = received.iter().map(|(_, number)| *number).collect();
+    assert_eq!(numbers, [1, 2, 3]);
 }

@@ -8,8 +8,8 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, Serialize};
 use steadfast::journal::MemoryStorage;
 use steadfast::{
-    ActorId, Address, Command, Done, Effect, EffectContext, EffectError, Handle, Live, Never, Node,
-    NodeBuilder, Outcome,
+    ActorId, Address, Command, Done, Effect, EffectContext, EffectError, Handle, KindBuilder, Live,
+    Never, Node, NodeBuilder, Outcome,
 };
 
 use crate::bank::{Account, AccountEvent, Balance, Deposit, bank, open};
@@ -31,7 +31,7 @@ async fn until_set_aside(node: &Node, id: &ActorId) -> String {
 async fn without(storage: &MemoryStorage, clock: &Hands) -> Node {
     NodeBuilder::from(storage.clone())
         .clock(clock.clone())
-        .register::<Fragile<1>>(steadfast::KindBuilder::command::<LookLater>)
+        .register::<Fragile<1>>(KindBuilder::command::<LookLater>)
         .start()
         .await
         .unwrap()
@@ -189,7 +189,7 @@ impl Handle<Done<Survey>> for Account {
 #[tokio::test]
 async fn the_outcome_of_an_effect_that_does_not_decode_is_kept_and_can_be_skipped() {
     let node = NodeBuilder::from(MemoryStorage::new())
-        .register::<Account>(steadfast::KindBuilder::effect::<Survey>)
+        .register::<Account>(KindBuilder::effect::<Survey>)
         .start()
         .await
         .unwrap();
