@@ -15,6 +15,7 @@ use steadfast_actors::concern::SPACE;
 
 use crate::ask::{blocking, describe};
 use crate::config::Concern;
+use crate::detail;
 use crate::failure::asked;
 use crate::kinds;
 use crate::problem::{Code, Problem};
@@ -195,7 +196,7 @@ pub(crate) fn paused_by_us(
         let count = end.saturating_sub(start).saturating_add(1);
         let from = SequenceNumber::new(start).unwrap_or(SequenceNumber::FIRST);
         let limit = usize::try_from(count).unwrap_or(usize::MAX);
-        let page = inspector.events(&summary.actor, from, limit)?;
+        let page = detail::events_from(inspector, &summary.actor, from, limit)?;
         let pause = page
             .iter()
             .rev()

@@ -47,10 +47,28 @@ fn a_run_is_triggered_and_its_outcome_is_the_exit_code() {
     );
     assert_eq!(end(&site)["report"]["stdout"]["head"], "good\n");
     agent.stop();
-    configure(&site, r#"["/bin/sh", "-c", "exit 3"]"#, "");
+    configure(
+        &site,
+        r#"["/bin/sh", "-c", "echo disk full >&2; exit 3"]"#,
+        "",
+    );
     let agent = site.start();
+    let done = site.cli(&["trigger", "job", "--wait", "--dry-run"]);
+    assert_eq!(done.code, Some(0), "{}", done.stderr);
+    assert!(
+        done.stdout.contains("would run: /bin/sh"),
+        "{}",
+        done.stdout
+    );
     let done = site.cli(&["trigger", "job", "--wait"]);
     assert_eq!(done.code, Some(8), "{}", done.stderr);
+    for shown in [done.stdout, site.cli(&["inspect", "job"]).stdout] {
+        for said in ["exit code", "3", "stderr", "disk full"] {
+            assert!(shown.contains(said), "{said} in {shown}");
+        }
+    }
+    let reason = end(&site)["reason"].as_str().unwrap().to_owned();
+    assert!(site.cli(&["status"]).stdout.contains(&reason), "{reason}");
     assert_eq!(end(&site)["report"]["exit_code"], 3);
     agent.stop();
     configure(&site, r#"["/no/such/program"]"#, "");

@@ -126,3 +126,19 @@ fn losing_snapshots_costs_nothing_but_time() {
     let _agent = site.start();
     assert_eq!(site.json(&["state", "logs"]), before);
 }
+
+#[test]
+fn config_env_shows_no_secrets() {
+    let site = Site::new();
+    let mut command = site.program();
+    command
+        .args(["config", "env"])
+        .env("STEADFAST__CONCERNS__JOB__ENV__DB", "hush")
+        .env("STEADFAST__CONCERNS__JOB__ENV", "{ A = \"hush\" }")
+        .env("STEADFAST__CONCERNS__JOB__STDIN", "hush")
+        .env("STEADFAST__NODE__LABELS__API_TOKEN", "hush")
+        .env("STEADFAST__NODE__NAME", "shown");
+    let shown = String::from_utf8(command.output().unwrap().stdout).unwrap();
+    assert!(shown.contains("shown") && shown.contains("***"), "{shown}");
+    assert!(!shown.contains("hush"), "{shown}");
+}

@@ -64,7 +64,10 @@ fn nothing_is_overwritten() {
     fs::create_dir(site.path("empty")).unwrap();
     fs::write(site.path("file"), "mine").unwrap();
     for place in ["empty", "file"] {
-        let done = new(&site, &["shop", "--path", place]);
+        let done = new(
+            &site,
+            &["shop", "--path", place, "--steadfast-path", &checkout()],
+        );
         assert_eq!(done.code, Some(6), "{}", done.stderr);
         assert!(done.stderr.contains("exists already"), "{}", done.stderr);
     }

@@ -28,6 +28,8 @@ use crate::model::{Clock, Start, Timestamp};
 
 /// Actors read at once when all are listed.
 const PAGE: usize = 1_024;
+/// Bytes of events after which a page of them ends.
+const PAGE_BYTES: usize = 8 << 20;
 
 /// Reads a journal. Sees durable commits only.
 ///
@@ -282,7 +284,8 @@ impl Inspector {
         Ok(records)
     }
 
-    /// Up to `limit` events of an actor from `from` on.
+    /// Up to `limit` events of an actor from `from` on. Fewer, but not none, where they are large: a page ends
+    /// with the command that brings its events to 8 MiB. What ends the events is an empty page.
     ///
     /// # Errors
     /// [`NodeError::NoActor`], or a store error: a hole in the events is one.
@@ -293,11 +296,13 @@ impl Inspector {
         limit: usize,
     ) -> Result<Vec<EventView>, NodeError> {
         let row = self.row(id)?;
-        let mut views = Vec::new();
+        let (mut views, mut bytes) = (Vec::new(), 0_usize);
         for stored in self.journal.entries_from_event(row.number, from) {
             let stored = stored?;
             self.add_events(&row, &stored, from, &mut views);
-            if views.len() >= limit {
+            let sizes = stored.entry.events.iter().map(|record| record.data.len());
+            bytes = sizes.fold(bytes, usize::saturating_add);
+            if views.len() >= limit || bytes >= PAGE_BYTES {
                 views.truncate(limit);
                 break;
             }

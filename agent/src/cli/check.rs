@@ -12,7 +12,8 @@ use crate::reload::invalid;
 
 /// Checks the file.
 pub(super) fn check(file: &Path, output: Output) -> Result<Exit, Problem> {
-    let config = load(file, output)?;
+    // The usual advice would be this very command.
+    let config = load(file, output).map_err(|problem| problem.hint("steadfast config example"))?;
     let concerns: Vec<&str> = config
         .concerns
         .iter()

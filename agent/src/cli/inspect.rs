@@ -6,6 +6,7 @@ use serde_json::Value;
 use steadfast::ActorId;
 
 use super::args::Form;
+use super::end;
 use super::output::Output;
 use super::target::Target;
 use crate::client::Reader;
@@ -25,7 +26,9 @@ pub(super) async fn inspect(
         output.document(&detail)?;
         return Ok(Exit::Ok);
     }
-    output.table(&["ACTOR", actor.as_str()], summary(&detail))?;
+    let mut rows = summary(&detail);
+    rows.extend(newest_end(&detail));
+    output.table(&["ACTOR", actor.as_str()], rows)?;
     section(output, "TIMERS", &detail, "/pending/timers", timer)?;
     section(output, "EFFECTS", &detail, "/pending/effects", effect)?;
     section(output, "EVENTS", &detail, "/events", event)?;
@@ -59,6 +62,19 @@ fn summary(detail: &Value) -> Vec<Vec<String>> {
         Some(vec![(*name).to_owned(), text(value)])
     });
     shown.collect()
+}
+
+/// Why the newest run ended as it did, where its end is among the events.
+fn newest_end(detail: &Value) -> Vec<Vec<String>> {
+    let run = detail
+        .pointer("/concern/last_run/id")
+        .and_then(Value::as_str);
+    let events = detail.get("events").and_then(Value::as_array);
+    let end = run.and_then(|run| end::of_run(events?, run));
+    let said = end.map(end::said).unwrap_or_default();
+    said.into_iter()
+        .map(|(name, value)| vec![format!("last run's {name}"), value])
+        .collect()
 }
 
 /// A list under a title; nothing where it is empty.

@@ -7,6 +7,7 @@ mod check;
 mod checks;
 mod config;
 mod control;
+mod end;
 mod events;
 mod inspect;
 mod new;

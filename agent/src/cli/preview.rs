@@ -5,8 +5,8 @@ use serde_json::Value;
 use steadfast::ActorId;
 use steadfast_actors::concern::Run;
 
-use super::checks;
 use super::output::Output;
+use super::{checks, end};
 use crate::client::{Client, Patience, actor_path, concern_path};
 use crate::problem::{Code, Problem};
 use crate::view::ConcernRow;
@@ -46,6 +46,10 @@ pub(super) async fn show(
         "cleanup" if dry_run => print(client, concern, run, before.seq, output).await,
         "http-patrol" => checks::print(client, concern, run, before.seq, output).await,
         _ => Ok(()),
+    };
+    let shown = match shown {
+        Ok(()) => end::print(client, concern, run, before.seq, output).await,
+        shown => shown,
     };
     match shown {
         // Events are not read over a port: the run has ended all the same.

@@ -11,9 +11,11 @@ use super::app::About;
 use super::problem::json;
 use super::{App, concerns};
 use crate::ask::blocking;
+use crate::detail;
 use crate::problem::Problem;
 use crate::reload::Draft;
-use crate::status::{JournalPart, NodePart, NodeStatus, count, memory_bytes, sizes};
+use crate::status::{Attention, JournalPart, NodePart, NodeStatus, count, memory_bytes, sizes};
+use crate::view::{ConcernRow, Status};
 
 /// Pending work of each sort is counted up to this many.
 const MOST_PENDING: usize = 100_000;
@@ -23,10 +25,14 @@ pub(super) async fn status(app: Data<App>) -> Result<HttpResponse, Problem> {
     let node = app.node()?;
     // What needs the journal is left out while it is reopened: then this is looked at most.
     let rows = concerns::all(node).await.ok();
-    let (concerns, attention) = rows.map_or_else(Default::default, |rows| {
-        let (counts, attention) = count(&rows);
-        (Some(counts), attention)
-    });
+    let (concerns, attention) = match rows {
+        Some(rows) => {
+            let (counts, mut attention) = count(&rows);
+            explain(node, &rows, &mut attention).await;
+            (Some(counts), attention)
+        }
+        None => (None, Vec::new()),
+    };
     let pending = blocking(node, |inspector| inspector.pending_counts(MOST_PENDING)).await;
     json(&NodeStatus {
         node: process(&app),
@@ -37,6 +43,23 @@ pub(super) async fn status(app: Data<App>) -> Result<HttpResponse, Problem> {
         concerns,
         attention,
     })
+}
+
+/// Adds to those whose newest run did not succeed why that is, as far as that can be read.
+async fn explain(node: &Node, rows: &[ConcernRow], attention: &mut [Attention]) {
+    for one in attention {
+        let row = rows.iter().find(|row| row.actor == one.actor);
+        let run = row.filter(|row| row.status == Status::Idle);
+        let Some(run) = run.and_then(|row| row.last_run.clone()) else {
+            continue;
+        };
+        let reason = blocking(node, move |inspector| {
+            detail::reason(inspector, &run.actor, run.id.as_str())
+        });
+        if let Ok(Some(reason)) = reason.await {
+            one.why = format!("{}: {reason}", one.why);
+        }
+    }
 }
 
 fn uptime(about: &About) -> Duration {

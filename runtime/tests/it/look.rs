@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use steadfast::journal::MemoryStorage;
 use steadfast::{
     ActorId, Against, AskError, Command, Event, Handle, InvalidCommand, Live, Never, Node,
-    NodeError, StatefulActor,
+    NodeError, SequenceNumber, StatefulActor,
 };
 
 use crate::probe::{Do, Probe, note, start};
@@ -44,6 +44,25 @@ async fn actors_of_a_space_are_its_own_only() {
     let rest = inspector.actors_after(Some("a"), Some(&after), 9).unwrap();
     assert_eq!((rest.len(), &rest[0].actor), (1, &id("a/2/x")));
     assert_eq!(inspector.actors(None).unwrap().len(), 2 * spaces.len());
+}
+
+#[tokio::test]
+async fn a_page_of_large_events_ends_before_its_limit() {
+    let node = start(&MemoryStorage::new()).await;
+    let probe = node.actor::<Probe>("large");
+    let text = "x".repeat(1 << 20);
+    for _ in 0..12 {
+        probe.ask(note(&text)).await.unwrap();
+    }
+    let (inspector, actor) = (node.inspect().unwrap(), id("probe/large"));
+    let (mut pages, mut next) = (Vec::new(), SequenceNumber::FIRST);
+    loop {
+        let page = inspector.events(&actor, next, 100).unwrap();
+        let Some(last) = page.last() else { break };
+        next = SequenceNumber::new(last.seq + 1).unwrap();
+        pages.push(page.len());
+    }
+    assert_eq!(pages, [8, 4]);
 }
 
 #[tokio::test]
