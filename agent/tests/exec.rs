@@ -175,3 +175,15 @@ fn somebody_who_waits_for_a_run_is_told_that_it_is_unknown() {
             .contains("nothing is repeated")
     );
 }
+
+#[test]
+fn a_trigger_that_joins_a_run_under_way_says_so() {
+    let site = Site::new();
+    configure(&site, r#"["/bin/sleep", "600"]"#, "");
+    let _agent = site.start();
+    let first = site.cli(&["trigger", "job"]);
+    assert!(!first.stdout.contains("joined"), "{}", first.stdout);
+    let second = site.cli(&["trigger", "job"]);
+    assert!(second.stdout.contains("joined it"), "{}", second.stdout);
+    site.json(&["cancel", "job"]);
+}
