@@ -97,3 +97,19 @@ fn an_overdue_tick_waits_until_the_file_is_read() {
         "{after:?}"
     );
 }
+
+#[test]
+fn a_trigger_of_a_concern_that_left_the_file_advises_no_resume() {
+    let site = Site::new();
+    site.start().stop();
+    site.configure("");
+    let _agent = site.start();
+    let done = site.cli(&["trigger", "logs"]);
+    assert_eq!(done.code, Some(6), "{}", done.stderr);
+    assert!(
+        done.stderr.contains("not in the config file"),
+        "{}",
+        done.stderr
+    );
+    assert!(!done.stderr.contains("resume"), "{}", done.stderr);
+}

@@ -214,3 +214,15 @@ fn an_orderly_stop_of_the_node_ends_a_running_program_in_order_and_says_so() {
         "it is not repeated"
     );
 }
+
+#[test]
+fn a_trigger_that_joins_a_run_under_way_says_so() {
+    let site = Site::new();
+    configure(&site, r#"["/bin/sleep", "600"]"#, "");
+    let _agent = site.start();
+    let first = site.cli(&["trigger", "job"]);
+    assert!(!first.stdout.contains("joined"), "{}", first.stdout);
+    let second = site.cli(&["trigger", "job"]);
+    assert!(second.stdout.contains("joined it"), "{}", second.stdout);
+    site.json(&["cancel", "job"]);
+}

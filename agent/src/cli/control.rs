@@ -55,7 +55,7 @@ pub(super) async fn trigger(
         (true, None) => Patience::Endless,
         (true, Some(time)) => Patience::For(time),
     };
-    let before = if asked.wait && output.form == Form::Table {
+    let before = if output.form == Form::Table {
         Some(preview::before(&client, concern).await?)
     } else {
         None
@@ -67,7 +67,10 @@ pub(super) async fn trigger(
     } else {
         output.document(&run)?;
     }
-    if let Some(before) = before {
+    if before.as_ref().is_some_and(|before| before.had(&run)) {
+        output.line("  it was under way already: this trigger joined it and started nothing")?;
+    }
+    if let Some(before) = before.filter(|_| asked.wait) {
         preview::show(&client, concern, &run, asked.dry_run, &before, output).await?;
     }
     if asked.wait {

@@ -22,6 +22,15 @@ pub(super) struct Before {
     kind: String,
     /// Its newest event: what comes after it belongs to what is asked next.
     seq: u64,
+    /// The run that was going.
+    going: Option<Run>,
+}
+
+impl Before {
+    /// Whether `run` was going already.
+    pub(super) fn had(&self, run: &Run) -> bool {
+        self.going.as_ref().is_some_and(|going| going.id == run.id)
+    }
 }
 
 /// What is to be known of a concern before a run is asked for whose findings are shown.
@@ -29,8 +38,14 @@ pub(super) async fn before(client: &Client, concern: &ActorId) -> Result<Before,
     let row: ConcernRow = client
         .get(&concern_path(concern), &[], Patience::Usual)
         .await?;
-    let ConcernRow { kind, seq, .. } = row;
-    Ok(Before { kind, seq })
+    let ConcernRow {
+        kind,
+        seq,
+        last_run,
+        ..
+    } = row;
+    let going = last_run.filter(|run| run.finished.is_none());
+    Ok(Before { kind, seq, going })
 }
 
 /// Prints what `run` found, where its kind finds something.

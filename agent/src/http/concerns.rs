@@ -16,7 +16,7 @@ use super::App;
 use super::app::{Phase, draining};
 use super::problem::json;
 use crate::ask::{blocking, describe};
-use crate::concerns::ANSWER_WITHIN;
+use crate::concerns::{ANSWER_WITHIN, paused_by_us};
 use crate::failure::asked;
 use crate::problem::{Code, Problem};
 use crate::view::{ConcernRow, Status};
@@ -106,7 +106,12 @@ pub(super) async fn trigger(
     let from = summary.seq;
     let by = who(body.by.as_deref());
     let command = object!({ "dry_run": body.dry_run, "by": by });
-    let answer = ask(node, &summary, "trigger", command).await?;
+    let answer = match ask(node, &summary, "trigger", command).await {
+        Err(problem) if problem.code == Code::Conflict => {
+            return Err(not_in_the_file(node, summary).await.unwrap_or(problem));
+        }
+        answer => answer?,
+    };
     let triggered: Triggered = serde_json::from_value(answer)
         .map_err(|error| Problem::new(Code::Failed, error.to_string()))?;
     if !body.wait {
@@ -117,6 +122,19 @@ pub(super) async fn trigger(
     let ended = wait(&app, &summary, &triggered.run, from).await;
     drop(place);
     json(&ended?)
+}
+
+/// That the concern is held because it left the config file, if that is so: to resume it would be wrong.
+async fn not_in_the_file(node: &Node, summary: ActorSummary) -> Option<Problem> {
+    let actor = summary.actor.clone();
+    let is_paused = row(node, summary.clone()).await.status == Status::Paused;
+    let by_us = blocking(node, move |inspector| paused_by_us(inspector, &summary)).await;
+    (is_paused && by_us.unwrap_or(false)).then(|| {
+        let detail = format!(
+            "{actor} is not in the config file any more, and is held: add it there again, then reload"
+        );
+        Problem::new(Code::Conflict, detail).hint("steadfast plan")
+    })
 }
 
 /// Who cancels.
