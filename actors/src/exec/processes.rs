@@ -197,12 +197,17 @@ impl Mark {
     }
 
     /// Sends SIGKILL until there is nothing left to send it to. False if there still is.
+    ///
+    /// Two looks must find nothing: a process that is just being replaced by another program shows no
+    /// environment for a moment, and so no mark.
     fn kill(&self, leader: Option<Process>, looks: u32) -> bool {
+        let mut found_before = true;
         for _ in 0..looks {
             let members = self.members(leader);
-            if members.is_empty() {
+            if members.is_empty() && !found_before {
                 return true;
             }
+            found_before = !members.is_empty();
             for one in &members {
                 one.signal(Signal::KILL);
             }
@@ -255,21 +260,15 @@ impl Tree {
     pub(super) fn end(&mut self, grace: Duration) -> (usize, bool) {
         self.is_ended = true;
         let first = self.mark.members(self.leader);
-        if first.is_empty() {
-            return (0, true);
-        }
         for one in &first {
             one.signal(Signal::TERM);
             // One that is stopped would not see it.
             one.signal(Signal::CONT);
         }
         let mut waited = Duration::ZERO;
-        while waited < grace {
+        while waited < grace && !self.mark.members(self.leader).is_empty() {
             std::thread::sleep(PACE);
             waited = waited.saturating_add(PACE);
-            if self.mark.members(self.leader).is_empty() {
-                return (first.len(), true);
-            }
         }
         (first.len(), self.mark.kill(self.leader, LOOKS))
     }
