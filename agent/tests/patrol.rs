@@ -316,6 +316,7 @@ notify = {{ webhook = "{webhook}", retry = {{ attempts = 100, first = "1h", max 
         (&counts["alerting"], &counts["idle"]),
         (&1.into(), &0.into())
     );
+    let why = format!("{why}: 1 of 1 targets failed");
     let expected = serde_json::json!([{ "actor": "concern/shop", "why": why, "next": next }]);
     assert_eq!(status["attention"], expected);
 }

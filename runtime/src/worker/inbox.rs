@@ -9,13 +9,14 @@
 //! * The journal shows a message before its sender's worker brings it. One that was read is therefore known
 //!   by name until every worker has brought all that the journal could show by then.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use steadfast_journal::{ActorId, ActorNumber};
+use steadfast_journal::ActorId;
 
 use super::deliver::guarded;
+use super::inboxes::{Inboxes, Read, Reading};
 use super::input::{Envelope, Internal, MailNews};
 use super::run::Worker;
 use super::slot::State;
@@ -33,82 +34,6 @@ const BYTES: usize = 32 << 20;
 const READS: usize = 16;
 /// Wait before a failed read is repeated, and first wait after a message that could not be handed over.
 const AGAIN: Duration = Duration::from_secs(1);
-
-/// Whether the outbox is being read for a receiver.
-#[derive(Default, Clone, Copy, PartialEq, Eq)]
-enum Reading {
-    #[default]
-    No,
-    Yes,
-    /// Yes, and it may show what was taken meanwhile.
-    Stale,
-}
-
-/// Messages for one receiver.
-#[derive(Default)]
-struct Inbox {
-    window: VecDeque<Arc<Message>>,
-    /// How many of the front of the window stand in the mailbox.
-    handed: usize,
-    /// Whether the outbox has more than the window.
-    more: bool,
-    reading: Reading,
-    /// Nothing is handed over until the worker is told to try again.
-    held: bool,
-    /// The newest batch that holds a taking.
-    taken: u64,
-    /// The sender that was read last.
-    last: Option<ActorNumber>,
-    read: Vec<Read>,
-}
-
-/// Messages that were read from the outbox and may still be brought by their sender's worker.
-struct Read {
-    ids: HashSet<MessageId>,
-    /// For each worker, the batch after which it brings none of them any more.
-    until: Vec<u64>,
-}
-
-impl Inbox {
-    fn was_read(&self, id: MessageId) -> bool {
-        self.read.iter().any(|read| read.ids.contains(&id))
-    }
-
-    /// Forgets what cannot be brought any more.
-    fn forget_read(&mut self, let_out: &[u64]) {
-        self.read.retain(|read| {
-            let settled = read.until.len() == let_out.len()
-                && read
-                    .until
-                    .iter()
-                    .zip(let_out)
-                    .all(|(until, out)| until <= out);
-            !settled
-        });
-    }
-}
-
-/// The inboxes of a worker's actors.
-#[derive(Default)]
-pub(super) struct Inboxes {
-    by_actor: HashMap<ActorId, Inbox>,
-    bytes: usize,
-    /// Whether the outbox was searched: before, what arrives may be newer than what lies there.
-    open: bool,
-    reads: usize,
-    to_read: VecDeque<ActorId>,
-    /// How far all workers were before the lane was collected last.
-    let_out: Vec<u64>,
-    /// Held inboxes, with the moment on the running clock when they go on.
-    again: Vec<(Duration, ActorId)>,
-}
-
-impl Inboxes {
-    /// When the first held inbox goes on.
-    pub(super) fn next_again(&self) -> Option<Duration> {
-        self.again.iter().map(|(at, _)| *at).min()
-    }
-}
 
 impl Worker {
     pub(super) fn on_mail(&mut self, news: MailNews) {

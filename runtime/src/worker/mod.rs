@@ -7,6 +7,7 @@ mod batch;
 mod deliver;
 mod firing;
 mod inbox;
+mod inboxes;
 mod input;
 mod latch;
 mod look;

@@ -14,7 +14,7 @@ use steadfast_journal::{ActorId, Journal};
 use tokio::sync::{mpsc, oneshot};
 
 use super::batch::{Batch, Durable, MAX_IN_FLIGHT};
-use super::inbox::Inboxes;
+use super::inboxes::Inboxes;
 use super::input::{Answer, Control, Envelope, Inputs};
 use super::ready::Ready;
 use super::residency::UseOrder;
