@@ -5,13 +5,11 @@ use steadfast::{ActorId, Timestamp};
 use steadfast_actors::concern::Run;
 use steadfast_actors::patrol::{Checked, Report};
 
+use super::end;
 use super::output::Output;
 use super::show::moment;
-use crate::client::{Client, Patience, actor_path};
+use crate::client::Client;
 use crate::problem::Problem;
-
-/// Events read at once.
-const PAGE: usize = 200;
 
 /// Prints one line for each target that `run` checked, which ended after event `before`.
 pub(super) async fn print(
@@ -21,30 +19,20 @@ pub(super) async fn print(
     before: u64,
     output: Output,
 ) -> Result<(), Problem> {
-    let path = format!("{}/events", actor_path(concern));
-    let mut next = before.saturating_add(1);
-    loop {
-        let query = [("from", next.to_string()), ("limit", PAGE.to_string())];
-        let page: Vec<Value> = client.get(&path, &query, Patience::Usual).await?;
-        if let Some(report) = page.iter().find_map(|event| report(event, run)) {
-            for check in &report.targets {
-                output.line(&line(check))?;
-            }
-            return Ok(());
-        }
-        next = next.saturating_add(page.len() as u64);
-        if page.is_empty() {
-            return Ok(());
-        }
+    let end = end::find(client, concern, run, before).await?;
+    for check in end
+        .and_then(report)
+        .into_iter()
+        .flat_map(|report| report.targets)
+    {
+        output.line(&line(&check))?;
     }
+    Ok(())
 }
 
-/// The report of `run`, if that is what this event ended.
-fn report(event: &Value, run: &Run) -> Option<Report> {
-    let data = event.get("data")?;
-    let ended = event.get("name")? == "patrol.finished" && data.get("run")? == run.id.as_str();
-    let report = ended.then(|| data.get("report"))??;
-    serde_json::from_value(report.clone()).ok()
+/// The report in what the event of a run's end says.
+fn report(mut end: Value) -> Option<Report> {
+    serde_json::from_value(end.get_mut("report")?.take()).ok()
 }
 
 fn line(check: &Checked) -> String {

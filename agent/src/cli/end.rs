@@ -21,19 +21,29 @@ pub(super) async fn print(
     before: u64,
     output: Output,
 ) -> Result<(), Problem> {
+    if let Some(end) = find(client, concern, run, before).await? {
+        for (name, value) in said(&end) {
+            output.line(&format!("  {name}: {value}"))?;
+        }
+    }
+    Ok(())
+}
+
+/// What the event of the end of `run` says, which came after event `before`.
+pub(super) async fn find(
+    client: &Client,
+    concern: &ActorId,
+    run: &Run,
+    before: u64,
+) -> Result<Option<Value>, Problem> {
     let path = format!("{}/events", actor_path(concern));
     let mut next = before.saturating_add(1);
     loop {
         let query = [("from", next.to_string()), ("limit", PAGE.to_string())];
         let page: Vec<Value> = client.get(&path, &query, Patience::Usual).await?;
-        if let Some(end) = of_run(&page, run.id.as_str()) {
-            for (name, value) in said(end) {
-                output.line(&format!("  {name}: {value}"))?;
-            }
-            return Ok(());
-        }
-        if page.is_empty() {
-            return Ok(());
+        let end = of_run(&page, run.id.as_str());
+        if end.is_some() || page.is_empty() {
+            return Ok(end.cloned());
         }
         next = next.saturating_add(page.len() as u64);
     }

@@ -298,3 +298,22 @@ pub(crate) fn with_vaults(builder: NodeBuilder) -> NodeBuilder {
             .sends::<Deposit>()
     })
 }
+
+/// Waits until no message is under way.
+pub(crate) async fn delivered(node: &Node) {
+    world::eventually("all messages are taken", async || {
+        node.pending_messages() == Some(0)
+    })
+    .await;
+}
+
+/// Waits until an account is in quarantine.
+pub(crate) async fn set_aside(node: &Node, key: &str) -> ActorId {
+    let id = ActorId::new("account", key).unwrap();
+    world::eventually("the actor is set aside", async || {
+        let all = node.quarantine().list().await.unwrap();
+        all.iter().any(|quarantined| quarantined.actor == id)
+    })
+    .await;
+    id
+}

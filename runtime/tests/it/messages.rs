@@ -7,21 +7,13 @@ use steadfast::journal::{CommitFault, MemoryStorage};
 use steadfast::{ActorHealth, ActorRef, AskError, Node, NodeBuilder};
 
 use crate::bank::{
-    Account, Balance, Deposit, Give, Open, Statement, bank, break_account, give, mend_account,
-    open, with_accounts,
+    Account, Balance, Deposit, Give, Open, Statement, bank, break_account, delivered, give,
+    mend_account, open, set_aside, with_accounts,
 };
 use crate::world::{eventually, pause, send};
 
 async fn balance(account: &ActorRef<Account>) -> Statement {
     account.ask(Balance).await.unwrap()
-}
-
-/// Waits until no message is under way.
-async fn delivered(node: &Node) {
-    eventually("all messages are taken", async || {
-        node.pending_messages() == Some(0)
-    })
-    .await;
 }
 
 /// What `to` received from `from`, in order.
@@ -196,16 +188,6 @@ async fn a_quarantined_receiver_holds_its_own_only() {
     let held = balance(&node.actor("held")).await;
     let expected: Vec<u64> = (0..101).map(|number| number * 2).collect();
     assert_eq!(received_from(&held, "from"), expected);
-}
-
-async fn set_aside(node: &Node, key: &str) -> steadfast::ActorId {
-    let id = steadfast::ActorId::new("account", key).unwrap();
-    eventually("the actor is set aside", async || {
-        let all = node.quarantine().list().await.unwrap();
-        all.iter().any(|quarantined| quarantined.actor == id)
-    })
-    .await;
-    id
 }
 
 /// Released while the program runs, an actor gets what waited, once and in order.

@@ -4,27 +4,10 @@ use steadfast::journal::{CommitFault, MemoryStorage};
 use steadfast::{ActorId, Node, NodeBuilder};
 
 use crate::bank::{
-    Account, Balance, Count, Deposit, PassOn, Vault, bank, break_account, give, mend_account, open,
-    with_vaults,
+    Account, Balance, Count, Deposit, PassOn, Vault, bank, break_account, delivered, give,
+    mend_account, open, set_aside, with_vaults,
 };
 use crate::world::eventually;
-
-async fn set_aside(node: &Node, key: &str) -> ActorId {
-    let id = ActorId::new("account", key).unwrap();
-    eventually("the actor is set aside", async || {
-        let all = node.quarantine().list().await.unwrap();
-        all.iter().any(|quarantined| quarantined.actor == id)
-    })
-    .await;
-    id
-}
-
-async fn delivered(node: &Node) {
-    eventually("all messages are taken", async || {
-        node.pending_messages() == Some(0)
-    })
-    .await;
-}
 
 async fn received(node: &Node, key: &str) -> Vec<(String, u64)> {
     node.actor::<Account>(key)
