@@ -4,8 +4,11 @@ mod counter;
 mod latency;
 mod machine;
 mod member;
+mod report;
+pub mod suite;
 
 pub use counter::{Add, Counter, CounterEvent};
 pub use latency::{Quantiles, Spread};
-pub use machine::{Machine, directory};
+pub use machine::{Machine, directory, parent_directory};
 pub use member::{Count, Member, MemberEvent, POISONED, Poison, UNREADABLE, WANTED, set_bug};
+pub use report::{Bound, Outcome, Row, Settings, figure};

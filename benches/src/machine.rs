@@ -9,10 +9,16 @@ use tempfile::TempDir;
 /// The variable that names the directory to measure in.
 const VARIABLE: &str = "STEADFAST_BENCH_DIR";
 
+/// `$STEADFAST_BENCH_DIR`, or else the system's temporary directory.
+#[must_use]
+pub fn parent_directory() -> PathBuf {
+    std::env::var_os(VARIABLE).map_or_else(std::env::temp_dir, PathBuf::from)
+}
+
 /// A fresh directory below `$STEADFAST_BENCH_DIR`, or else below the system's temporary directory.
 #[must_use]
 pub fn directory() -> TempDir {
-    let parent = std::env::var_os(VARIABLE).map_or_else(std::env::temp_dir, PathBuf::from);
+    let parent = parent_directory();
     tempfile::tempdir_in(&parent)
         .unwrap_or_else(|error| panic!("no directory in {}: {error}", parent.display()))
 }

@@ -190,6 +190,13 @@ impl Node {
         steadfast_journal::MemoryStorage::new().into()
     }
 
+    /// A node over a journal of your own, with snapshots in memory: the seam for other engines. What
+    /// [`journal::conformance`](steadfast_journal) checks must hold for it.
+    #[must_use]
+    pub fn over(storage: Arc<dyn steadfast_journal::Storage>) -> NodeBuilder {
+        NodeBuilder::over(storage)
+    }
+
     /// The actor of kind `A` with this key, in the space that is named like the kind.
     #[must_use]
     pub fn actor<A: StatefulActor>(&self, key: &str) -> ActorRef<A> {

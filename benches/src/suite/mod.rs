@@ -1,0 +1,35 @@
+//! The subjects of `steadfast-bench`, a module each.
+
+use crate::{Outcome, Settings};
+
+/// A subject: name, one line about it, and how it is measured.
+pub type Subject = (&'static str, &'static str, fn(&Settings) -> Vec<Outcome>);
+/// A row of the targets: its name and how it is measured.
+pub type Target = (&'static str, fn(&Settings) -> Outcome);
+
+/// All subjects.
+pub const SUBCOMMANDS: &[Subject] = &[];
+
+/// The rows of all modules, in the order of the table of targets.
+const TARGETS: &[&[Target]] = &[];
+
+/// Measures the targets, or those that were asked for.
+#[must_use]
+pub fn targets(settings: &Settings) -> Vec<Outcome> {
+    let wanted = |name: &str| {
+        settings
+            .only
+            .as_ref()
+            .is_none_or(|only| name.contains(only.as_str()))
+    };
+    TARGETS
+        .iter()
+        .copied()
+        .flatten()
+        .filter(|(name, _)| wanted(name))
+        .map(|(name, measure)| {
+            eprintln!("{name} ...");
+            measure(settings)
+        })
+        .collect()
+}
