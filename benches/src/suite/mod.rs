@@ -1,5 +1,10 @@
 //! The subjects of `steadfast-bench`, a module each.
 
+pub mod adapter;
+mod commit;
+mod disk;
+mod latency;
+
 use crate::{Outcome, Settings};
 
 /// A subject: name, one line about it, and how it is measured.
@@ -8,10 +13,14 @@ pub type Subject = (&'static str, &'static str, fn(&Settings) -> Vec<Outcome>);
 pub type Target = (&'static str, fn(&Settings) -> Outcome);
 
 /// All subjects.
-pub const SUBCOMMANDS: &[Subject] = &[];
+pub const SUBCOMMANDS: &[Subject] = &[(
+    "commit",
+    "Durable commands a second, and how long they take.",
+    commit::run,
+)];
 
 /// The rows of all modules, in the order of the table of targets.
-const TARGETS: &[&[Target]] = &[];
+const TARGETS: &[&[Target]] = &[commit::TARGETS, latency::TARGETS];
 
 /// Measures the targets, or those that were asked for.
 #[must_use]
