@@ -7,7 +7,9 @@ use std::time::Duration;
 use steadfast::{ActorRef, Config, Node};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
+use tokio::task::JoinHandle;
 
+use super::Random;
 use super::notes::{Load, Note, Noted, Notes};
 use super::recorder::float;
 use crate::Settings;
@@ -119,7 +121,7 @@ impl Site {
             let of = Arc::clone(&of);
             async move {
                 for _ in 0..of(key) {
-                    let noted = actor.ask(Note { bytes: 64 }).await;
+                    let noted = actor.ask(Note { bytes: 128 }).await;
                     noted.expect("the command is acknowledged");
                 }
             }
@@ -155,6 +157,49 @@ impl Site {
         sum.load(std::sync::atomic::Ordering::Relaxed)
     }
 
+    /// Asks one random actor from this very thread, and waits.
+    ///
+    /// # Panics
+    /// Where it is not acknowledged.
+    pub fn ask(&self, random: &mut Random, bytes: u32) {
+        let actor = &self.actors[random.below(self.population)];
+        let noted = self
+            .callers
+            .block_on(actor.ask(Note { bytes }).into_future());
+        noted.expect("the command is acknowledged");
+    }
+
+    /// One more actor, which no load asks by itself.
+    #[must_use]
+    pub fn extra(&self, key: &str) -> ActorRef<Notes> {
+        self.node.actor(key)
+    }
+
+    /// Makes the state of one as large as this.
+    ///
+    /// # Panics
+    /// Where it is not acknowledged.
+    pub fn load_one(&self, actor: &ActorRef<Notes>, bytes: u64) {
+        let loaded = self
+            .callers
+            .block_on(actor.ask(Load { bytes }).into_future());
+        loaded.expect("the command is acknowledged");
+    }
+
+    /// A caller of its own kind.
+    pub fn spawn(&self, caller: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
+        self.callers.spawn(caller)
+    }
+
+    /// Waits for such a caller.
+    ///
+    /// # Panics
+    /// Where it panicked.
+    pub fn wait(&self, caller: JoinHandle<()>) {
+        let over = self.callers.block_on(caller);
+        over.expect("a caller does not panic");
+    }
+
     fn each<F>(&self, work: impl Fn(ActorRef<Notes>, usize) -> F)
     where
         F: Future<Output = ()> + Send + 'static,
@@ -182,17 +227,11 @@ impl Site {
         &self.node
     }
 
-    /// Sum of all of the node's metrics with this name and this label (any, where it is empty).
-    ///
-    /// # Panics
-    /// Where there is no such metric, lest a wrong name passes for 0.
+    /// Sum of all of the node's metrics with this name and this label (any, where it is empty); 0 where
+    /// nothing was counted yet.
     #[must_use]
     pub fn metric(&self, name: &str, label: &str) -> f64 {
         let text = self.node.metrics();
-        assert!(
-            text.contains(&format!("# TYPE {}", name.trim_end_matches("_total"))),
-            "no metric {name}"
-        );
         text.lines()
             .filter(|line| {
                 let rest = line.strip_prefix(name);
@@ -203,16 +242,23 @@ impl Site {
     }
 
     /// Bytes of an entry, in the mean of all so far: what its frame and its keys take.
+    ///
+    /// # Panics
+    /// Where there is none.
     #[must_use]
     pub fn entry_bytes(&self) -> usize {
         let bytes = self.metric("steadfast_journal_bytes_total", "");
-        let entries = self.metric("steadfast_journal_events_total", "").max(1.0);
+        let entries = self.metric("steadfast_journal_events_total", "");
+        assert!(
+            bytes > 0.0 && entries > 0.0,
+            "{bytes} B in {entries} entries"
+        );
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
             reason = "an entry has some hundred bytes"
         )]
-        let each = (bytes / entries).max(1.0) as usize;
+        let each = (bytes / entries) as usize;
         each
     }
 

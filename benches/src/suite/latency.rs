@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Target;
 use super::disk::Disk;
-use crate::load::{Asking, Closed, Paced, Site, Store};
+use crate::load::{Asking, Closed, Paced, Random, Recorder, Site, Store, now};
 use crate::{Bound, Outcome, Pairs, Row, Settings, figure};
 
 /// The rows.
@@ -20,23 +20,29 @@ fn slice(settings: &Settings) -> Duration {
     Duration::from_millis(if settings.quick { 1_500 } else { 4_000 })
 }
 
-/// Turn by turn on one node and one file: both are idle while the other works.
+/// One command, one bare sync, one command: so both meet the machine in the same mood.
 fn over_fdatasync(settings: &Settings) -> Outcome {
     let site = Site::new(settings, Store::Steadfast, ACTORS, |_| {});
     let mut disk = Disk::growing(settings);
     let bytes = site.entry_bytes();
-    let load = Closed {
-        callers: 1,
-        event_bytes: EVENT_BYTES,
-        asking: Asking::Pipelined,
-        warm_up: slice(settings) / 4,
-        window: slice(settings),
-    };
+    let mut random = Random::new(1);
     let mut pairs = Pairs::default();
     for _ in 0..settings.runs {
-        let ours = load.run(&site).p50;
-        disk.sync_for(load.warm_up, bytes);
-        pairs.push(ours * 1e3, disk.sync_for(load.window, bytes) * 1e3);
+        let (ours, theirs) = (Recorder::default(), Recorder::default());
+        let begin = now() + slice(settings) / 4;
+        let end = begin + slice(settings) * 2;
+        while now() < end {
+            let asked = now();
+            site.ask(&mut random, EVENT_BYTES);
+            let answered = now();
+            disk.append_and_sync(bytes);
+            if asked >= begin {
+                ours.record(answered - asked);
+                theirs.record(answered.elapsed());
+            }
+        }
+        let [ours, theirs] = [ours, theirs].map(|times| times.measured(slice(settings)).p50);
+        pairs.push(ours * 1e3, theirs * 1e3);
     }
     site.close();
     Outcome::Measured(Row {

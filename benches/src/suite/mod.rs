@@ -1,9 +1,11 @@
 //! The subjects of `steadfast-bench`, a module each.
 
 pub mod adapter;
+mod checkpoint;
 mod commit;
 mod disk;
 mod latency;
+mod snapshot;
 
 use crate::{Outcome, Settings};
 
@@ -13,14 +15,31 @@ pub type Subject = (&'static str, &'static str, fn(&Settings) -> Vec<Outcome>);
 pub type Target = (&'static str, fn(&Settings) -> Outcome);
 
 /// All subjects.
-pub const SUBCOMMANDS: &[Subject] = &[(
-    "commit",
-    "Durable commands a second, and how long they take.",
-    commit::run,
-)];
+pub const SUBCOMMANDS: &[Subject] = &[
+    (
+        "commit",
+        "Durable commands a second, and how long they take.",
+        commit::run,
+    ),
+    (
+        "snapshot",
+        "What snapshots cost while they are taken.",
+        snapshot::run,
+    ),
+    (
+        "checkpoint",
+        "How often to take snapshots: costs and gains.",
+        checkpoint::run,
+    ),
+];
 
 /// The rows of all modules, in the order of the table of targets.
-const TARGETS: &[&[Target]] = &[commit::TARGETS, latency::TARGETS];
+const TARGETS: &[&[Target]] = &[
+    // A line for each module.
+    commit::TARGETS,
+    latency::TARGETS,
+    snapshot::TARGETS,
+];
 
 /// Measures the targets, or those that were asked for.
 #[must_use]
