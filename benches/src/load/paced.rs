@@ -70,8 +70,8 @@ impl Paced {
             owed -= float(count);
             stage.outstanding.fetch_add(count, Ordering::AcqRel);
             let seed = u64::try_from(tick).unwrap_or(0);
-            site.callers
-                .spawn(ask_together(Arc::clone(&stage), seed, count, due));
+            let stage = Arc::clone(&stage);
+            site.spawn(async move { ask_together(&stage, seed, count, due) });
         }
         while stage.outstanding.load(Ordering::Acquire) > 0 {
             std::thread::sleep(TICK);
@@ -98,11 +98,12 @@ fn wait_until(due: Instant) {
     }
 }
 
-async fn ask_together(stage: Arc<Stage>, seed: u64, count: u64, due: Instant) {
+/// Called on the callers' runtime.
+fn ask_together(stage: &Arc<Stage>, seed: u64, count: u64, due: Instant) {
     let mut random = Random::new(seed);
     for _ in 0..count {
         let which = random.below(stage.actors.len());
-        let stage = Arc::clone(&stage);
+        let stage = Arc::clone(stage);
         tokio::spawn(async move {
             let note = Note {
                 bytes: stage.event_bytes,

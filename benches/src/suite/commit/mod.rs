@@ -110,6 +110,8 @@ fn cells(settings: &Settings) -> Vec<Cell> {
     all
 }
 
+/// One figure of what was measured.
+type Of = fn(&Measured) -> f64;
 /// What one way came to in each run.
 type Runs = Vec<Measured>;
 
@@ -117,7 +119,7 @@ type Runs = Vec<Measured>;
 #[must_use]
 pub(super) fn run(settings: &Settings) -> Vec<Outcome> {
     let times = if settings.quick {
-        times(150, 450)
+        times(120, 400)
     } else {
         times(500, 1_500)
     };
@@ -138,7 +140,7 @@ pub(super) fn run(settings: &Settings) -> Vec<Outcome> {
 }
 
 fn rows(cell: Cell, [ours, file, puts, waiting]: &[Runs; 4]) -> Vec<Outcome> {
-    let pairs = |theirs: &Runs, of: fn(&Measured) -> f64| {
+    let pairs = |theirs: &Runs, of: Of| {
         let mut pairs = Pairs::default();
         for (ours, theirs) in ours.iter().zip(theirs) {
             pairs.push(of(ours), of(theirs));
@@ -150,7 +152,7 @@ fn rows(cell: Cell, [ours, file, puts, waiting]: &[Runs; 4]) -> Vec<Outcome> {
         pairs(runs, |measured| measured.rate).row(name.clone(), "commands/s", way.name(), None)
     };
     let mut rows = vec![rate(file, FILE), rate(puts, PUTS), rate(waiting, WAITING)];
-    let quantiles: [(&str, fn(&Measured) -> f64); 3] = [
+    let quantiles: [(&str, Of); 3] = [
         ("p50", |measured| measured.p50),
         ("p99", |measured| measured.p99),
         ("p99.9", |measured| measured.p999),
@@ -161,7 +163,7 @@ fn rows(cell: Cell, [ours, file, puts, waiting]: &[Runs; 4]) -> Vec<Outcome> {
     rows
 }
 
-fn median(runs: &Runs, of: fn(&Measured) -> f64) -> f64 {
+fn median(runs: &Runs, of: Of) -> f64 {
     Spread::of(runs.iter().map(of)).median
 }
 
@@ -181,7 +183,7 @@ fn plots(settings: &Settings, found: &[(Cell, [Runs; 4])]) {
             )
         })
         .collect();
-    let series = |of: fn(&Measured) -> f64| -> Vec<Series> {
+    let series = |of: Of| -> Vec<Series> {
         [OURS, FILE, PUTS, WAITING]
             .iter()
             .enumerate()
