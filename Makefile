@@ -75,12 +75,10 @@ HOURS ?= 1
 # For instance BENCH_FLAGS='--runs 9': without --quick and with more runs, for hours.
 BENCH_FLAGS ?= --quick
 
-bench: prerequisites ## Measure everything, into docs/benchmarks.md; STEADFAST_BENCH_DIR names the directory to measure in
-	cargo build $(SCOPE) --bin steadfast-bench
+bench: build ## Measure everything, into docs/benchmarks.md; STEADFAST_BENCH_DIR names the directory to measure in
 	@bash scripts/bench.sh $(BENCH_FLAGS)
 
-soak: prerequisites ## Run all kinds of load for HOURS (default 1), and watch what grows
-	cargo build $(SCOPE) --bin steadfast-bench
+soak: build ## Run all kinds of load for HOURS (default 1), and watch what grows
 	"$(CARGO_TARGET_DIR)/release/steadfast-bench" soak --hours $(HOURS)
 
 microbench: prerequisites ## Time single steps with criterion

@@ -106,7 +106,7 @@ mod tests {
             journal.submit(Submission {
                 appends: vec![append(number)],
                 done: Box::new(move |outcome| {
-                    told.send(outcome.is_ok()).expect("somebody listens")
+                    told.send(outcome.is_ok()).expect("somebody listens");
                 }),
             });
         }
@@ -117,7 +117,7 @@ mod tests {
         let (told, refused) = channel();
         journal.submit(Submission {
             appends: vec![append(301)],
-            done: Box::new(move |outcome| told.send(outcome.is_err()).expect("somebody listens")),
+            done: Box::new(move |outcome| told.send(outcome.is_err()).expect("somebody listens");),
         });
         assert_eq!(refused.try_recv(), Ok(true), "closed is closed");
     }
