@@ -117,7 +117,9 @@ mod tests {
         let (told, refused) = channel();
         journal.submit(Submission {
             appends: vec![append(301)],
-            done: Box::new(move |outcome| told.send(outcome.is_err()).expect("somebody listens");),
+            done: Box::new(move |outcome| {
+                told.send(outcome.is_err()).expect("somebody listens");
+            }),
         });
         assert_eq!(refused.try_recv(), Ok(true), "closed is closed");
     }
