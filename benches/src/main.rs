@@ -19,7 +19,7 @@ struct Arguments {
     /// Runs of each measurement; the median counts.
     #[arg(long)]
     runs: Option<usize>,
-    /// Measure below this directory, which should be on the disk that matters. Default: STEADFAST_BENCH_DIR, or the
+    /// Measure below this directory, which should be on the disk that matters. Default: `STEADFAST_BENCH_DIR`, or the
     /// system's temporary directory.
     #[arg(long)]
     dir: Option<PathBuf>,

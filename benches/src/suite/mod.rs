@@ -1,5 +1,12 @@
 //! The subjects of `steadfast-bench`, a module each.
 
+pub mod adapter;
+mod checkpoint;
+mod commit;
+mod disk;
+mod latency;
+mod snapshot;
+
 use crate::{Outcome, Settings};
 
 /// A subject: name, one line about it, and how it is measured.
@@ -8,10 +15,31 @@ pub type Subject = (&'static str, &'static str, fn(&Settings) -> Vec<Outcome>);
 pub type Target = (&'static str, fn(&Settings) -> Outcome);
 
 /// All subjects.
-pub const SUBCOMMANDS: &[Subject] = &[];
+pub const SUBCOMMANDS: &[Subject] = &[
+    (
+        "commit",
+        "Durable commands a second, and how long they take.",
+        commit::run,
+    ),
+    (
+        "snapshot",
+        "What snapshots cost while they are taken.",
+        snapshot::run,
+    ),
+    (
+        "checkpoint",
+        "How often to take snapshots: costs and gains.",
+        checkpoint::run,
+    ),
+];
 
 /// The rows of all modules, in the order of the table of targets.
-const TARGETS: &[&[Target]] = &[];
+const TARGETS: &[&[Target]] = &[
+    // A line for each module.
+    commit::TARGETS,
+    latency::TARGETS,
+    snapshot::TARGETS,
+];
 
 /// Measures the targets, or those that were asked for.
 #[must_use]
