@@ -1,5 +1,8 @@
 //! The subjects of `steadfast-bench`, a module each.
 
+mod recover;
+mod stage;
+
 use crate::{Outcome, Settings};
 
 /// A subject: name, one line about it, and how it is measured.
@@ -8,10 +11,14 @@ pub type Subject = (&'static str, &'static str, fn(&Settings) -> Vec<Outcome>);
 pub type Target = (&'static str, fn(&Settings) -> Outcome);
 
 /// All subjects.
-pub const SUBCOMMANDS: &[Subject] = &[];
+pub const SUBCOMMANDS: &[Subject] = &[
+    ("recover", "actors that come back: replays, and states from snapshots", recover::run),
+];
 
 /// The rows of all modules, in the order of the table of targets.
-const TARGETS: &[&[Target]] = &[];
+const TARGETS: &[&[Target]] = &[
+    recover::TARGETS,
+];
 
 /// Measures the targets, or those that were asked for.
 #[must_use]
