@@ -2,6 +2,9 @@
 
 mod recover;
 mod stage;
+mod start;
+
+pub use start::child;
 
 use crate::{Outcome, Settings};
 
@@ -13,11 +16,13 @@ pub type Target = (&'static str, fn(&Settings) -> Outcome);
 /// All subjects.
 pub const SUBCOMMANDS: &[Subject] = &[
     ("recover", "actors that come back: replays, and states from snapshots", recover::run),
+    ("start", "from the start of a process to its first answer", start::run),
 ];
 
 /// The rows of all modules, in the order of the table of targets.
 const TARGETS: &[&[Target]] = &[
     recover::TARGETS,
+    start::TARGETS,
 ];
 
 /// Measures the targets, or those that were asked for.

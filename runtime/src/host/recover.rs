@@ -218,8 +218,9 @@ fn rebuild<A: StatefulActor>(
         None => fresh::<A>(cx)?,
     };
     let (snapshot_entry, first) = (host.core.entry, host.core.events);
+    let before = cx.progress.bytes();
     let commit = replay(&mut host, cx, row, skipped)?;
-    let bytes = measured(&host, cx);
+    let bytes = measured(&host, cx, cx.progress.bytes().saturating_sub(before));
     let replayed_events = host.core.events.saturating_sub(first);
     Ok(Recovered {
         resident: Box::new(host),
@@ -234,11 +235,15 @@ fn rebuild<A: StatefulActor>(
 /// Replayed bytes up to which they are taken for the size of the state.
 const WORTH_MEASURING: usize = 64 << 10;
 
-/// How large the state is when it is encoded; as much as was read where that is little, because encoding
-/// it takes time.
-fn measured<A: StatefulActor>(host: &Host<A>, cx: &RecoverContext<'_>) -> usize {
+/// How large the state is when it is encoded; as much as was read where that is a snapshot and little more,
+/// because encoding it takes time.
+fn measured<A: StatefulActor>(
+    host: &Host<A>,
+    cx: &RecoverContext<'_>,
+    replayed: usize,
+) -> usize {
     let read = cx.progress.bytes();
-    if read <= WORTH_MEASURING {
+    if replayed <= WORTH_MEASURING {
         return read;
     }
     let save = || host.save(cx.now, cx.running).map(|state| state.len());

@@ -1,4 +1,5 @@
-//! Replays of small events, against a reader that decodes the same entries and events and keeps no actor.
+//! Replays of small events, against a scan of the same store that decodes the same entries and events and keeps
+//! no actor.
 //!
 //! Both sides read the same files with two threads, with the page cache warm in `warm` rows and dropped in
 //! `cold` ones. What each found is counted and held against what was written.
@@ -10,8 +11,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
+use rocksdb::{DB, Direction, IteratorMode, Options, ReadOptions};
 use steadfast::Event;
-use steadfast::journal::{ActorRow, EntryNumber, JournalReader, RocksReader};
+use steadfast::journal::decode_entry;
 
 use super::super::stage::{
     Book, Bookings, Ledger, LedgerEvent, Said, all, drop_caches, end, ledgers, now, rate,
@@ -42,7 +44,7 @@ impl Measured {
     fn outcome(&self, name: &str) -> Outcome {
         let raw = Spread::of(self.runs.iter().map(|(_, raw)| *raw)).median;
         let against = format!(
-            "reading and decoding the same {} entries of one 119-byte event, {ACTORS} actors, {THREADS} threads, page cache {}, without actors: {}",
+            "scanning the same RocksDB and decoding the same {} entries of one 119-byte event, {ACTORS} actors, {THREADS} threads, page cache {}, without actors: {}",
             figure(self.events_f64()),
             if self.cold { "dropped" } else { "warm" },
             figure(raw),
@@ -167,27 +169,30 @@ fn through_node(dir: &Path, events: usize) -> Duration {
     took
 }
 
-/// The same entries and events, read and decoded.
+/// The same entries and events, read from the same files and decoded.
 fn without_runtime(dir: &Path, events: usize) -> Duration {
-    let reader = RocksReader::open(dir).expect("the directory is free");
+    let index = dir.join("index");
+    let path = if index.exists() {
+        index
+    } else {
+        dir.join("journal")
+    };
+    let options = Options::default();
+    let families = DB::list_cf(&options, &path).expect("the store is there");
+    let db = DB::open_cf_for_read_only(&options, &path, families, false).expect("the store opens");
     let start = now();
-    let mut rows: Vec<ActorRow> = Vec::new();
-    loop {
-        let after = rows.last().map(|row| row.id.clone());
-        let page = reader.actors(after.as_ref(), 4_096).expect("it reads");
-        if page.is_empty() {
-            break;
-        }
-        rows.extend(page);
-    }
+    let share = ACTORS.div_ceil(THREADS) as u64;
     let found: u64 = std::thread::scope(|scope| {
-        let threads: Vec<_> = rows
-            .chunks(rows.len().div_ceil(THREADS))
-            .map(|share| {
-                let reader = &reader;
+        let threads: Vec<_> = (0..THREADS as u64)
+            .map(|thread| {
+                let db = &db;
                 std::thread::Builder::new()
                     .name("reader".to_owned())
-                    .spawn_scoped(scope, move || decode(reader, share))
+                    .spawn_scoped(scope, move || {
+                        // Actors have the numbers from 1 on.
+                        let end = (thread + 1 < THREADS as u64).then_some((thread + 1) * share + 1);
+                        decode(db, thread * share + 1, end)
+                    })
                     .expect("a thread starts")
             })
             .collect();
@@ -201,15 +206,24 @@ fn without_runtime(dir: &Path, events: usize) -> Duration {
     took
 }
 
-fn decode(reader: &RocksReader, actors: &[ActorRow]) -> u64 {
+/// The entries of actors from `first` to before `end`: keys begin with the actor's number, values with eight bytes
+/// for the commit.
+fn decode(db: &DB, first: u64, end: Option<u64>) -> u64 {
+    let family = db.cf_handle("entries").expect("it has entries");
+    let mut options = ReadOptions::default();
+    if let Some(end) = end {
+        options.set_iterate_upper_bound(end.to_be_bytes());
+    }
+    let from = first.to_be_bytes();
+    let from = IteratorMode::From(&from, Direction::Forward);
     let mut found = 0;
-    for actor in actors {
-        for stored in reader.entries(actor.number, EntryNumber::FIRST) {
-            for event in stored.expect("it reads").entry.events {
-                let decoded = LedgerEvent::decode(&event.name, event.version, &event.data);
-                std::hint::black_box(decoded.expect("it decodes"));
-                found += 1;
-            }
+    for row in db.iterator_cf_opt(family, options, from) {
+        let (_, value) = row.expect("it reads");
+        let entry = decode_entry(&value[8..]).expect("it is an entry");
+        for event in entry.events {
+            let decoded = LedgerEvent::decode(&event.name, event.version, &event.data);
+            std::hint::black_box(decoded.expect("it decodes"));
+            found += 1;
         }
     }
     found
