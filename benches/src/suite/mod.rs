@@ -1,6 +1,9 @@
 //! The subjects of `steadfast-bench`, a module each.
 
+mod mixed;
 mod recover;
+mod scale;
+mod soak;
 mod stage;
 mod start;
 
@@ -15,15 +18,35 @@ pub type Target = (&'static str, fn(&Settings) -> Outcome);
 
 /// All subjects.
 pub const SUBCOMMANDS: &[Subject] = &[
-    ("recover", "actors that come back: replays, and states from snapshots", recover::run),
-    ("start", "from the start of a process to its first answer", start::run),
+    (
+        "recover",
+        "actors that come back: replays, and states from snapshots",
+        recover::run,
+    ),
+    (
+        "start",
+        "from the start of a process to its first answer",
+        start::run,
+    ),
+    (
+        "scale",
+        "what grows with actors, events, workers and the disk",
+        scale::run,
+    ),
+    (
+        "mixed",
+        "commands, recoveries, timers and a reader at the same time",
+        mixed::run,
+    ),
+    (
+        "soak",
+        "memory, processor, log and tail latency over hours",
+        soak::run,
+    ),
 ];
 
 /// The rows of all modules, in the order of the table of targets.
-const TARGETS: &[&[Target]] = &[
-    recover::TARGETS,
-    start::TARGETS,
-];
+const TARGETS: &[&[Target]] = &[recover::TARGETS, start::TARGETS, scale::TARGETS];
 
 /// Measures the targets, or those that were asked for.
 #[must_use]

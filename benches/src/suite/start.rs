@@ -32,8 +32,20 @@ pub(super) fn run(settings: &Settings) -> Vec<Outcome> {
     let dir = prepared(settings);
     let actors = actors(settings);
     let mut outcomes = vec![
-        clean(settings, dir.path(), actors, false, "start.first_answer.warm"),
-        clean(settings, dir.path(), actors, true, "start.first_answer.cold"),
+        clean(
+            settings,
+            dir.path(),
+            actors,
+            false,
+            "start.first_answer.warm",
+        ),
+        clean(
+            settings,
+            dir.path(),
+            actors,
+            true,
+            "start.first_answer.cold",
+        ),
     ];
     outcomes.push(killed(settings, dir.path(), actors));
     outcomes
@@ -59,7 +71,10 @@ fn answer(dir: &Path) {
     let bookings = node.block_on(async { node.actor::<Ledger>("7").ask(Bookings).await });
     let bookings = bookings.expect("the actor answers");
     let opened = node.opened().expect("it is open");
-    println!("{}", serde_json::json!({ "bookings": bookings, "wal_bytes": opened.wal_bytes }));
+    println!(
+        "{}",
+        serde_json::json!({ "bookings": bookings, "wal_bytes": opened.wal_bytes })
+    );
     std::io::stdout().flush().expect("the parent reads");
     end(&node);
 }
@@ -105,7 +120,9 @@ fn one_start(dir: &Path) -> (Duration, u64) {
     assert!(child.wait().expect("it ends").success(), "the child failed");
     let said: serde_json::Value = serde_json::from_str(&line).expect("the child says JSON");
     assert!(
-        said["bookings"].as_u64().is_some_and(|bookings| bookings > 0),
+        said["bookings"]
+            .as_u64()
+            .is_some_and(|bookings| bookings > 0),
         "the actor that was asked is new: {line}"
     );
     (took, said["wal_bytes"].as_u64().expect("it says so"))
@@ -122,7 +139,11 @@ fn prepared(settings: &Settings) -> tempfile::TempDir {
     let node = ledgers(dir.path(), |config| config.resident_bytes = 256 << 20);
     create(&node, actors(settings));
     end(&node);
-    eprintln!("{} actors in {:.1} s", actors(settings), start.elapsed().as_secs_f64());
+    eprintln!(
+        "{} actors in {:.1} s",
+        actors(settings),
+        start.elapsed().as_secs_f64()
+    );
     dir
 }
 
@@ -150,7 +171,11 @@ fn first_answer(settings: &Settings) -> Outcome {
         Outcome::Skipped { .. } => 0.0,
     };
     let [warm, cold] = both;
-    if median(&cold) > median(&warm) { cold } else { warm }
+    if median(&cold) > median(&warm) {
+        cold
+    } else {
+        warm
+    }
 }
 
 fn after_kill(settings: &Settings) -> Outcome {

@@ -237,11 +237,7 @@ const WORTH_MEASURING: usize = 64 << 10;
 
 /// How large the state is when it is encoded; as much as was read where that is a snapshot and little more,
 /// because encoding it takes time.
-fn measured<A: StatefulActor>(
-    host: &Host<A>,
-    cx: &RecoverContext<'_>,
-    replayed: usize,
-) -> usize {
+fn measured<A: StatefulActor>(host: &Host<A>, cx: &RecoverContext<'_>, replayed: usize) -> usize {
     let read = cx.progress.bytes();
     if replayed <= WORTH_MEASURING {
         return read;

@@ -15,9 +15,7 @@ use serde::{Deserialize, Serialize};
 use steadfast::{ActorId, Command, Event, Handle, Live, Never, Node, StatefulActor};
 use tempfile::TempDir;
 
-use super::super::stage::{
-    Said, all, drop_caches, end, float, kernel_number, millis, now, text,
-};
+use super::super::stage::{Said, all, drop_caches, end, float, kernel_number, millis, now, text};
 use crate::{Bound, Outcome, Settings, Spread, figure};
 
 const ITEMS: u64 = 2_400;
@@ -348,7 +346,12 @@ fn measure_all(settings: &Settings, data: &Data) -> Vec<Measured> {
             data.recover((0..data.actors).collect(), CALLERS);
             data.decode_flat();
         }
-        let fresh = || assert!(!cold || drop_caches(), "the page cache could be dropped before");
+        let fresh = || {
+            assert!(
+                !cold || drop_caches(),
+                "the page cache could be dropped before"
+            )
+        };
         let run = |_| {
             fresh();
             let node = data.recover((0..data.actors).collect(), CALLERS);
