@@ -62,10 +62,10 @@ impl Book {
 #[command(reply = u64)]
 pub(super) struct Bookings;
 
-/// The same, and leaves memory afterwards.
+/// Books once, answers how many bookings there are, and leaves memory as soon as that is durable.
 #[derive(Debug, Serialize, Deserialize, Command)]
 #[command(reply = u64)]
-pub(super) struct BookingsAndLeave;
+pub(super) struct BookAndLeave;
 
 /// Has a timer set that is due in a year.
 #[derive(Debug, Serialize, Deserialize, Command)]
@@ -93,18 +93,22 @@ impl StatefulActor for Ledger {
 }
 
 impl Handle<Book> for Ledger {
-    fn handle(ledger: &mut Live<'_, Self>, book: Book) -> Result<u64, Never> {
-        for _ in 0..book.times {
-            let seed = ledger.random();
-            let number = NUMBERS + ledger.events;
-            ledger.emit(LedgerEvent::Booked {
-                number,
-                cents: NUMBERS + seed % NUMBERS,
-                memo: text(seed, book.memo),
-            });
+    fn handle(ledger: &mut Live<'_, Self>, order: Book) -> Result<u64, Never> {
+        for _ in 0..order.times {
+            book(ledger, order.memo);
         }
         Ok(ledger.events)
     }
+}
+
+fn book(ledger: &mut Live<'_, Ledger>, memo: u32) {
+    let seed = ledger.random();
+    let number = NUMBERS + ledger.events;
+    ledger.emit(LedgerEvent::Booked {
+        number,
+        cents: NUMBERS + seed % NUMBERS,
+        memo: text(seed, memo),
+    });
 }
 
 impl Handle<Bookings> for Ledger {
@@ -113,8 +117,9 @@ impl Handle<Bookings> for Ledger {
     }
 }
 
-impl Handle<BookingsAndLeave> for Ledger {
-    fn handle(ledger: &mut Live<'_, Self>, _: BookingsAndLeave) -> Result<u64, Never> {
+impl Handle<BookAndLeave> for Ledger {
+    fn handle(ledger: &mut Live<'_, Self>, _: BookAndLeave) -> Result<u64, Never> {
+        book(ledger, SMALL);
         ledger.stop();
         Ok(ledger.events)
     }
@@ -235,6 +240,20 @@ pub(super) fn kernel_number(file: &str, name: &str) -> Option<u64> {
         .next()?
         .parse()
         .ok()
+}
+
+/// The recoveries that `node` has done, and the events that they applied.
+pub(super) fn recoveries(node: &Node) -> (u64, u64) {
+    let text = node.metrics();
+    let sum = |name: &str| {
+        let lines = text.lines().filter(|line| line.contains(name));
+        let values = lines.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok());
+        values.sum()
+    };
+    (
+        sum("replay_duration_seconds_count{"),
+        sum("replay_events_total{"),
+    )
 }
 
 /// What a row says, but for its figures.
