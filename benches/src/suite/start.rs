@@ -129,7 +129,7 @@ fn one_start(dir: &Path) -> (Duration, u64) {
 }
 
 fn actors(settings: &Settings) -> usize {
-    if settings.quick { 300_000 } else { 1_000_000 }
+    if settings.quick { 200_000 } else { 1_000_000 }
 }
 
 /// A directory with many actors, closed in order.

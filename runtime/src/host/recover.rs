@@ -81,6 +81,46 @@ impl Progress {
     }
 }
 
+/// What one replay has read and not yet told: all recoveries share the sums, and small entries come so fast that
+/// their threads would wait for each other.
+struct Read<'a> {
+    progress: &'a Progress,
+    events: usize,
+    bytes: usize,
+}
+
+impl<'a> Read<'a> {
+    /// Bytes and events that are told together.
+    const TOGETHER: (usize, usize) = (16 << 10, 256);
+
+    fn of(progress: &'a Progress) -> Self {
+        Self {
+            progress,
+            events: 0,
+            bytes: 0,
+        }
+    }
+
+    fn note(&mut self, events: usize, bytes: usize) {
+        self.events += events;
+        self.bytes += bytes;
+        if self.bytes >= Self::TOGETHER.0 || self.events >= Self::TOGETHER.1 {
+            self.tell();
+        }
+    }
+
+    fn tell(&mut self) {
+        self.progress.note(self.events, self.bytes);
+        (self.events, self.bytes) = (0, 0);
+    }
+}
+
+impl Drop for Read<'_> {
+    fn drop(&mut self) {
+        self.tell();
+    }
+}
+
 /// A recovered actor and what it took.
 pub(crate) struct Recovered {
     pub(crate) resident: Box<dyn Resident>,
@@ -309,6 +349,7 @@ fn replay<A: StatefulActor>(
     let exhausted = || Unrecoverable::data("its entry numbers are used up".to_owned(), 0);
     let from = EntryNumber::after(EntryNumber::new(host.core.entry)).ok_or_else(exhausted)?;
     let mut commit = None;
+    let mut read = Read::of(cx.progress);
     for stored in cx.journal.entries(row.number, from) {
         let seq = host.core.events;
         let stored = stored.map_err(|error| Unrecoverable::store(&error, seq))?;
@@ -317,8 +358,10 @@ fn replay<A: StatefulActor>(
         }
         check_cancelled(cx, seq)?;
         take_entry(host, cx, &stored.entry, skipped)?;
+        read.note(stored.entry.events.len(), size(&stored.entry));
         commit = Some(stored.commit);
     }
+    drop(read);
     host.core.number = Some(row.number);
     Ok(commit)
 }
@@ -368,7 +411,6 @@ fn take_entry<A: StatefulActor>(
             .unwrap_or_else(|panic| Err(format!("apply panicked: {}", panic_text(panic.as_ref()))))
             .map_err(poison)?;
     }
-    cx.progress.note(entry.events.len(), size(entry));
     let operations = decode_operations(&entry.operations).map_err(|error| {
         Unrecoverable::data(
             format!("entry {}: {error}", entry.number),
