@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
-use steadfast_benches::suite::{SUBCOMMANDS, targets};
+use steadfast_benches::suite::{SUBCOMMANDS, child, targets};
 use steadfast_benches::{Machine, Outcome, Settings};
 
 /// Measures steadfast; each figure stands beside its limit or peer from the same run.
@@ -44,6 +44,9 @@ enum Form {
 }
 
 fn main() -> ExitCode {
+    if let Some(done) = child() {
+        return done;
+    }
     let arguments = Arguments::parse();
     let settings = Settings {
         quick: arguments.quick,

@@ -6,6 +6,14 @@ mod commit;
 mod disk;
 mod latency;
 mod snapshot;
+mod mixed;
+mod recover;
+mod scale;
+mod soak;
+mod stage;
+mod start;
+
+pub use start::child;
 
 use crate::{Outcome, Settings};
 
@@ -31,6 +39,31 @@ pub const SUBCOMMANDS: &[Subject] = &[
         "How often to take snapshots: costs and gains.",
         checkpoint::run,
     ),
+    (
+        "recover",
+        "actors that come back: replays, and states from snapshots",
+        recover::run,
+    ),
+    (
+        "start",
+        "from the start of a process to its first answer",
+        start::run,
+    ),
+    (
+        "scale",
+        "what grows with actors, events, workers and the disk",
+        scale::run,
+    ),
+    (
+        "mixed",
+        "commands, recoveries, timers and a reader at the same time",
+        mixed::run,
+    ),
+    (
+        "soak",
+        "memory, processor, log and tail latency over hours",
+        soak::run,
+    ),
 ];
 
 /// The rows of all modules, in the order of the table of targets.
@@ -38,7 +71,10 @@ const TARGETS: &[&[Target]] = &[
     // A line for each module.
     commit::TARGETS,
     latency::TARGETS,
+    recover::TARGETS,
+    start::TARGETS,
     snapshot::TARGETS,
+    scale::TARGETS,
 ];
 
 /// Measures the targets, or those that were asked for.
