@@ -190,8 +190,7 @@ fn without_runtime(dir: &Path, events: usize) -> Duration {
                     .name("reader".to_owned())
                     .spawn_scoped(scope, move || {
                         // Actors have the numbers from 1 on.
-                        let end = (thread + 1 < THREADS as u64).then_some((thread + 1) * share + 1);
-                        decode(db, thread * share + 1, end)
+                        decode(db, thread * share + 1, (thread + 1) * share + 1)
                     })
                     .expect("a thread starts")
             })
@@ -208,12 +207,10 @@ fn without_runtime(dir: &Path, events: usize) -> Duration {
 
 /// The entries of actors from `first` to before `end`: keys begin with the actor's number, values with eight bytes
 /// for the commit.
-fn decode(db: &DB, first: u64, end: Option<u64>) -> u64 {
+fn decode(db: &DB, first: u64, end: u64) -> u64 {
     let family = db.cf_handle("entries").expect("it has entries");
     let mut options = ReadOptions::default();
-    if let Some(end) = end {
-        options.set_iterate_upper_bound(end.to_be_bytes());
-    }
+    options.set_iterate_upper_bound(end.to_be_bytes());
     let from = first.to_be_bytes();
     let from = IteratorMode::From(&from, Direction::Forward);
     let mut found = 0;
