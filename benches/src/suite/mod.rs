@@ -1,5 +1,9 @@
 //! The subjects of `steadfast-bench`, a module each.
 
+mod ask;
+mod frameworks;
+mod memory;
+
 use crate::{Outcome, Settings};
 
 /// A subject: name, one line about it, and how it is measured.
@@ -8,10 +12,21 @@ pub type Subject = (&'static str, &'static str, fn(&Settings) -> Vec<Outcome>);
 pub type Target = (&'static str, fn(&Settings) -> Outcome);
 
 /// All subjects.
-pub const SUBCOMMANDS: &[Subject] = &[];
+pub const SUBCOMMANDS: &[Subject] = &[
+    (
+        "ask",
+        "Questions that write nothing, against other actor frameworks.",
+        ask::run,
+    ),
+    (
+        "memory",
+        "Bytes of an actor that does nothing, against other frameworks'.",
+        memory::run,
+    ),
+];
 
 /// The rows of all modules, in the order of the table of targets.
-const TARGETS: &[&[Target]] = &[];
+const TARGETS: &[&[Target]] = &[ask::TARGETS, memory::TARGETS];
 
 /// Measures the targets, or those that were asked for.
 #[must_use]
@@ -32,4 +47,10 @@ pub fn targets(settings: &Settings) -> Vec<Outcome> {
             measure(settings)
         })
         .collect()
+}
+
+/// If this process was started by another of this program, does what it was started for.
+#[must_use]
+pub fn in_child(arguments: &[String]) -> Option<std::process::ExitCode> {
+    memory::measure_inside(arguments)
 }
