@@ -3,6 +3,7 @@
 mod ask;
 mod frameworks;
 mod memory;
+mod peers;
 
 use crate::{Outcome, Settings};
 
@@ -23,10 +24,15 @@ pub const SUBCOMMANDS: &[Subject] = &[
         "Bytes of an actor that does nothing, against other frameworks'.",
         memory::run,
     ),
+    (
+        "peers",
+        "The same counter in Restate, PostgreSQL, SQLite and datum-persistence, all durable.",
+        peers::run,
+    ),
 ];
 
 /// The rows of all modules, in the order of the table of targets.
-const TARGETS: &[&[Target]] = &[ask::TARGETS, memory::TARGETS];
+const TARGETS: &[&[Target]] = &[ask::TARGETS, memory::TARGETS, peers::TARGETS];
 
 /// Measures the targets, or those that were asked for.
 #[must_use]
@@ -52,5 +58,5 @@ pub fn targets(settings: &Settings) -> Vec<Outcome> {
 /// If this process was started by another of this program, does what it was started for.
 #[must_use]
 pub fn in_child(arguments: &[String]) -> Option<std::process::ExitCode> {
-    memory::measure_inside(arguments)
+    memory::measure_inside(arguments).or_else(|| peers::serve_inside(arguments))
 }

@@ -60,7 +60,7 @@ impl Handle<Ping> for Empty {
 /// # Panics
 /// Where that fails.
 #[must_use]
-pub fn measure_inside(arguments: &[String]) -> Option<ExitCode> {
+pub(in crate::suite) fn measure_inside(arguments: &[String]) -> Option<ExitCode> {
     let [subcommand, what, actors, dir] = arguments else {
         return None;
     };

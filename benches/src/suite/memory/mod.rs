@@ -10,7 +10,7 @@ use super::Target;
 use crate::child::Process;
 use crate::{Bound, Outcome, Row, Settings, Spread, figure};
 
-pub use inside::measure_inside;
+pub(super) use inside::measure_inside;
 
 pub(super) const TARGETS: &[Target] = &[("memory.resident", resident)];
 
@@ -32,15 +32,19 @@ pub fn run(settings: &Settings) -> Vec<Outcome> {
     for name in OTHERS {
         let title = format!("resident actor, against {name}'s");
         outcomes.push(match (&ours, &of_process(settings, name, others)) {
-            (Ok(ours), Ok(other)) => row(&title, *ours, &format!("{name}, {others} actors"), *other),
+            (Ok(ours), Ok(other)) => {
+                row(&title, *ours, &format!("{name}, {others} actors"), *other)
+            }
             (Err(why), _) | (_, Err(why)) => skipped(&title, why),
         });
     }
     let title = "actor that left memory";
-    outcomes.push(match (&ours, &of_process(settings, "passivated", 200_000)) {
-        (Ok(ours), Ok(left)) => row(title, *left, "a resident one", *ours),
-        (Err(why), _) | (_, Err(why)) => skipped(title, why),
-    });
+    outcomes.push(
+        match (&ours, &of_process(settings, "passivated", 200_000)) {
+            (Ok(ours), Ok(left)) => row(title, *left, "a resident one", *ours),
+            (Err(why), _) | (_, Err(why)) => skipped(title, why),
+        },
+    );
     outcomes
 }
 
