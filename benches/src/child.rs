@@ -1,9 +1,10 @@
 //! This program once more, in a process of its own: for what is to be measured alone, and for servers whose work is
 //! to be their own. The first argument then is hidden from users.
 
-use std::io::{BufRead, BufReader};
+use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::thread;
 
 /// A child process; ended when this goes.
 #[derive(Debug)]
@@ -57,9 +58,18 @@ impl Process {
         number_in(&line, field)
     }
 
-    /// Lets it print without anybody who reads.
-    pub fn unheard(&mut self) {
-        self.lines = None;
+    /// Reads what it prints from now on, so that it never waits for a reader or finds none, and forgets it.
+    ///
+    /// # Errors
+    /// Where there is no thread for that.
+    pub fn unheard(&mut self) -> Result<(), String> {
+        let Some(mut lines) = self.lines.take() else {
+            return Ok(());
+        };
+        let reader = thread::Builder::new().name("unheard".to_owned());
+        // It ends with the process.
+        let started = reader.spawn(move || drop(io::copy(&mut lines, &mut io::sink())));
+        started.map(drop).map_err(|error| error.to_string())
     }
 
     /// Whether it still runs.

@@ -16,8 +16,7 @@ pub(super) const TARGETS: &[Target] = &[("ask.vs_actix", vs_actix)];
 const CALLERS: [usize; 3] = [1, 1_000, 10_000];
 
 /// Questions and commands that write nothing, at 1 to 10,000 callers, against four others.
-#[must_use]
-pub fn run(settings: &Settings) -> Vec<Outcome> {
+pub(super) fn run(settings: &Settings) -> Vec<Outcome> {
     let period = if settings.quick {
         Period::millis(100, 400)
     } else {

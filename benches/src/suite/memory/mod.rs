@@ -22,8 +22,7 @@ const OTHERS: [&str; 4] = ["actix", "ractor", "kameo", "tokio"];
 const LARGEST: usize = 9_000;
 
 /// Bytes of a resident actor, against four others, and of one that left memory.
-#[must_use]
-pub fn run(settings: &Settings) -> Vec<Outcome> {
+pub(super) fn run(settings: &Settings) -> Vec<Outcome> {
     let wanted = if settings.quick { 200_000 } else { MILLION };
     let fits = available_bytes().map_or(MILLION / 5, |bytes| bytes / 2 / LARGEST);
     let others = wanted.min(fits);

@@ -102,7 +102,7 @@ impl Server {
         server.args(["-c", "listen_addresses=", "-c", "max_connections=150"]);
         server.arg("-k").arg(dir.path()).arg("-D").arg(&data);
         let mut process = Process::start(server.current_dir(dir.path()))?;
-        process.unheard();
+        process.unheard()?;
         let server = Self {
             runtime: commit::runtime(),
             clients,

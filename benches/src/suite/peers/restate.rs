@@ -12,10 +12,11 @@ use tempfile::TempDir;
 use super::http::Connection;
 use super::{INSTALL, commit};
 use crate::Settings;
+use crate::callers::now;
 use crate::child::{Process, peers_directory};
 
-/// Tries to reach it, a fifth of a second apart.
-const TRIES: usize = 150;
+/// It must be there after this.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Server and service.
 pub(super) struct Restate {
@@ -44,7 +45,7 @@ impl Restate {
                 break;
             }
         }
-        service.unheard();
+        service.unheard()?;
         let mut server = Command::new(server);
         server
             .args(["--no-logo", "--node-name", "bench", "--listen-mode", "tcp"])
@@ -58,7 +59,7 @@ impl Restate {
             .current_dir(dir.path())
             .stderr(Stdio::null());
         let mut server = Process::start(&mut server)?;
-        server.unheard();
+        server.unheard()?;
         register(&mut server, admin, service_at, ingress)?;
         Ok(Self {
             ingress,
@@ -114,31 +115,27 @@ fn register(
 ) -> Result<(), String> {
     let runtime = commit::runtime();
     let deployment = serde_json::json!({ "uri": format!("http://{service}") }).to_string();
-    let mut failure = String::new();
+    let begin = now();
     for (at, path, body) in [
         (admin, "/deployments", deployment.as_str()),
         (ingress, "/counter/first/add", "1"),
     ] {
-        let mut done = false;
-        for _ in 0..TRIES {
+        loop {
             let asked = async {
                 let mut connection = Connection::open(at).await?;
                 connection.post(path, "", body).await
             };
-            let within = async { tokio::time::timeout(Duration::from_secs(5), asked).await };
-            match runtime.block_on(within) {
-                Ok(Ok((200 | 201, _))) => done = true,
-                Ok(Ok((status, body))) => failure = format!("{status} {body}"),
-                Ok(Err(error)) => failure = error.to_string(),
-                Err(late) => failure = late.to_string(),
-            }
-            if done || !server.runs() {
-                break;
+            let within = async { tokio::time::timeout(PATIENCE / 6, asked).await };
+            let failure = match runtime.block_on(within) {
+                Ok(Ok((200 | 201, _))) => break,
+                Ok(Ok((status, body))) => format!("{status} {body}"),
+                Ok(Err(error)) => error.to_string(),
+                Err(late) => late.to_string(),
+            };
+            if begin.elapsed() > PATIENCE || !server.runs() {
+                return Err(format!("Restate does not answer {path}: {failure}"));
             }
             thread::sleep(Duration::from_millis(200));
-        }
-        if !done {
-            return Err(format!("Restate does not answer {path}: {failure}"));
         }
     }
     Ok(())
