@@ -1,5 +1,7 @@
 //! What the benchmarks share: where they run, said beside every number, and how numbers are told.
 
+pub mod callers;
+pub mod child;
 mod counter;
 mod latency;
 pub mod load;

@@ -1,14 +1,18 @@
 //! The subjects of `steadfast-bench`, a module each.
 
 pub mod adapter;
+mod ask;
 mod checkpoint;
 mod commit;
 mod disk;
+mod frameworks;
 mod latency;
-mod snapshot;
+mod memory;
 mod mixed;
+mod peers;
 mod recover;
 mod scale;
+mod snapshot;
 mod soak;
 mod stage;
 mod start;
@@ -64,6 +68,21 @@ pub const SUBCOMMANDS: &[Subject] = &[
         "memory, processor, log and tail latency over hours",
         soak::run,
     ),
+    (
+        "ask",
+        "Questions that write nothing, against other actor frameworks.",
+        ask::run,
+    ),
+    (
+        "memory",
+        "Bytes of an actor that does nothing, against other frameworks'.",
+        memory::run,
+    ),
+    (
+        "peers",
+        "The same counter in Restate, PostgreSQL, SQLite and datum-persistence, all durable.",
+        peers::run,
+    ),
 ];
 
 /// The rows of all modules, in the order of the table of targets.
@@ -71,10 +90,13 @@ const TARGETS: &[&[Target]] = &[
     // A line for each module.
     commit::TARGETS,
     latency::TARGETS,
+    ask::TARGETS,
+    memory::TARGETS,
     recover::TARGETS,
     start::TARGETS,
     snapshot::TARGETS,
     scale::TARGETS,
+    peers::TARGETS,
 ];
 
 /// Measures the targets, or those that were asked for.
@@ -96,4 +118,10 @@ pub fn targets(settings: &Settings) -> Vec<Outcome> {
             measure(settings)
         })
         .collect()
+}
+
+/// If this process was started by another of this program, does what it was started for.
+#[must_use]
+pub fn in_child(arguments: &[String]) -> Option<std::process::ExitCode> {
+    memory::measure_inside(arguments).or_else(|| peers::serve_inside(arguments))
 }
