@@ -1,7 +1,8 @@
 //! Callers that ask in a closed loop: each asks again as soon as it is answered.
 //!
-//! Only what was asked after the warm-up and answered before the end counts, and the time that passed is taken by
-//! the thread that begins and ends it, so that a late wake-up changes both alike.
+//! Every answer that comes between the warm-up and the end counts, and the time between them is taken by the thread
+//! that begins and ends it, so that a late wake-up changes both alike. Times are those of what was asked between
+//! them, whenever it was answered.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -124,7 +125,7 @@ async fn asks<C: Caller>(mut caller: C, phase: Arc<AtomicU8>, timed: bool) -> (u
         } else {
             caller.ask().await;
         }
-        if before == MEASURE && phase.load(Ordering::Relaxed) == MEASURE {
+        if phase.load(Ordering::Relaxed) == MEASURE {
             answers += 1;
         }
     }
@@ -190,7 +191,7 @@ mod tests {
         let answered = closed_loop(&runtime, callers, Period::millis(50, 300), true);
         // Each sleeps at least 5 ms: at most 200 answers a second.
         assert!(
-            answered.rate > 40.0 && answered.rate <= 810.0,
+            answered.rate > 40.0 && answered.rate <= 820.0,
             "{answered:?}"
         );
         assert!(answered.p50() >= 5.0, "{answered:?}");

@@ -85,9 +85,9 @@ async fn asks(counter: Counter, phase: Arc<AtomicU8>) -> (u64, Vec<Duration>) {
         assert!(answer.await.expect("it is acknowledged") > 0);
         if before == MEASURE {
             times.push(asked.elapsed());
-            if phase.load(Ordering::Relaxed) == MEASURE {
-                answers += 1;
-            }
+        }
+        if phase.load(Ordering::Relaxed) == MEASURE {
+            answers += 1;
         }
     }
 }
