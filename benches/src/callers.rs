@@ -82,12 +82,12 @@ pub fn closed_loop<C: Caller>(
     runtime: &Runtime,
     callers: Vec<C>,
     period: Period,
-    timed: bool,
+    take_times: bool,
 ) -> Answered {
     let phase = Arc::new(AtomicU8::new(WARM));
     let tasks: Vec<_> = callers
         .into_iter()
-        .map(|caller| runtime.spawn(asks(caller, Arc::clone(&phase), timed)))
+        .map(|caller| runtime.spawn(asks(caller, Arc::clone(&phase), take_times)))
         .collect();
     thread::sleep(period.warm_up);
     let begin = now();
@@ -104,18 +104,22 @@ pub fn closed_loop<C: Caller>(
     assert!(answers > 0, "nobody was answered within {took:?}");
     Answered {
         rate: count(answers) / took.as_secs_f64(),
-        times: timed.then(|| Quantiles::of(times)),
+        times: take_times.then(|| Quantiles::of(times)),
     }
 }
 
-async fn asks<C: Caller>(mut caller: C, phase: Arc<AtomicU8>, timed: bool) -> (u64, Vec<Duration>) {
+async fn asks<C: Caller>(
+    mut caller: C,
+    phase: Arc<AtomicU8>,
+    take_times: bool,
+) -> (u64, Vec<Duration>) {
     let (mut answers, mut times) = (0, Vec::new());
     loop {
         let before = phase.load(Ordering::Relaxed);
         if before == STOP {
             return (answers, times);
         }
-        if timed {
+        if take_times {
             let asked = now();
             caller.ask().await;
             // Whenever it was answered, so that the slowest answers are not left out.
