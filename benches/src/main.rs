@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
-use steadfast_benches::suite::{SUBCOMMANDS, targets};
+use steadfast_benches::suite::{SUBCOMMANDS, child, targets};
 use steadfast_benches::{Machine, Outcome, Settings};
 
 /// Measures steadfast; each figure stands beside its limit or peer from the same run.
@@ -19,7 +19,7 @@ struct Arguments {
     /// Runs of each measurement; the median counts.
     #[arg(long)]
     runs: Option<usize>,
-    /// Measure below this directory, which should be on the disk that matters. Default: STEADFAST_BENCH_DIR, or the
+    /// Measure below this directory, which should be on the disk that matters. Default: `STEADFAST_BENCH_DIR`, or the
     /// system's temporary directory.
     #[arg(long)]
     dir: Option<PathBuf>,
@@ -44,6 +44,9 @@ enum Form {
 }
 
 fn main() -> ExitCode {
+    if let Some(done) = child() {
+        return done;
+    }
     let raw: Vec<String> = std::env::args().skip(1).collect();
     if let Some(code) = steadfast_benches::suite::in_child(&raw) {
         return code;

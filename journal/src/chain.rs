@@ -2,12 +2,14 @@
 //!
 //! A file of its own because opening, reading and verifying must judge a commit by the same rules.
 
+use std::borrow::Cow;
+use std::sync::Arc;
+
 use crate::error::Error;
 use crate::hash::Hash;
 use crate::ids::{CommitIndex, Epoch};
-use crate::layout::{
-    Checked, CommitRecord, Listed, Past, commit_key, commit_of_key, entry_key, split_entry,
-};
+use crate::layout::{Checked, Past, commit_key, commit_of_key, entry_key, split_entry};
+use crate::record::{CommitRecord, Listed, Place};
 use crate::store::{Keyspace, Store};
 
 /// Where and how the chain does not hold.
@@ -167,22 +169,36 @@ pub(crate) fn read(store: &dyn Store, index: CommitIndex) -> Result<CommitRecord
     CommitRecord::decode(&value).map_err(|error| broken(index, format!("commit {index}: {error}")))
 }
 
-/// The frame of an entry that commit `index` lists, after a look at its hash.
-pub(crate) fn listed_frame(
+/// The frame of an entry that commit `index` lists in its record `bytes`, after a look at its hash.
+pub(crate) fn listed_frame<'a>(
     store: &dyn Store,
     index: CommitIndex,
     listed: &Listed,
-) -> Result<Vec<u8>, Stop> {
-    let Listed {
-        actor,
-        number,
-        hash,
-    } = listed;
+    bytes: &'a [u8],
+) -> Result<Cow<'a, [u8]>, Stop> {
+    let Listed { actor, number, .. } = listed;
     let name = || format!("entry {number} of actor number {actor}, which commit {index} lists,");
+    let frame = match listed.place {
+        Some(place) => Cow::Borrowed(place.of(bytes)),
+        None => Cow::Owned(legacy_frame(store, index, listed, &name)?),
+    };
+    if Hash::of(&frame) != listed.hash {
+        return Err(broken(index, format!("{} does not have its hash", name())));
+    }
+    Ok(frame)
+}
+
+/// A frame of format 1, which kept them in a table of the journal.
+fn legacy_frame(
+    store: &dyn Store,
+    index: CommitIndex,
+    listed: &Listed,
+    name: &dyn Fn() -> String,
+) -> Result<Vec<u8>, Stop> {
     let mut value = store
-        .get(Keyspace::Entries, &entry_key(*actor, *number))?
+        .get(Keyspace::Entries, &entry_key(listed.actor, listed.number))?
         .ok_or_else(|| broken(index, format!("{} is missing", name())))?;
-    let (commit, frame) = split_entry(&value)
+    let (commit, _) = split_entry(&value)
         .map_err(|error| broken(index, format!("{} is damaged: {error}", name())))?;
     if commit != index {
         return Err(broken(
@@ -190,10 +206,32 @@ pub(crate) fn listed_frame(
             format!("{} says that it is of commit {commit}", name()),
         ));
     }
-    if Hash::of(frame) != *hash {
-        return Err(broken(index, format!("{} does not have its hash", name())));
-    }
     Ok(value.split_off(size_of::<u64>()))
+}
+
+/// A commit as the index takes it: the bytes that hold its frames, and its entries with their places there.
+pub(crate) fn for_index(
+    store: &dyn Store,
+    index: CommitIndex,
+    record: CommitRecord,
+    bytes: &[u8],
+) -> Result<(Arc<Vec<u8>>, Vec<Listed>), Stop> {
+    if record.entries.iter().all(|entry| entry.place.is_some()) {
+        return Ok((Arc::new(bytes.to_vec()), record.entries));
+    }
+    let (mut frames, mut entries) = (Vec::new(), record.entries);
+    for entry in &mut entries {
+        let frame = listed_frame(store, index, entry, bytes)?;
+        let exhausted = |_| Error::Exhausted {
+            what: "bytes of one commit",
+        };
+        entry.place = Some(Place {
+            offset: u32::try_from(frames.len()).map_err(exhausted)?,
+            len: u32::try_from(frame.len()).map_err(exhausted)?,
+        });
+        frames.extend_from_slice(&frame);
+    }
+    Ok((Arc::new(frames), entries))
 }
 
 fn broken(commit: CommitIndex, what: String) -> Stop {

@@ -15,12 +15,14 @@ use crate::clock;
 use crate::error::Error;
 use crate::hash::CommitHeader;
 use crate::ids::{CommitIndex, EntryNumber, Epoch, HistoryId};
+use crate::index::Index;
 use crate::journal::{Append, Head};
 use crate::layout::{
-    Checked, CommitRecord, FORMAT, Listed, META_CHECKED, META_FORMAT, META_HISTORIES, Past,
-    actor_name_key, actor_number_key, actor_value, commit_key, entry_key,
+    Checked, FORMAT, META_CHECKED, META_FORMAT, META_HISTORIES, Past, actor_name_key,
+    actor_number_key, actor_value, commit_key,
 };
 use crate::mark::MarkFile;
+use crate::record::CommitRecord;
 use crate::store::{Batch, Keyspace, Store};
 
 /// The mark is synced after this long without a commit.
@@ -62,6 +64,8 @@ struct Flushing {
 /// Writes commits.
 pub(crate) struct Committer {
     store: Arc<dyn Store>,
+    /// Told of each durable commit, before the head moves to it.
+    index: Arc<Index>,
     past: Past,
     history: HistoryId,
     epoch: Epoch,
@@ -76,15 +80,13 @@ pub(crate) struct Committer {
     flushing: Option<Flushing>,
     /// Flushed, not yet recorded; goes with the next commit.
     checked: Option<Checked>,
-    /// Reused for each entry's value.
-    scratch: Vec<u8>,
 }
 
 impl Committer {
     /// Opens the next epoch behind `head`: an empty commit, durable before anything is served.
     /// Everything up to `head` must be flushed and its chain verified.
     pub(crate) fn begin(
-        store: Arc<dyn Store>,
+        (store, index): (Arc<dyn Store>, Arc<Index>),
         past: Past,
         head: Arc<HeadCell>,
         mark: Option<MarkFile>,
@@ -103,6 +105,7 @@ impl Committer {
         });
         let mut committer = Self {
             store,
+            index,
             past,
             history,
             epoch,
@@ -114,7 +117,6 @@ impl Committer {
             since_flush: 0,
             flushing: None,
             checked,
-            scratch: Vec::new(),
         };
         committer.write(&[], true)?;
         committer.sync_mark()?;
@@ -154,27 +156,27 @@ impl Committer {
             time_us: clock::wall_us(),
             previous: before.map_or(crate::hash::Hash::ZERO, |head| head.hash),
         };
-        let listed = |append: &&Append| Listed {
-            actor: append.actor,
-            number: append.number,
-            hash: append.hash,
-        };
-        let record = CommitRecord::seal(&header, appends.iter().map(listed).collect());
+        self.index.check()?;
+        let (bytes, record) = CommitRecord::seal(&header, appends)?;
         let head = Head {
             index,
             hash: record.hash,
             epoch: self.epoch,
             history: self.history,
         };
-        let (store, scratch) = (Arc::clone(&self.store), &mut self.scratch);
         let (past, checked) = (opening.then_some(&self.past), self.checked);
-        store.write(&mut |batch| {
-            batch.put(Keyspace::Commits, &commit_key(index), &record.encode());
+        self.store.write(&mut |batch| {
+            batch.put(Keyspace::Commits, &commit_key(index), &bytes);
             fill_meta(batch, past, checked);
             for append in appends {
-                fill_append(batch, index, append, scratch);
+                fill_append(batch, append);
             }
         })?;
+        let at = Checked {
+            index,
+            hash: record.hash,
+        };
+        self.index.add(at, &Arc::new(bytes), &record.entries)?;
         self.checked = None;
         self.head.set(head);
         self.after_write(head, appends)?;
@@ -258,6 +260,8 @@ impl Committer {
     /// Leaves everything flushed and the mark synced, so that the next opening has nothing to replay.
     pub(crate) fn close(&mut self) -> Result<(), Error> {
         self.join_flush();
+        self.index.flush()?;
+        self.index.stop();
         self.store.flush()?;
         let head = self.head.get();
         self.checked = head.map(|head| Checked {
@@ -275,8 +279,9 @@ impl Committer {
 
 impl Drop for Committer {
     fn drop(&mut self) {
-        // The flush uses the store; the store must be free when the journal is gone.
+        // Both use a store, which must be free when the journal is gone.
         self.join_flush();
+        self.index.stop();
     }
 }
 
@@ -290,15 +295,8 @@ fn fill_meta(batch: &mut dyn Batch, past: Option<&Past>, checked: Option<Checked
     }
 }
 
-fn fill_append(batch: &mut dyn Batch, index: CommitIndex, append: &Append, scratch: &mut Vec<u8>) {
-    scratch.clear();
-    scratch.extend_from_slice(&index.get().to_be_bytes());
-    scratch.extend_from_slice(&append.frame);
-    batch.put(
-        Keyspace::Entries,
-        &entry_key(append.actor, append.number),
-        scratch,
-    );
+/// What must be found at once after a restart; the entry itself is in the commit's record.
+fn fill_append(batch: &mut dyn Batch, append: &Append) {
     if let Some((id, kind)) = &append.birth {
         batch.put(
             Keyspace::Actors,

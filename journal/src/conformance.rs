@@ -18,6 +18,8 @@ mod writing;
 use crate::journal::Storage;
 
 pub use driver::Driver;
+#[cfg(test)]
+pub(crate) use driver::sample;
 
 /// Makes an empty storage.
 pub type Fresh<'a> = &'a (dyn Fn() -> Box<dyn Storage> + Sync);

@@ -9,6 +9,7 @@ use crate::committer::{Committer, HeadCell};
 use crate::delegate::delegate_reads;
 use crate::error::Error;
 use crate::ids::ActorNumber;
+use crate::index::Index;
 use crate::journal::{Head, Journal, OpenReport, Submission};
 use crate::layout::Past;
 use crate::mark::MarkFile;
@@ -20,6 +21,8 @@ use crate::writer::{Limits, Writer};
 /// What a generation starts from: a store whose content was verified.
 pub(crate) struct Foundation {
     pub(crate) store: Arc<dyn Store>,
+    /// With everything up to the head in it.
+    pub(crate) index: Arc<Index>,
     pub(crate) past: Past,
     pub(crate) head: Option<Head>,
     /// The mark to keep, and where verification finds it.
@@ -45,6 +48,7 @@ impl Generation {
     pub(crate) fn start(from: Foundation, report: OpenReportParts) -> Result<Self, Error> {
         let Foundation {
             store,
+            index,
             past,
             head,
             mark,
@@ -54,10 +58,10 @@ impl Generation {
         } = from;
         let numbers = load_last_actor(&*store)?.map_or(0, ActorNumber::get);
         let head = Arc::new(HeadCell::new(head));
-        let shared = (Arc::clone(&store), Arc::clone(&head));
-        let reads = Reads::new(shared.0, shared.1, Some(past.clone()), mark_source);
+        let stores = (Arc::clone(&store), Arc::clone(&index));
+        let reads = Reads::new(stores, Arc::clone(&head), Some(past.clone()), mark_source);
         let recovered = head.get().map(|head| head.index);
-        let committer = Committer::begin(store, past, head, mark, flush_every)?;
+        let committer = Committer::begin((store, index), past, head, mark, flush_every)?;
         let epoch = committer.epoch();
         let writer = Writer::start(committer, limits)?;
         let OpenReportParts {

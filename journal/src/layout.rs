@@ -1,15 +1,16 @@
-//! Bytes at rest: keys, commit records and the rows of `meta`.
+//! Bytes at rest: keys and the rows of `meta`; commit records are in `record`.
 //!
 //! A file of its own because both writing and reading must agree on it to the byte. Numbers are
 //! big-endian so that keys sort by number. A decoder never trusts a length.
 
 use crate::error::Error;
-use crate::hash::{CommitHeader, Hash, chain};
-use crate::ids::{ActorId, ActorNumber, CommitIndex, EntryNumber, Epoch, HistoryId};
+use crate::hash::Hash;
+use crate::ids::{ActorId, ActorNumber, CommitIndex, EntryNumber, HistoryId};
 use crate::journal::ActorRow;
 
 /// Version of the layout of a data directory. Rises when an older program could misread it.
-pub(crate) const FORMAT: u32 = 1;
+/// 1: entries in a table of the journal, commits list them. 2: commits hold them, `DATA/index` finds them.
+pub(crate) const FORMAT: u32 = 2;
 
 /// Row of `meta`: the format.
 pub(crate) const META_FORMAT: &[u8] = b"format";
@@ -18,32 +19,30 @@ pub(crate) const META_HISTORIES: &[u8] = b"histories";
 /// Row of `meta`: the newest commit that is flushed and whose chain was verified when written.
 pub(crate) const META_CHECKED: &[u8] = b"checked";
 
-/// First byte of every commit record.
-const COMMIT_FORMAT: u8 = 1;
 /// Prefix of rows of `actors` by name.
 const BY_NAME: u8 = b'i';
 /// Prefix of rows of `actors` by number.
 const BY_NUMBER: u8 = b'n';
 
 /// Reads fixed parts off the front of some bytes.
-struct Parts<'a> {
-    rest: &'a [u8],
+pub(crate) struct Parts<'a> {
+    pub(crate) rest: &'a [u8],
     what: &'static str,
 }
 
 impl<'a> Parts<'a> {
-    const fn new(what: &'static str, rest: &'a [u8]) -> Self {
+    pub(crate) const fn new(what: &'static str, rest: &'a [u8]) -> Self {
         Self { rest, what }
     }
 
-    fn bad(&self, cause: &str) -> Error {
+    pub(crate) fn bad(&self, cause: &str) -> Error {
         Error::Undecodable {
             what: self.what,
             cause: cause.to_owned(),
         }
     }
 
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], Error> {
+    pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N], Error> {
         let (head, rest) = self
             .rest
             .split_first_chunk::<N>()
@@ -52,12 +51,12 @@ impl<'a> Parts<'a> {
         Ok(*head)
     }
 
-    fn number<T>(&mut self, new: impl FnOnce(u64) -> Option<T>) -> Result<T, Error> {
+    pub(crate) fn number<T>(&mut self, new: impl FnOnce(u64) -> Option<T>) -> Result<T, Error> {
         let value = u64::from_be_bytes(self.array()?);
         new(value).ok_or_else(|| self.bad("a number in it is 0"))
     }
 
-    fn end(self) -> Result<(), Error> {
+    pub(crate) fn end(self) -> Result<(), Error> {
         if self.rest.is_empty() {
             Ok(())
         } else {
@@ -157,99 +156,6 @@ pub(crate) fn actor_of_number_key(key: &[u8]) -> Result<ActorNumber, Error> {
     let mut parts = Parts::new("actor number", key.get(1..).unwrap_or_default());
     let number = parts.number(ActorNumber::new)?;
     parts.end().map(|()| number)
-}
-
-/// One entry as its commit lists it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Listed {
-    pub(crate) actor: ActorNumber,
-    pub(crate) number: EntryNumber,
-    pub(crate) hash: Hash,
-}
-
-/// What is stored of one group commit.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct CommitRecord {
-    pub(crate) epoch: Epoch,
-    pub(crate) time_us: i64,
-    pub(crate) previous: Hash,
-    pub(crate) hash: Hash,
-    pub(crate) entries: Vec<Listed>,
-}
-
-impl CommitRecord {
-    /// The record with its hash filled in.
-    pub(crate) fn seal(header: &CommitHeader, entries: Vec<Listed>) -> Self {
-        let mut record = Self {
-            epoch: header.epoch,
-            time_us: header.time_us,
-            previous: header.previous,
-            hash: Hash::ZERO,
-            entries,
-        };
-        record.hash = record.computed(header.history, header.index);
-        record
-    }
-
-    /// The hash that this content has at that place.
-    pub(crate) fn computed(&self, history: HistoryId, index: CommitIndex) -> Hash {
-        let header = CommitHeader {
-            history,
-            index,
-            epoch: self.epoch,
-            time_us: self.time_us,
-            previous: self.previous,
-        };
-        chain(
-            &header,
-            self.entries
-                .iter()
-                .map(|entry| (entry.actor, entry.number, entry.hash)),
-        )
-    }
-
-    /// Its bytes.
-    pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(81 + 48 * self.entries.len());
-        bytes.push(COMMIT_FORMAT);
-        bytes.extend_from_slice(&self.epoch.get().to_be_bytes());
-        bytes.extend_from_slice(&self.time_us.to_be_bytes());
-        bytes.extend_from_slice(self.previous.as_bytes());
-        bytes.extend_from_slice(self.hash.as_bytes());
-        for entry in &self.entries {
-            bytes.extend_from_slice(&entry_key(entry.actor, entry.number));
-            bytes.extend_from_slice(entry.hash.as_bytes());
-        }
-        bytes
-    }
-
-    /// The record in `bytes`; its hash is not checked here.
-    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Error> {
-        let mut parts = Parts::new("commit", bytes);
-        let [format] = parts.array()?;
-        if format != COMMIT_FORMAT {
-            return Err(parts.bad("unknown format"));
-        }
-        let epoch = parts.number(Epoch::new)?;
-        let time_us = i64::from_be_bytes(parts.array()?);
-        let previous = Hash::from_bytes(parts.array()?);
-        let hash = Hash::from_bytes(parts.array()?);
-        let mut entries = Vec::with_capacity(parts.rest.len() / 48);
-        while !parts.rest.is_empty() {
-            entries.push(Listed {
-                actor: parts.number(ActorNumber::new)?,
-                number: parts.number(EntryNumber::new)?,
-                hash: Hash::from_bytes(parts.array()?),
-            });
-        }
-        Ok(Self {
-            epoch,
-            time_us,
-            previous,
-            hash,
-            entries,
-        })
-    }
 }
 
 /// A commit by place and hash.

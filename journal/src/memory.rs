@@ -15,11 +15,12 @@ use crate::clock;
 use crate::error::Error;
 use crate::generation::{Foundation, Generation, OpenReportParts};
 use crate::ids::HistoryId;
+use crate::index::{Index, Run, Runs, WATERMARK, fill_value};
 use crate::journal::{Journal, Row, Storage};
-use crate::layout::Past;
+use crate::layout::{Checked, Past};
 use crate::reads::load_past;
 use crate::store::{Batch, Keyspace, Span, Store, Visit};
-use crate::verify::{MarkSource, Tail, verify_tail};
+use crate::verify::{MarkSource, Tail, catch_up, verify_tail};
 use crate::writer::Limits;
 use faults::Disk;
 
@@ -162,9 +163,13 @@ impl Storage for MemoryStorage {
             generation,
         });
         let past = load_past(&*store)?;
+        let runs: Arc<dyn Runs> = Arc::clone(&store) as Arc<dyn Runs>;
+        // Each commit is a run: whoever reads entries reads the pretended disk.
+        let index = Arc::new(Index::new(runs, 0));
         let (past, tail) = match past {
             Some(past) => {
                 let tail = verify_tail(&*store, &past)?;
+                catch_up(&*store, &index, &past)?;
                 (past, tail)
             }
             None => (
@@ -177,6 +182,7 @@ impl Storage for MemoryStorage {
         };
         let foundation = Foundation {
             store,
+            index,
             past,
             head: tail.head,
             mark: None,
@@ -343,6 +349,48 @@ impl Store for MemoryStore {
 
     fn flush(&self) -> Result<(), Error> {
         Ok(())
+    }
+}
+
+impl Runs for MemoryStore {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+        Store::get(self, Keyspace::Entries, key)
+    }
+
+    fn scan(&self, span: Span<'_>, visit: &mut Visit<'_>) -> Result<(), Error> {
+        Store::scan(self, Keyspace::Entries, span, visit)
+    }
+
+    fn scan_all(&self, span: Span<'_>, visit: &mut Visit<'_>) -> Result<(), Error> {
+        Store::scan(self, Keyspace::Entries, span, visit)
+    }
+
+    fn last(&self, span: Span<'_>) -> Result<Option<Row>, Error> {
+        Store::last(self, Keyspace::Entries, span)
+    }
+
+    /// Not a write of its own: the commit was the write, and this follows from it.
+    fn ingest(&self, run: &Run, upto: Checked) -> Result<(), Error> {
+        let mut rows = vec![(Keyspace::Entries, WATERMARK.to_vec(), Some(upto.encode()))];
+        run.each(|key, commit, frame| {
+            let mut value = Vec::new();
+            fill_value(&mut value, commit, frame);
+            rows.push((Keyspace::Entries, key.to_vec(), Some(value)));
+            Ok::<(), Error>(())
+        })?;
+        let mut state = self.shared.state();
+        if state.generation != self.generation {
+            return Err(failure("it crashed or was opened again"));
+        }
+        state.apply(rows);
+        Ok(())
+    }
+
+    fn watermark(&self) -> Result<Option<Checked>, Error> {
+        let state = self.shared.state();
+        let rows = state.spaces.get(&Keyspace::Entries);
+        let value = rows.and_then(|rows| rows.get(&WATERMARK[..]));
+        value.map(|value| Checked::decode(value)).transpose()
     }
 }
 

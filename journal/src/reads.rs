@@ -12,14 +12,15 @@ use crate::committer::HeadCell;
 use crate::entry::{StoredEntry, decode_entry};
 use crate::error::Error;
 use crate::ids::{ActorId, ActorNumber, CommitIndex, EntryNumber, HistoryId, SequenceNumber};
+use crate::index::Index;
 use crate::journal::{
     ActorRow, Commit, Commits, Entries, Head, JournalReader, Row, Table, VerifyReport,
 };
 use crate::layout::{
-    ACTOR_NAMES, ACTOR_NUMBERS, CommitRecord, META_HISTORIES, Past, actor_name_key, actor_names_of,
-    actor_of_number_key, actor_of_row, commit_key, commit_of_key, entry_key, entry_key_raw,
-    entry_of_key, split_entry,
+    ACTOR_NAMES, ACTOR_NUMBERS, META_HISTORIES, Past, actor_name_key, actor_names_of,
+    actor_of_number_key, actor_of_row, commit_key, commit_of_key,
 };
+use crate::record::CommitRecord;
 use crate::store::{Keyspace, Slot, Span, Store, Visit};
 use crate::verify::{MarkSource, verify};
 
@@ -38,13 +39,13 @@ pub(crate) struct Reads {
 impl Reads {
     /// Reads `store`, whose head is kept up to date in `head`. `past` is `None` before the first commit.
     pub(crate) fn new(
-        store: Arc<dyn Store>,
+        (store, index): (Arc<dyn Store>, Arc<Index>),
         head: Arc<HeadCell>,
         past: Option<Past>,
         mark: MarkSource,
     ) -> Self {
         Self {
-            slot: Slot::new(store),
+            slot: Slot::new(store, index),
             head,
             past,
             mark,
@@ -61,35 +62,27 @@ impl Reads {
         actor: ActorNumber,
         from: EntryNumber,
     ) -> Result<Chunk<StoredEntry>, Error> {
-        let (first, end) = (
-            entry_key(actor, from),
-            entry_key_raw(actor.get().saturating_add(1), 0),
-        );
         let mut next = Some(from);
-        let mut rows = VecDeque::new();
-        let span = Span {
-            from: &first,
-            to: Some(&end),
-        };
-        let full = scan_chunk(
-            &*self.slot.store()?,
-            Keyspace::Entries,
-            span,
-            &mut |key, value| {
+        let limits = (CHUNK_ROWS, CHUNK_BYTES);
+        let stretch = self
+            .slot
+            .index()?
+            .entries(actor, from, limits, |commit, frame| {
                 let expected = next.ok_or(Error::Exhausted { what: "entries" })?;
-                let (_, number) = entry_of_key(key)?;
-                if number != expected {
+                let stored = stored_entry(commit, frame)?;
+                if stored.entry.number != expected {
                     return Err(Error::MissingEntry {
                         actor,
                         number: expected,
                     });
                 }
-                rows.push_back(stored_entry(value)?);
-                next = number.next();
-                Ok(())
-            },
-        );
-        Ok(Chunk { rows, full })
+                next = expected.next();
+                Ok(stored)
+            })?;
+        Ok(Chunk {
+            rows: stretch.rows,
+            full: stretch.more,
+        })
     }
 
     /// Actors by name whose rows lie in `first..end`, those up to `after` left out.
@@ -132,18 +125,14 @@ impl Reads {
         };
         let full = scan_chunk(&*store, Keyspace::Commits, span, &mut |key, value| {
             let (index, record) = walk.step(key, value)?;
-            rows.push_back(whole_commit(&*store, index, &record)?);
+            rows.push_back(whole_commit(&*store, index, &record, value)?);
             Ok(())
         });
         Ok(Chunk { rows, full })
     }
 
     fn entry_at(&self, actor: ActorNumber, number: EntryNumber) -> Result<StoredEntry, Error> {
-        let value = self
-            .slot
-            .store()?
-            .get(Keyspace::Entries, &entry_key(actor, number))?;
-        stored_entry(&value.ok_or(Error::MissingEntry { actor, number })?)
+        self.slot.index()?.entry(actor, number, stored_entry)
     }
 
     /// The first entry after which the actor has at least `seq` events.
@@ -204,16 +193,7 @@ impl JournalReader for Reads {
     }
 
     fn last_entry(&self, actor: ActorNumber) -> Result<Option<StoredEntry>, Error> {
-        let (first, end) = (
-            entry_key_raw(actor.get(), 0),
-            entry_key_raw(actor.get().saturating_add(1), 0),
-        );
-        let span = Span {
-            from: &first,
-            to: Some(&end),
-        };
-        let last = self.slot.store()?.last(Keyspace::Entries, span)?;
-        last.map(|(_, value)| stored_entry(&value)).transpose()
+        self.slot.index()?.last(actor, stored_entry)
     }
 
     fn entries(&self, actor: ActorNumber, from: EntryNumber) -> Entries<'_> {
@@ -274,7 +254,8 @@ impl JournalReader for Reads {
     }
 
     fn verify(&self) -> Result<VerifyReport, Error> {
-        verify(&*self.slot.store()?, self.past.as_ref(), &self.mark)
+        let (store, index) = (self.slot.store()?, self.slot.index()?);
+        verify(&*store, &index, self.past.as_ref(), &self.mark)
     }
 }
 
@@ -283,8 +264,7 @@ fn successor(key: &[u8]) -> Vec<u8> {
     [key, &[0]].concat()
 }
 
-fn stored_entry(value: &[u8]) -> Result<StoredEntry, Error> {
-    let (commit, frame) = split_entry(value)?;
+fn stored_entry(commit: CommitIndex, frame: &[u8]) -> Result<StoredEntry, Error> {
     Ok(StoredEntry {
         commit,
         entry: decode_entry(frame)?,
@@ -295,8 +275,9 @@ fn whole_commit(
     store: &dyn Store,
     index: CommitIndex,
     record: &CommitRecord,
+    bytes: &[u8],
 ) -> Result<Commit, Error> {
-    let entry = |listed| decode_entry(&listed_frame(store, index, listed)?);
+    let entry = |listed| decode_entry(&listed_frame(store, index, listed, bytes)?);
     Ok(Commit {
         index,
         epoch: record.epoch,

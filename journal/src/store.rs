@@ -7,14 +7,15 @@ use std::ops::ControlFlow;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::error::Error;
+use crate::index::Index;
 use crate::journal::{Row, Table};
 
 /// One ordered map of the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Keyspace {
-    /// Commit index → what the commit consists of.
+    /// Commit index → the whole commit.
     Commits,
-    /// Actor number, entry number → commit index, frame.
+    /// Actor number, entry number → commit index, frame: in a journal of format 1; since then in the index.
     Entries,
     /// Names to numbers and back.
     Actors,
@@ -109,20 +110,20 @@ pub(crate) trait Store: Send + Sync {
     fn flush(&self) -> Result<(), Error>;
 }
 
-/// Holds the store of one generation until that is closed.
+/// Holds the stores of one generation until that is closed.
 ///
-/// Readers borrow the store for one call at a time, so that closing really frees it however many
+/// Readers borrow them for one call at a time, so that closing really frees them however many
 /// references to the journal are still around.
 pub(crate) struct Slot {
     /// `None` once closed. A lock, because any thread may read while another one closes.
-    store: RwLock<Option<Arc<dyn Store>>>,
+    stores: RwLock<Option<(Arc<dyn Store>, Arc<Index>)>>,
 }
 
 impl Slot {
-    /// A slot with `store` in it.
-    pub(crate) fn new(store: Arc<dyn Store>) -> Self {
+    /// A slot with both in it.
+    pub(crate) fn new(store: Arc<dyn Store>, index: Arc<Index>) -> Self {
         Self {
-            store: RwLock::new(Some(store)),
+            stores: RwLock::new(Some((store, index))),
         }
     }
 
@@ -131,17 +132,25 @@ impl Slot {
     /// # Errors
     /// [`Error::Closed`] after [`Slot::close`].
     pub(crate) fn store(&self) -> Result<Arc<dyn Store>, Error> {
-        let store = self.store.read().unwrap_or_else(PoisonError::into_inner);
-        store.as_ref().map(Arc::clone).ok_or(Error::Closed)
+        self.with(|(store, _)| Arc::clone(store))
     }
 
-    /// Lets the store go; it ends when the last call in progress does.
+    /// The index, for one call.
+    ///
+    /// # Errors
+    /// [`Error::Closed`] after [`Slot::close`].
+    pub(crate) fn index(&self) -> Result<Arc<Index>, Error> {
+        self.with(|(_, index)| Arc::clone(index))
+    }
+
+    fn with<T>(&self, take: impl FnOnce(&(Arc<dyn Store>, Arc<Index>)) -> T) -> Result<T, Error> {
+        let stores = self.stores.read().unwrap_or_else(PoisonError::into_inner);
+        stores.as_ref().map(take).ok_or(Error::Closed)
+    }
+
+    /// Lets both go; they end when the last call in progress does.
     pub(crate) fn close(&self) {
-        drop(
-            self.store
-                .write()
-                .unwrap_or_else(PoisonError::into_inner)
-                .take(),
-        );
+        let mut stores = self.stores.write().unwrap_or_else(PoisonError::into_inner);
+        drop(stores.take());
     }
 }

@@ -5,17 +5,20 @@
 
 use std::path::PathBuf;
 
-use crate::chain::{Break, Stop, Walk, listed_frame};
+use crate::chain::{Break, Stop, Walk, for_index, listed_frame};
 use crate::entry::{Entry, decode_entry};
 use crate::error::Error;
+use crate::hash::Hash;
 use crate::ids::{ActorNumber, CommitIndex, EntryNumber};
+use crate::index::Index;
 use crate::journal::{ActorRow, Head, VerifyReport};
 use crate::layout::{
     ACTOR_NAMES, ACTOR_NUMBERS, Checked, META_CHECKED, Past, actor_name_key, actor_number_key,
-    actor_of_number_key, actor_of_row, entry_of_key, split_entry,
+    actor_of_number_key, actor_of_row, entry_of_key,
 };
 use crate::mark::{self, Found, Mark};
 use crate::reads::{hash_at, load_head, scan_up_to};
+use crate::record::CommitRecord;
 use crate::store::{Keyspace, Span, Store};
 
 /// More findings than this are counted, not kept.
@@ -50,9 +53,41 @@ pub(crate) fn verify_tail(store: &dyn Store, past: &Past) -> Result<Tail, Stop> 
         return Err(Error::Exhausted { what: "commits" }.into());
     };
     let mut verified = 0;
-    each_commit(store, &mut walk, from, &mut |_, _| verified += 1)?;
+    each_commit(store, &mut walk, from, &mut |_| verified += 1)?;
     let head = load_head(store, Some(past))?;
     Ok(Tail { head, verified })
+}
+
+/// Adds to the index what it does not have: the commits behind its watermark. Their chain must be verified.
+pub(crate) fn catch_up(store: &dyn Store, index: &Index, past: &Past) -> Result<(), Stop> {
+    let mut walk = match index.watermark()? {
+        Some(watermark) => Walk::behind(past, store, watermark)?,
+        None => Walk::from_start(past),
+    };
+    let Some(from) = walk.next() else {
+        return Ok(());
+    };
+    let key = from.get().to_be_bytes();
+    let span = Span {
+        from: &key,
+        to: None,
+    };
+    scan_up_to(
+        store,
+        Keyspace::Commits,
+        span,
+        usize::MAX,
+        &mut |key, value| {
+            let (commit, record) = walk.step(key, value)?;
+            let at = Checked {
+                index: commit,
+                hash: record.hash,
+            };
+            let (bytes, entries) = for_index(store, commit, record, value)?;
+            index.add(at, &bytes, &entries)
+        },
+    )?;
+    Ok(())
 }
 
 /// Judges each commit from `from` on and every entry that it lists.
@@ -60,7 +95,7 @@ fn each_commit(
     store: &dyn Store,
     walk: &mut Walk<'_>,
     from: CommitIndex,
-    seen: &mut dyn FnMut(CommitIndex, &[Vec<u8>]),
+    seen: &mut dyn FnMut(&CommitRecord),
 ) -> Result<(), Stop> {
     let key = from.get().to_be_bytes();
     let mut broken = None;
@@ -75,9 +110,10 @@ fn each_commit(
         usize::MAX,
         &mut |key, value| {
             let step = walk.step(key, value).and_then(|(index, record)| {
-                let frame = |listed| listed_frame(store, index, listed);
-                let frames: Vec<_> = record.entries.iter().map(frame).collect::<Result<_, _>>()?;
-                seen(index, &frames);
+                for listed in &record.entries {
+                    listed_frame(store, index, listed, value)?;
+                }
+                seen(&record);
                 Ok(())
             });
             step.map_err(|stop| {
@@ -175,17 +211,21 @@ pub(crate) fn check_mark(
 /// Walks everything.
 pub(crate) fn verify(
     store: &dyn Store,
+    index: &Index,
     past: Option<&Past>,
     mark: &MarkSource,
 ) -> Result<VerifyReport, Error> {
     let mut check = Check::default();
     let listed = check.commits(store, past)?;
-    check.entries(store)?;
+    let indexed = check.entries(store, index)?;
     check.actors(store)?;
-    if let Some(listed) = listed {
-        let stored = check.report.entries;
-        check.expect(listed == stored, || {
-            format!("{stored} entries are stored, but the commits list {listed}")
+    if let (Some(listed), Some(indexed)) = (listed, indexed) {
+        check.expect(listed == indexed, || {
+            format!(
+                "the index has {} entries and the commits {}, or they are not the same: stop the node, \
+                 delete the folder `index` of its data directory, and start it: it builds the index anew",
+                indexed.count, listed.count
+            )
         });
     }
     check.mark(store, past, mark)?;
@@ -204,6 +244,27 @@ struct Check {
     report: VerifyReport,
     /// Findings over the limit.
     dropped: u64,
+}
+
+/// Entries counted and summed up, so that two walks in different orders can be compared.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Sum {
+    count: u64,
+    hashes: u128,
+}
+
+impl Sum {
+    fn add(&mut self, actor: ActorNumber, number: EntryNumber, hash: &Hash) {
+        self.count += 1;
+        let named = [
+            &actor.get().to_be_bytes()[..],
+            &number.get().to_be_bytes(),
+            hash.as_bytes(),
+        ];
+        let digest = Hash::of(&named.concat());
+        let half = digest.as_bytes().first_chunk().copied().unwrap_or_default();
+        self.hashes = self.hashes.wrapping_add(u128::from_be_bytes(half));
+    }
 }
 
 /// Where the walk over the entries is.
@@ -235,14 +296,18 @@ impl Check {
         }
     }
 
-    /// The chain from its start. How many entries it lists, if it holds.
-    fn commits(&mut self, store: &dyn Store, past: Option<&Past>) -> Result<Option<u64>, Error> {
-        let Some(past) = past else { return Ok(Some(0)) };
-        let mut listed = 0;
+    /// The chain from its start. Which entries it lists, if it holds.
+    fn commits(&mut self, store: &dyn Store, past: Option<&Past>) -> Result<Option<Sum>, Error> {
+        let mut listed = Sum::default();
+        let Some(past) = past else {
+            return Ok(Some(listed));
+        };
         let mut walk = Walk::from_start(past);
-        let walked = each_commit(store, &mut walk, CommitIndex::FIRST, &mut |_, frames| {
+        let walked = each_commit(store, &mut walk, CommitIndex::FIRST, &mut |record| {
             self.report.commits += 1;
-            listed += frames.len() as u64;
+            for entry in &record.entries {
+                listed.add(entry.actor, entry.number, &entry.hash);
+            }
         });
         match walked {
             Ok(()) => Ok(Some(listed)),
@@ -255,21 +320,17 @@ impl Check {
     }
 
     /// Numbers and events of every actor without gaps, and each actor known by its name.
-    fn entries(&mut self, store: &dyn Store) -> Result<(), Error> {
+    fn entries(&mut self, store: &dyn Store, index: &Index) -> Result<Option<Sum>, Error> {
         let mut at = Position::default();
-        let all = usize::MAX;
-        let walked = scan_up_to(
-            store,
-            Keyspace::Entries,
-            Span::ALL,
-            all,
-            &mut |key, value| {
-                let (actor, number) = entry_of_key(key)?;
-                let (_, frame) = split_entry(value)?;
-                self.entry(store, &mut at, actor, number, decode_entry(frame))
-            },
-        );
-        self.damage("entries", walked)
+        let mut sum = Sum::default();
+        let walked = index.each(&mut |key, _, frame| {
+            let (actor, number) = entry_of_key(key)?;
+            sum.add(actor, number, &Hash::of(frame));
+            self.entry(store, &mut at, actor, number, decode_entry(frame))
+        });
+        let whole = walked.is_ok();
+        self.damage("entries", walked)?;
+        Ok(whole.then_some(sum))
     }
 
     fn entry(

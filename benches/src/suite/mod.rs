@@ -1,9 +1,23 @@
 //! The subjects of `steadfast-bench`, a module each.
 
+pub mod adapter;
 mod ask;
+mod checkpoint;
+mod commit;
+mod disk;
 mod frameworks;
+mod latency;
 mod memory;
+mod mixed;
 mod peers;
+mod recover;
+mod scale;
+mod snapshot;
+mod soak;
+mod stage;
+mod start;
+
+pub use start::child;
 
 use crate::{Outcome, Settings};
 
@@ -14,6 +28,46 @@ pub type Target = (&'static str, fn(&Settings) -> Outcome);
 
 /// All subjects.
 pub const SUBCOMMANDS: &[Subject] = &[
+    (
+        "commit",
+        "Durable commands a second, and how long they take.",
+        commit::run,
+    ),
+    (
+        "snapshot",
+        "What snapshots cost while they are taken.",
+        snapshot::run,
+    ),
+    (
+        "checkpoint",
+        "How often to take snapshots: costs and gains.",
+        checkpoint::run,
+    ),
+    (
+        "recover",
+        "actors that come back: replays, and states from snapshots",
+        recover::run,
+    ),
+    (
+        "start",
+        "from the start of a process to its first answer",
+        start::run,
+    ),
+    (
+        "scale",
+        "what grows with actors, events, workers and the disk",
+        scale::run,
+    ),
+    (
+        "mixed",
+        "commands, recoveries, timers and a reader at the same time",
+        mixed::run,
+    ),
+    (
+        "soak",
+        "memory, processor, log and tail latency over hours",
+        soak::run,
+    ),
     (
         "ask",
         "Questions that write nothing, against other actor frameworks.",
@@ -32,7 +86,18 @@ pub const SUBCOMMANDS: &[Subject] = &[
 ];
 
 /// The rows of all modules, in the order of the table of targets.
-const TARGETS: &[&[Target]] = &[ask::TARGETS, memory::TARGETS, peers::TARGETS];
+const TARGETS: &[&[Target]] = &[
+    // A line for each module.
+    commit::TARGETS,
+    latency::TARGETS,
+    ask::TARGETS,
+    memory::TARGETS,
+    recover::TARGETS,
+    start::TARGETS,
+    snapshot::TARGETS,
+    scale::TARGETS,
+    peers::TARGETS,
+];
 
 /// Measures the targets, or those that were asked for.
 #[must_use]

@@ -9,6 +9,7 @@
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rocksdb::{
     BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType,
@@ -28,7 +29,7 @@ pub(super) struct Database {
     db: DB,
     dir: PathBuf,
     /// `None` for a read-only one.
-    _lease: Option<Lease>,
+    _lease: Option<Arc<Lease>>,
 }
 
 /// How to open it.
@@ -46,7 +47,7 @@ impl Database {
         dir: &Path,
         options: &RocksOptions,
         mode: Mode,
-        lease: Lease,
+        lease: Arc<Lease>,
     ) -> Result<Self, Error> {
         preflight(dir)?;
         let mut settings = settings(options);
@@ -109,13 +110,7 @@ impl Store for Database {
         }
         let mut iterator = self.iterator(space, span)?;
         iterator.seek_to_first();
-        while let Some((key, value)) = iterator.item() {
-            if visit(key, value) == ControlFlow::Break(()) {
-                return Ok(());
-            }
-            iterator.next();
-        }
-        iterator.status().map_err(|error| self.failed(&error))
+        read_rows(iterator, visit).map_err(|error| self.failed(&error))
     }
 
     fn last(&self, space: Keyspace, span: Span<'_>) -> Result<Option<Row>, Error> {
@@ -156,6 +151,20 @@ impl Store for Database {
             .flush_cfs_opt(&families, &options)
             .map_err(|error| self.failed(&error))
     }
+}
+
+/// Shows the rows from where `iterator` stands, and asks why it ended.
+pub(super) fn read_rows(
+    mut iterator: DBRawIterator<'_>,
+    visit: &mut Visit<'_>,
+) -> Result<(), rocksdb::Error> {
+    while let Some((key, value)) = iterator.item() {
+        if visit(key, value) == ControlFlow::Break(()) {
+            return Ok(());
+        }
+        iterator.next();
+    }
+    iterator.status()
 }
 
 struct RocksBatch<'a> {
@@ -221,7 +230,7 @@ fn settings(options: &RocksOptions) -> Options {
 }
 
 /// `RocksDB`'s own words, which would else fill a file beside the data.
-fn log(level: LogLevel, text: &str) {
+pub(super) fn log(level: LogLevel, text: &str) {
     match level {
         LogLevel::Debug | LogLevel::Info | LogLevel::Header => {
             tracing::debug!(target: "steadfast::rocksdb", "{text}");
@@ -259,10 +268,10 @@ fn family_settings(
     blocks.set_pin_l0_filter_and_index_blocks_in_cache(true);
     blocks.set_block_size(16 << 10);
     let share = match space {
-        Keyspace::Entries => 1,
-        Keyspace::Commits => 2,
+        Keyspace::Commits => 1,
         Keyspace::Actors | Keyspace::Timers | Keyspace::Effects | Keyspace::Outbox => 4,
-        Keyspace::Meta => 32,
+        // Entries are only read here, from a journal of format 1.
+        Keyspace::Meta | Keyspace::Entries => 32,
     };
     settings.set_write_buffer_size((options.write_buffer_bytes / share).max(1 << 20));
     settings.set_max_write_buffer_number(4);
@@ -271,8 +280,10 @@ fn family_settings(
             blocks.set_bloom_filter(10.0, false);
             settings.set_compression_type(DBCompressionType::Lz4);
         }
-        // Mostly hashes, which do not compress.
-        Keyspace::Commits | Keyspace::Meta => {
+        Keyspace::Commits => {
+            settings.set_compression_type(DBCompressionType::Lz4);
+        }
+        Keyspace::Meta => {
             settings.set_compression_type(DBCompressionType::None);
         }
         // Queues: rows come and go at the front, and a scan must not wade through the dead ones.
@@ -286,7 +297,7 @@ fn family_settings(
 }
 
 /// An error of `RocksDB` by what the caller can do about it.
-fn translate(dir: &Path, error: &rocksdb::Error) -> Error {
+pub(super) fn translate(dir: &Path, error: &rocksdb::Error) -> Error {
     let detail = error.as_ref().to_owned();
     let data = || dir.parent().unwrap_or(dir).to_owned();
     let io = |kind| std::io::Error::new(kind, detail.clone());

@@ -4,6 +4,7 @@
 //! DIR/lock              one process at a time
 //! DIR/mark              how far the journal reached, outside of it
 //! DIR/journal/          the database
+//! DIR/index/            entries by actor, derived from it
 //! DIR/journal.opening/  hard links of it, only while it is being opened and checked
 //! ```
 //!
@@ -14,6 +15,7 @@ mod database;
 mod open;
 mod protect;
 mod reader;
+mod runs;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -39,7 +41,10 @@ pub struct RocksOptions {
     /// Bytes of commits after which they are flushed in the background. An opening after a crash
     /// replays and checks up to about twice as much.
     pub flush_every_bytes: u64,
-    /// Memory for entries that are not flushed yet; twice `flush_every_bytes` keeps flushes in our hand.
+    /// Bytes of commits that are collected in memory before the index takes them in; up to three times as
+    /// many are held at most. An opening after a crash adds those again that it had not taken in.
+    pub index_run_bytes: usize,
+    /// Memory for commits that are not flushed yet; twice `flush_every_bytes` keeps flushes in our hand.
     pub write_buffer_bytes: usize,
     /// Size of the write-ahead log at which the store flushes by itself.
     pub log_bytes: u64,
@@ -58,6 +63,7 @@ impl Default for RocksOptions {
             group_appends: 8192,
             queue: 1024,
             flush_every_bytes: 64 << 20,
+            index_run_bytes: 32 << 20,
             write_buffer_bytes: 128 << 20,
             log_bytes: 384 << 20,
             block_cache_bytes: 64 << 20,

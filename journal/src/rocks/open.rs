@@ -9,29 +9,33 @@ use std::time::Instant;
 
 use super::database::{Database, Mode};
 use super::protect::{Aside, Paths, settle};
+use super::runs::RocksRuns;
 use super::{Lease, RocksOptions};
-use crate::chain::{Break, Stop};
+use crate::chain::{Break, Stop, Walk};
 use crate::clock;
 use crate::error::Error;
 use crate::generation::{Foundation, Generation, OpenReportParts};
 use crate::ids::HistoryId;
+use crate::index::{Index, Runs};
 use crate::journal::Head;
 use crate::layout::{FORMAT, META_FORMAT, Past};
 use crate::mark::{self, Found, Mark, MarkFile, Slot};
 use crate::reads::load_past;
 use crate::store::{Keyspace, Store};
-use crate::verify::{MarkSource, Objection, Tail, check_mark, verify_tail};
+use crate::verify::{MarkSource, Objection, Tail, catch_up, check_mark, verify_tail};
 use crate::writer::Limits;
 
 /// A database that passed all checks.
 struct Sound {
     database: Arc<Database>,
+    index: Arc<Index>,
     past: Past,
     tail: Tail,
 }
 
 /// Opens the next generation.
 pub(super) fn open(dir: &Path, options: &RocksOptions, lease: Lease) -> Result<Generation, Error> {
+    let lease = Arc::new(lease);
     let started = clock::now();
     let paths = Paths::new(dir);
     settle(&paths)?;
@@ -44,18 +48,18 @@ pub(super) fn open(dir: &Path, options: &RocksOptions, lease: Lease) -> Result<G
         (Found::Absent, false) => {
             let history = HistoryId::draw();
             let file = MarkFile::create(dir, history)?;
-            (create(&paths, options, lease, history)?, file)
+            (create(&paths, options, &lease, history)?, file)
         }
         (Found::Whole(mark, slot), false) => {
             if mark.reached.is_some() {
                 return Err(refusal.gone("is gone", &mark, &refusal.logs()));
             }
             (
-                create(&paths, options, lease, mark.history)?,
+                create(&paths, options, &lease, mark.history)?,
                 MarkFile::open(dir, slot)?,
             )
         }
-        (Found::Whole(mark, slot), true) => existing(&paths, options, lease, &mark, slot)?,
+        (Found::Whole(mark, slot), true) => existing(&paths, options, &lease, &mark, slot)?,
     };
     serve(dir, options, sound, mark, (log_bytes, started))
 }
@@ -67,8 +71,10 @@ fn serve(
     mark: MarkFile,
     (wal_bytes, started): (u64, Instant),
 ) -> Result<Generation, Error> {
+    sound.index.go_behind()?;
     let foundation = Foundation {
         store: sound.database,
+        index: sound.index,
         past: sound.past,
         head: sound.tail.head,
         mark: Some(mark),
@@ -95,11 +101,12 @@ fn serve(
 fn create(
     paths: &Paths,
     options: &RocksOptions,
-    lease: Lease,
+    lease: &Arc<Lease>,
     history: HistoryId,
 ) -> Result<Sound, Error> {
     crate::lock::create_dir(&paths.journal)?;
-    let database = Database::open(&paths.journal, options, Mode::Create, lease)?;
+    let database = Database::open(&paths.journal, options, Mode::Create, Arc::clone(lease))?;
+    let index = new_index(paths, options, lease)?;
     mark::sync_dir(&paths.dir)?;
     let (past, tail) = (
         Past::beginning(history),
@@ -110,6 +117,7 @@ fn create(
     );
     Ok(Sound {
         database: Arc::new(database),
+        index,
         past,
         tail,
     })
@@ -119,7 +127,7 @@ fn create(
 fn existing(
     paths: &Paths,
     options: &RocksOptions,
-    lease: Lease,
+    lease: &Arc<Lease>,
     mark: &Mark,
     slot: Slot,
 ) -> Result<(Sound, MarkFile), Error> {
@@ -147,7 +155,7 @@ fn existing(
 fn examine(
     paths: &Paths,
     options: &RocksOptions,
-    lease: Lease,
+    lease: &Arc<Lease>,
     mark: &Mark,
     logs: &str,
 ) -> Result<Sound, Error> {
@@ -158,13 +166,14 @@ fn examine(
     } else {
         Mode::Create
     };
-    let database = Database::open(&paths.journal, options, mode, lease)
+    let database = Database::open(&paths.journal, options, mode, Arc::clone(lease))
         .map_err(|error| refusal.unreadable(error, logs))?;
     check_format(&paths.dir, &database)?;
     let Some(past) = load_past(&database)? else {
         return match mark.reached {
             Some(_) => Err(refusal.gone("is empty", mark, logs)),
             None => Ok(Sound {
+                index: new_index(paths, options, lease)?,
                 database: Arc::new(database),
                 past: Past::beginning(mark.history),
                 tail: Tail {
@@ -174,20 +183,72 @@ fn examine(
             }),
         };
     };
-    let tail = verify_tail(&database, &past).map_err(|stop| match stop {
+    let refused = |stop| match stop {
         Stop::Broken(found) => refusal.broken(&found, mark, logs),
         Stop::Failed(error) => refusal.unreadable(error, logs),
-    })?;
+    };
+    let tail = verify_tail(&database, &past).map_err(refused)?;
     match check_mark(&database, Some(&past), tail.head.as_ref(), mark)? {
-        None => Ok(Sound {
-            database: Arc::new(database),
-            past,
-            tail,
-        }),
-        Some(Objection::Behind(what)) => Err(refusal.behind(&what, mark, tail.head.as_ref(), logs)),
-        Some(Objection::Foreign(what)) => Err(refusal.bad_mark(&what)),
-        Some(Objection::Other(found)) => Err(refusal.broken(&found, mark, logs)),
+        None => {}
+        Some(Objection::Behind(what)) => {
+            return Err(refusal.behind(&what, mark, tail.head.as_ref(), logs));
+        }
+        Some(Objection::Foreign(what)) => return Err(refusal.bad_mark(&what)),
+        Some(Objection::Other(found)) => return Err(refusal.broken(&found, mark, logs)),
     }
+    let index = index(paths, options, lease, &database, &past).map_err(refused)?;
+    Ok(Sound {
+        database: Arc::new(database),
+        index,
+        past,
+        tail,
+    })
+}
+
+/// An index where nothing was ever committed.
+fn new_index(
+    paths: &Paths,
+    options: &RocksOptions,
+    lease: &Arc<Lease>,
+) -> Result<Arc<Index>, Error> {
+    paths.remove_index()?;
+    let runs = RocksRuns::open(&paths.index, options, Arc::clone(lease))?;
+    Ok(Arc::new(Index::new(
+        Arc::new(runs),
+        options.index_run_bytes,
+    )))
+}
+
+/// The index of a journal that was verified, with all commits in it. One that is damaged is built anew; one
+/// that knows of commits which the journal does not have proves a loss.
+fn index(
+    paths: &Paths,
+    options: &RocksOptions,
+    lease: &Arc<Lease>,
+    database: &Database,
+    past: &Past,
+) -> Result<Arc<Index>, Stop> {
+    // Looked at without writing, so that a refusal leaves it as it was.
+    let looked = RocksRuns::open_read_only(&paths.index, options).and_then(|runs| {
+        let watermark = runs.map(|runs| runs.watermark()).transpose()?.flatten();
+        Ok(watermark)
+    });
+    let damage = match looked {
+        Ok(None) => None,
+        Ok(Some(watermark)) => {
+            Walk::behind(past, database, watermark)?;
+            None
+        }
+        Err(error) => Some(error),
+    };
+    if let Some(error) = damage {
+        tracing::warn!(%error, "the index of the journal is damaged and built anew from the commits");
+        paths.remove_index()?;
+    }
+    let runs = RocksRuns::open(&paths.index, options, Arc::clone(lease))?;
+    let index = Arc::new(Index::new(Arc::new(runs), options.index_run_bytes));
+    catch_up(database, &index, past)?;
+    Ok(index)
 }
 
 /// Refuses a journal of a newer program.

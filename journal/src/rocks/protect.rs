@@ -23,6 +23,8 @@ pub(super) struct Paths {
     pub(super) dir: PathBuf,
     /// The database.
     pub(super) journal: PathBuf,
+    /// The index, which follows from it.
+    pub(super) index: PathBuf,
     /// Links of it while it is opened.
     aside: PathBuf,
     /// The same, incomplete.
@@ -37,6 +39,7 @@ impl Paths {
         Self {
             dir: dir.to_owned(),
             journal: at("journal"),
+            index: at("index"),
             aside: at("journal.opening"),
             partial: at("journal.opening.partial"),
             refused: at("journal.refused"),
@@ -66,6 +69,11 @@ impl Paths {
         }
         logs.sort();
         logs
+    }
+
+    /// Removes the index, which is built anew from the commits.
+    pub(super) fn remove_index(&self) -> Result<(), Error> {
+        self.remove(&self.index)
     }
 
     fn rename(&self, from: &Path, to: &Path) -> Result<(), Error> {

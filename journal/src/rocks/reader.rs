@@ -11,13 +11,16 @@ use super::RocksOptions;
 use super::database::Database;
 use super::open::{check_format, newer};
 use super::protect::Paths;
+use super::runs::RocksRuns;
 use crate::committer::HeadCell;
 use crate::delegate::delegate_reads;
 use crate::error::Error;
+use crate::index::{Index, NoRuns, Runs};
 use crate::journal::JournalReader;
+use crate::layout::Past;
 use crate::mark::{self, Found};
 use crate::reads::{Reads, load_head, load_past};
-use crate::verify::MarkSource;
+use crate::verify::{MarkSource, catch_up};
 
 /// A journal at rest. It shows the state as of its opening.
 pub struct RocksReader {
@@ -45,11 +48,30 @@ impl RocksReader {
         let past = load_past(&database)?;
         let head = load_head(&database, past.as_ref())?;
         let source = MarkSource::File(mark::path_in(dir));
+        let index = Arc::new(index(&paths, &database, past.as_ref())?);
         let head = Arc::new(HeadCell::new(head));
         Ok(Self {
-            reads: Reads::new(Arc::new(database), head, past, source),
+            reads: Reads::new((Arc::new(database), index), head, past, source),
         })
     }
+}
+
+/// What the index on disk has, and the rest in memory.
+fn index(paths: &Paths, database: &Database, past: Option<&Past>) -> Result<Index, Error> {
+    let stored = RocksRuns::open_read_only(&paths.index, &RocksOptions::default())?;
+    let runs: Arc<dyn Runs> = match stored {
+        Some(runs) => Arc::new(runs),
+        None => Arc::new(NoRuns),
+    };
+    let index = Index::new(runs, usize::MAX);
+    // What is wrong with the commits is for `verify` to say.
+    if let Some(past) = past
+        && let Err(stop) = catch_up(database, &index, past)
+    {
+        let error = Error::from(stop);
+        tracing::warn!(%error, "not all commits can be read");
+    }
+    Ok(index)
 }
 
 impl fmt::Debug for RocksReader {

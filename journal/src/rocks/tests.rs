@@ -5,6 +5,7 @@
 //! acknowledged, or a refusal after which every file is as it was.
 
 mod damage;
+mod index;
 mod reading;
 mod refusals;
 
@@ -39,6 +40,19 @@ fn keeps_the_contract() {
     run_all(&|| {
         let dir = TempDir::new().unwrap();
         let storage = RocksStorage::acquire(dir.path(), RocksOptions::default()).unwrap();
+        Box::new(Temporary { storage, _dir: dir })
+    });
+}
+
+#[test]
+fn keeps_the_contract_while_runs_come_and_go() {
+    run_all(&|| {
+        let dir = TempDir::new().unwrap();
+        let options = RocksOptions {
+            index_run_bytes: 1_500,
+            ..RocksOptions::default()
+        };
+        let storage = RocksStorage::acquire(dir.path(), options).unwrap();
         Box::new(Temporary { storage, _dir: dir })
     });
 }
@@ -130,7 +144,7 @@ fn sound(dir: &Path, written: Driver) {
 /// The database below a closed data directory, to spoil it from within.
 fn database(dir: &Path) -> Database {
     let lock = Arc::new(Lock::acquire(dir).unwrap());
-    let lease = Lease::take(&Arc::default(), Duration::ZERO, lock).unwrap();
+    let lease = Arc::new(Lease::take(&Arc::default(), Duration::ZERO, lock).unwrap());
     Database::open(
         &dir.join("journal"),
         &RocksOptions::default(),
@@ -215,7 +229,7 @@ fn only_known_files_lie_in_the_directory() {
         .map(|file| file.unwrap().file_name().into_string().unwrap())
         .collect();
     names.sort();
-    assert_eq!(names, ["journal", "lock", "mark"]);
+    assert_eq!(names, ["index", "journal", "lock", "mark"]);
     let journal = files(&dir.path().join("journal"));
     assert!(journal.keys().all(|path| {
         !path

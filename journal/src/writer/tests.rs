@@ -11,8 +11,9 @@ use crate::committer::{Committer, HeadCell};
 use crate::entry::{Birth, Entry};
 use crate::error::{CommitError, Error};
 use crate::ids::{ActorNumber, CommitIndex, EntryNumber, HistoryId};
+use crate::index::{Index, Run, Runs};
 use crate::journal::{Append, Row, Submission};
-use crate::layout::Past;
+use crate::layout::{Checked, Past};
 use crate::store::{Batch, Keyspace, Span, Store, Visit};
 
 /// Forgets everything; panics at the write with this number.
@@ -45,6 +46,28 @@ impl Store for Stub {
     }
 }
 
+impl Runs for Stub {
+    fn get(&self, _: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+        Ok(None)
+    }
+
+    fn scan(&self, _: Span<'_>, _: &mut Visit<'_>) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn scan_all(&self, _: Span<'_>, _: &mut Visit<'_>) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn last(&self, _: Span<'_>) -> Result<Option<Row>, Error> {
+        Ok(None)
+    }
+
+    fn ingest(&self, _: &Run, _: Checked) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
 fn writer(panic_at: u32, limits: Limits) -> (Writer, Arc<Stub>) {
     let stub = Arc::new(Stub {
         writes: AtomicU32::new(0),
@@ -53,7 +76,8 @@ fn writer(panic_at: u32, limits: Limits) -> (Writer, Arc<Stub>) {
     let past = Past::beginning(HistoryId::draw());
     let head = Arc::new(HeadCell::new(None));
     let store: Arc<dyn Store> = Arc::clone(&stub) as Arc<dyn Store>;
-    let committer = Committer::begin(store, past, head, None, u64::MAX).unwrap();
+    let index = Arc::new(Index::new(Arc::clone(&stub) as Arc<dyn Runs>, usize::MAX));
+    let committer = Committer::begin((store, index), past, head, None, u64::MAX).unwrap();
     (Writer::start(committer, limits).unwrap(), stub)
 }
 

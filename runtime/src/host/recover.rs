@@ -81,6 +81,46 @@ impl Progress {
     }
 }
 
+/// What one replay has read and not yet told: all recoveries share the sums, and small entries come so fast that
+/// their threads would wait for each other.
+struct Read<'a> {
+    progress: &'a Progress,
+    events: usize,
+    bytes: usize,
+}
+
+impl<'a> Read<'a> {
+    /// Bytes and events that are told together.
+    const TOGETHER: (usize, usize) = (16 << 10, 256);
+
+    fn of(progress: &'a Progress) -> Self {
+        Self {
+            progress,
+            events: 0,
+            bytes: 0,
+        }
+    }
+
+    fn note(&mut self, events: usize, bytes: usize) {
+        self.events += events;
+        self.bytes += bytes;
+        if self.bytes >= Self::TOGETHER.0 || self.events >= Self::TOGETHER.1 {
+            self.tell();
+        }
+    }
+
+    fn tell(&mut self) {
+        self.progress.note(self.events, self.bytes);
+        (self.events, self.bytes) = (0, 0);
+    }
+}
+
+impl Drop for Read<'_> {
+    fn drop(&mut self) {
+        self.tell();
+    }
+}
+
 /// A recovered actor and what it took.
 pub(crate) struct Recovered {
     pub(crate) resident: Box<dyn Resident>,
@@ -218,8 +258,9 @@ fn rebuild<A: StatefulActor>(
         None => fresh::<A>(cx)?,
     };
     let (snapshot_entry, first) = (host.core.entry, host.core.events);
+    let before = cx.progress.bytes();
     let commit = replay(&mut host, cx, row, skipped)?;
-    let bytes = measured(&host, cx);
+    let bytes = measured(&host, cx, cx.progress.bytes().saturating_sub(before));
     let replayed_events = host.core.events.saturating_sub(first);
     Ok(Recovered {
         resident: Box::new(host),
@@ -234,11 +275,11 @@ fn rebuild<A: StatefulActor>(
 /// Replayed bytes up to which they are taken for the size of the state.
 const WORTH_MEASURING: usize = 64 << 10;
 
-/// How large the state is when it is encoded; as much as was read where that is little, because encoding
-/// it takes time.
-fn measured<A: StatefulActor>(host: &Host<A>, cx: &RecoverContext<'_>) -> usize {
+/// How large the state is when it is encoded; as much as was read where that is a snapshot and little more,
+/// because encoding it takes time.
+fn measured<A: StatefulActor>(host: &Host<A>, cx: &RecoverContext<'_>, replayed: usize) -> usize {
     let read = cx.progress.bytes();
-    if read <= WORTH_MEASURING {
+    if replayed <= WORTH_MEASURING {
         return read;
     }
     let save = || host.save(cx.now, cx.running).map(|state| state.len());
@@ -308,6 +349,7 @@ fn replay<A: StatefulActor>(
     let exhausted = || Unrecoverable::data("its entry numbers are used up".to_owned(), 0);
     let from = EntryNumber::after(EntryNumber::new(host.core.entry)).ok_or_else(exhausted)?;
     let mut commit = None;
+    let mut read = Read::of(cx.progress);
     for stored in cx.journal.entries(row.number, from) {
         let seq = host.core.events;
         let stored = stored.map_err(|error| Unrecoverable::store(&error, seq))?;
@@ -316,8 +358,10 @@ fn replay<A: StatefulActor>(
         }
         check_cancelled(cx, seq)?;
         take_entry(host, cx, &stored.entry, skipped)?;
+        read.note(stored.entry.events.len(), size(&stored.entry));
         commit = Some(stored.commit);
     }
+    drop(read);
     host.core.number = Some(row.number);
     Ok(commit)
 }
@@ -367,7 +411,6 @@ fn take_entry<A: StatefulActor>(
             .unwrap_or_else(|panic| Err(format!("apply panicked: {}", panic_text(panic.as_ref()))))
             .map_err(poison)?;
     }
-    cx.progress.note(entry.events.len(), size(entry));
     let operations = decode_operations(&entry.operations).map_err(|error| {
         Unrecoverable::data(
             format!("entry {}: {error}", entry.number),

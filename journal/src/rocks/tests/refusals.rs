@@ -82,8 +82,8 @@ fn a_mark_of_a_newer_format_is_refused() {
     assert!(matches!(
         refused(dir.path()),
         Error::NewerFormat {
-            found: 2,
-            supported: 1,
+            found: 3,
+            supported: 2,
             ..
         }
     ));

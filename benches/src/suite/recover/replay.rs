@@ -1,0 +1,227 @@
+//! Replays of small events, against a scan of the same store that decodes the same entries and events and keeps
+//! no actor.
+//!
+//! Both sides read the same files with two threads, with the page cache warm in `warm` rows and dropped in
+//! `cold` ones. What each found is counted and held against what was written.
+
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use futures_util::{StreamExt, stream};
+use rocksdb::{DB, Direction, IteratorMode, Options, ReadOptions};
+use steadfast::Event;
+use steadfast::journal::decode_entry;
+
+use super::super::stage::{
+    Book, Bookings, Ledger, LedgerEvent, Said, all, drop_caches, end, ledgers, now, rate,
+};
+use crate::{Bound, Outcome, Settings, Spread, figure};
+
+const ACTORS: usize = 10_000;
+/// Callers at the same time.
+const CALLERS: usize = 2_048;
+/// Threads of each side.
+const THREADS: usize = 2;
+
+/// What is at least asked of the node.
+const BOUND: Bound = Bound::AtLeast(0.7);
+
+/// Rates of both sides, run by run.
+struct Measured {
+    events: usize,
+    cold: bool,
+    runs: Vec<(f64, f64)>,
+}
+
+impl Measured {
+    fn ratio(&self) -> f64 {
+        Spread::of(self.runs.iter().map(|(node, raw)| node / raw)).median
+    }
+
+    fn outcome(&self, name: &str) -> Outcome {
+        let raw = Spread::of(self.runs.iter().map(|(_, raw)| *raw)).median;
+        let against = format!(
+            "scanning the same RocksDB and decoding the same {} entries of one 119-byte event, {ACTORS} actors, {THREADS} threads, page cache {}, without actors: {}",
+            figure(self.events_f64()),
+            if self.cold { "dropped" } else { "warm" },
+            figure(raw),
+        );
+        let ratios: Vec<_> = self
+            .runs
+            .iter()
+            .map(|(node, raw)| (*node, node / raw))
+            .collect();
+        Said::new(name, "events/s", against)
+            .bound(BOUND)
+            .with_ratios(&ratios)
+    }
+
+    fn events_f64(&self) -> f64 {
+        super::super::stage::float(self.events as u64)
+    }
+}
+
+/// The worse of warm and cold.
+pub(super) fn target(settings: &Settings) -> Outcome {
+    let worst = measure(settings)
+        .into_iter()
+        .min_by(|a, b| a.ratio().total_cmp(&b.ratio()))
+        .expect("there is a warm one");
+    worst.outcome("recover.replay")
+}
+
+/// All rows.
+pub(super) fn rows(settings: &Settings) -> Vec<Outcome> {
+    let name = |one: &Measured| {
+        if one.cold {
+            "recover.replay.cold"
+        } else {
+            "recover.replay.warm"
+        }
+    };
+    measure(settings)
+        .iter()
+        .map(|one| one.outcome(name(one)))
+        .collect()
+}
+
+fn measure(settings: &Settings) -> Vec<Measured> {
+    let events = if settings.quick {
+        1_000_000
+    } else {
+        10_000_000
+    };
+    let dir = settings.fresh_dir();
+    fill(dir.path(), events / ACTORS);
+    let mut measured = Vec::new();
+    for cold in [false, true] {
+        // A first pass of each side, not counted.
+        if !cold {
+            through_node(dir.path(), events);
+            without_runtime(dir.path(), events);
+        } else if !drop_caches() {
+            eprintln!("the page cache cannot be dropped here (not root): no cold figures");
+            break;
+        }
+        let runs = (0..settings.runs).map(|_| {
+            let fresh = || !cold || drop_caches();
+            assert!(fresh(), "the page cache could be dropped before");
+            let node = through_node(dir.path(), events);
+            assert!(fresh(), "the page cache could be dropped before");
+            let raw = without_runtime(dir.path(), events);
+            (rate(events, node), rate(events, raw))
+        });
+        let runs = runs.collect();
+        measured.push(Measured { events, cold, runs });
+    }
+    measured
+}
+
+/// One event with each command: as small as entries come.
+fn fill(dir: &Path, each: usize) {
+    let node = ledgers(dir, |config| config.snapshot_every = 0);
+    node.block_on(async {
+        let writer = node.clone();
+        all(ACTORS, 512, move |actor| {
+            let ledger = writer.actor::<Ledger>(&actor.to_string());
+            async move {
+                let each = stream::iter(0..each);
+                each.for_each_concurrent(32, |_| async {
+                    ledger.ask(Book::small(1)).await.expect("it is written");
+                })
+                .await;
+            }
+        })
+        .await;
+    });
+    end(&node);
+}
+
+/// Until every actor has answered.
+fn through_node(dir: &Path, events: usize) -> Duration {
+    let node = ledgers(dir, |config| {
+        config.snapshot_every = 0;
+        config.workers = NonZeroUsize::new(THREADS).expect("it is not 0");
+        config.resident_bytes = 0;
+    });
+    let found = Arc::new(AtomicU64::new(0));
+    let start = now();
+    node.block_on(async {
+        let (asker, found) = (node.clone(), Arc::clone(&found));
+        all(ACTORS, CALLERS, move |actor| {
+            let (ledger, found) = (
+                asker.actor::<Ledger>(&actor.to_string()),
+                Arc::clone(&found),
+            );
+            async move {
+                let bookings = ledger.ask(Bookings).await.expect("it is recovered");
+                found.fetch_add(bookings, Ordering::Relaxed);
+            }
+        })
+        .await;
+    });
+    let took = start.elapsed();
+    assert_eq!(found.load(Ordering::Relaxed), events as u64);
+    end(&node);
+    took
+}
+
+/// The same entries and events, read from the same files and decoded.
+fn without_runtime(dir: &Path, events: usize) -> Duration {
+    let index = dir.join("index");
+    let path = if index.exists() {
+        index
+    } else {
+        dir.join("journal")
+    };
+    let options = Options::default();
+    let families = DB::list_cf(&options, &path).expect("the store is there");
+    let db = DB::open_cf_for_read_only(&options, &path, families, false).expect("the store opens");
+    let start = now();
+    let share = ACTORS.div_ceil(THREADS) as u64;
+    let found: u64 = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..THREADS as u64)
+            .map(|thread| {
+                let db = &db;
+                std::thread::Builder::new()
+                    .name("reader".to_owned())
+                    .spawn_scoped(scope, move || {
+                        // Actors have the numbers from 1 on.
+                        decode(db, thread * share + 1, (thread + 1) * share + 1)
+                    })
+                    .expect("a thread starts")
+            })
+            .collect();
+        threads
+            .into_iter()
+            .map(|thread| thread.join().expect("it does not panic"))
+            .sum()
+    });
+    let took = start.elapsed();
+    assert_eq!(found, events as u64);
+    took
+}
+
+/// The entries of actors from `first` to before `end`: keys begin with the actor's number, values with eight bytes
+/// for the commit.
+fn decode(db: &DB, first: u64, end: u64) -> u64 {
+    let family = db.cf_handle("entries").expect("it has entries");
+    let mut options = ReadOptions::default();
+    options.set_iterate_upper_bound(end.to_be_bytes());
+    let from = first.to_be_bytes();
+    let from = IteratorMode::From(&from, Direction::Forward);
+    let mut found = 0;
+    for row in db.iterator_cf_opt(family, options, from) {
+        let (_, value) = row.expect("it reads");
+        let entry = decode_entry(&value[8..]).expect("it is an entry");
+        for event in entry.events {
+            let decoded = LedgerEvent::decode(&event.name, event.version, &event.data);
+            std::hint::black_box(decoded.expect("it decodes"));
+            found += 1;
+        }
+    }
+    found
+}

@@ -1,0 +1,198 @@
+//! The same load for hours: memory, processor time, log and tail latency must stay where they are.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+use steadfast::Node;
+
+use super::stage::{
+    Book, Ledger, Said, bytes_below, end, float, kernel_number, ledgers, millis, now,
+};
+use crate::{Outcome, Settings, Spread, figure};
+
+const ACTORS: usize = 10_000;
+const CALLERS: usize = 100;
+
+/// What was seen in one stretch of time.
+#[derive(Debug, Clone, Copy)]
+struct Sample {
+    /// Hours since the start.
+    hours: f64,
+    /// Resident memory in MB.
+    memory: f64,
+    /// Microseconds of processor time for each command.
+    cpu: f64,
+    /// Log files in MB.
+    log: f64,
+    /// All files in MB.
+    disk: f64,
+    /// Commands a second.
+    rate: f64,
+    /// 99 % of them took no longer, in ms.
+    p99: f64,
+}
+
+/// All rows.
+pub(super) fn run(settings: &Settings) -> Vec<Outcome> {
+    let length = if settings.quick {
+        Duration::from_secs(30)
+    } else {
+        Duration::from_secs_f64((settings.hours * 3_600.0).max(10.0))
+    };
+    let every = (length / 360).clamp(Duration::from_millis(500), Duration::from_secs(10));
+    let dir = settings.fresh_dir();
+    let node = ledgers(dir.path(), |_| ());
+    let samples = soak(&node, dir.path(), length, every);
+    end(&node);
+    rows(&samples, length)
+}
+
+/// Runs the load and looks at it again and again.
+fn soak(node: &Node, dir: &Path, length: Duration, every: Duration) -> Vec<Sample> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let histogram = || Histogram::<u64>::new(3).expect("three digits are possible");
+    let times = Arc::new(std::sync::Mutex::new(histogram()));
+    node.block_on(async {
+        let number = Arc::new(AtomicUsize::new(0));
+        let callers: Vec<_> = (0..CALLERS)
+            .map(|_| {
+                let caller = call(
+                    node.clone(),
+                    Arc::clone(&stop),
+                    Arc::clone(&number),
+                    Arc::clone(&times),
+                );
+                tokio::spawn(caller)
+            })
+            .collect();
+        let start = now();
+        let mut samples = Vec::new();
+        let (mut since, mut spent) = (start, cpu_millis());
+        while start.elapsed() < length {
+            tokio::time::sleep(every).await;
+            let seen = std::mem::replace(
+                &mut *times.lock().expect("nobody panics with it"),
+                histogram(),
+            );
+            let (took, cpu) = (since.elapsed(), cpu_millis());
+            samples.push(Sample {
+                hours: start.elapsed().as_secs_f64() / 3_600.0,
+                memory: float(kernel_number("self/status", "VmRSS").unwrap_or(0)) / 1_000.0,
+                cpu: (cpu - spent) * 1_000.0 / float(seen.len().max(1)),
+                log: float(bytes_below(dir, &|name| name.ends_with(".log"))) / 1e6,
+                disk: float(bytes_below(dir, &|_| true)) / 1e6,
+                rate: float(seen.len()) / took.as_secs_f64(),
+                p99: float(seen.value_at_quantile(0.99)) / 1_000.0,
+            });
+            (since, spent) = (now(), cpu);
+        }
+        stop.store(true, Ordering::Relaxed);
+        for caller in callers {
+            caller.await.expect("a caller does not panic");
+        }
+        samples
+    })
+}
+
+async fn call(
+    node: Node,
+    stop: Arc<AtomicBool>,
+    number: Arc<AtomicUsize>,
+    times: Arc<std::sync::Mutex<Histogram<u64>>>,
+) {
+    while !stop.load(Ordering::Relaxed) {
+        let index = number.fetch_add(1, Ordering::Relaxed);
+        let ledger = node.actor::<Ledger>(&(index * 7_919 % ACTORS).to_string());
+        let start = now();
+        ledger.ask(Book::small(1)).await.expect("it is written");
+        let micros = u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let mut times = times.lock().expect("nobody panics with it");
+        times.saturating_record(micros);
+    }
+}
+
+/// Processor time of this process.
+fn cpu_millis() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // Behind the name, which may hold anything, come the fields from the third on; times are in 1/100 s.
+    let fields = stat.rsplit(')').next().unwrap_or_default();
+    let time = |index: usize| {
+        let field = fields.split_whitespace().nth(index);
+        field.and_then(|field| field.parse::<f64>().ok())
+    };
+    (time(11).unwrap_or(0.0) + time(12).unwrap_or(0.0)) * 10.0
+}
+
+/// Growth of `of` for each hour, by least squares.
+fn slope(samples: &[Sample], of: fn(&Sample) -> f64) -> f64 {
+    let count = float(samples.len() as u64);
+    let mean = |of: fn(&Sample) -> f64| samples.iter().map(of).sum::<f64>() / count;
+    let (hours, value) = (mean(|sample| sample.hours), mean(of));
+    let squares: f64 = samples
+        .iter()
+        .map(|sample| (sample.hours - hours).powi(2))
+        .sum();
+    let products: f64 = samples
+        .iter()
+        .map(|sample| (sample.hours - hours) * (of(sample) - value))
+        .sum();
+    products / squares.max(f64::MIN_POSITIVE)
+}
+
+fn rows(samples: &[Sample], length: Duration) -> Vec<Outcome> {
+    let quarter = (samples.len() / 4).max(1);
+    let (first, last) = (&samples[..quarter], &samples[samples.len() - quarter..]);
+    let what = format!(
+        "{} s, {} samples, {CALLERS} callers, {ACTORS} actors",
+        figure(millis(length) / 1_000.0),
+        samples.len(),
+    );
+    let compared = |name: &str, unit, of: fn(&Sample) -> f64| {
+        let early = Spread::of(first.iter().map(of)).median;
+        let late = Spread::of(last.iter().map(of));
+        let against = format!("last quarter against the first ({what}): {}", figure(early));
+        let ratio = late.median / early.max(f64::MIN_POSITIVE);
+        let pairs: Vec<_> = last.iter().map(|sample| (of(sample), ratio)).collect();
+        Said::new(name, unit, against).with_ratios(&pairs)
+    };
+    // Caches and write buffers fill first.
+    let settled = &samples[quarter..];
+    let settled = if settled.len() < 2 { samples } else { settled };
+    vec![
+        Said::new(
+            "soak.memory.slope",
+            "MB/h",
+            format!("resident memory by least squares, from the second quarter on ({what})"),
+        )
+        .of([slope(settled, |sample| sample.memory)]),
+        compared("soak.memory", "MB", |sample| sample.memory),
+        compared("soak.p99", "ms", |sample| sample.p99),
+        compared("soak.commands", "/s", |sample| sample.rate),
+        compared("soak.cpu", "µs/command", |sample| sample.cpu),
+        compared("soak.log", "MB", |sample| sample.log),
+        compared("soak.disk", "MB", |sample| sample.disk),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slope_is_growth_for_each_hour() {
+        let sample = |hours: f64| Sample {
+            hours,
+            memory: 100.0 + 3.0 * hours,
+            cpu: 0.0,
+            log: 0.0,
+            disk: 0.0,
+            rate: 0.0,
+            p99: 0.0,
+        };
+        let samples: Vec<_> = (0..10).map(|hours| sample(f64::from(hours))).collect();
+        assert!((slope(&samples, |sample| sample.memory) - 3.0).abs() < 1e-9);
+    }
+}

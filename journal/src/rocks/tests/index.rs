@@ -1,0 +1,161 @@
+//! The index: derived, behind the commits, expendable.
+
+use std::fs;
+use std::sync::Arc;
+
+use tempfile::TempDir;
+
+use super::{acquire, copy_dir, crashed, database, files, refused, sound};
+use crate::conformance::Driver;
+use crate::entry::{decode_entry, encode_entry};
+use crate::error::Error;
+use crate::ids::CommitIndex;
+use crate::journal::{JournalReader, Storage};
+use crate::layout::{META_CHECKED, META_FORMAT, commit_key, entry_key};
+use crate::record::{CommitRecord, listing};
+use crate::rocks::{RocksOptions, RocksReader, RocksStorage};
+use crate::store::{Keyspace, Store};
+
+fn small_runs(dir: &std::path::Path) -> Box<dyn Storage> {
+    let options = RocksOptions {
+        index_run_bytes: 2_000,
+        ..RocksOptions::default()
+    };
+    Box::new(RocksStorage::acquire(dir, options).unwrap())
+}
+
+#[test]
+fn without_it_everything_is_found_again() {
+    let dir = TempDir::new().unwrap();
+    let mut driver = Driver::new(small_runs(dir.path()));
+    for round in 0..200 {
+        driver.write(if round % 3 == 0 { "a" } else { "b" }, 2);
+    }
+    let written = driver.leave();
+    fs::remove_dir_all(dir.path().join("index")).unwrap();
+    written.check_with(&RocksReader::open(dir.path()).unwrap());
+    sound(dir.path(), written);
+}
+
+#[test]
+fn one_that_is_damaged_is_built_anew() {
+    let dir = TempDir::new().unwrap();
+    let mut driver = Driver::new(small_runs(dir.path()));
+    for _ in 0..100 {
+        driver.write("a", 2);
+    }
+    driver.journal().close().unwrap();
+    let written = driver.leave();
+    for name in ["CURRENT", "MANIFEST"] {
+        for path in files(&dir.path().join("index")).into_keys() {
+            if path
+                .file_name()
+                .unwrap()
+                .to_str()
+                .unwrap()
+                .starts_with(name)
+            {
+                fs::write(path, b"not this").unwrap();
+            }
+        }
+    }
+    sound(dir.path(), written);
+}
+
+#[test]
+fn one_that_knows_more_than_the_journal_is_refused() {
+    let (dir, old) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let mut driver = crashed(dir.path()).resume(acquire(dir.path()));
+    driver.journal().close().unwrap();
+    let written = driver.leave();
+    copy_dir(dir.path(), old.path());
+    driver = written.resume(acquire(dir.path()));
+    for _ in 0..10 {
+        driver.write("a", 1);
+    }
+    driver.journal().close().unwrap();
+    drop(driver);
+    // An older journal with its own mark, and the index of the newer one.
+    fs::remove_dir_all(old.path().join("index")).unwrap();
+    copy_dir(&dir.path().join("index"), &old.path().join("index"));
+    assert!(matches!(refused(old.path()), Error::BrokenChain { .. }));
+}
+
+#[test]
+fn an_entry_that_only_the_commits_know_is_a_finding() {
+    let dir = TempDir::new().unwrap();
+    let mut driver = Driver::new(acquire(dir.path()));
+    driver.write("a", 1);
+    let mut other = Driver::new(acquire(TempDir::new().unwrap().path()));
+    other.write("b", 1);
+    driver.journal().close().unwrap();
+    let tables = files(&dir.path().join("index"));
+    assert!(
+        tables
+            .keys()
+            .any(|path| path.extension().is_some_and(|kind| kind == "sst"))
+    );
+    let report = RocksReader::open(dir.path()).unwrap().verify().unwrap();
+    assert_eq!(report.findings, Vec::<String>::new());
+    assert_eq!((report.commits, report.entries), (2, 1));
+}
+
+/// Writes the directory anew as format 1 had it: commits that list, entries in a table of the journal.
+fn as_format_1(dir: &std::path::Path) {
+    let store = database(dir);
+    let head = crate::reads::load_past(&store).unwrap().unwrap();
+    let mut index = CommitIndex::FIRST;
+    while let Some(bytes) = store.get(Keyspace::Commits, &commit_key(index)).unwrap() {
+        let record = CommitRecord::decode(&bytes).unwrap();
+        assert_eq!(record.computed(head.at(index).unwrap(), index), record.hash);
+        store
+            .write(&mut |batch| {
+                batch.put(Keyspace::Commits, &commit_key(index), &listing(&record));
+                for entry in &record.entries {
+                    let frame = entry.place.unwrap().of(&bytes);
+                    let again = encode_entry(&decode_entry(frame).unwrap()).unwrap();
+                    assert_eq!(again, frame);
+                    let value = [&index.get().to_be_bytes()[..], frame].concat();
+                    batch.put(
+                        Keyspace::Entries,
+                        &entry_key(entry.actor, entry.number),
+                        &value,
+                    );
+                }
+                batch.put(Keyspace::Meta, META_FORMAT, &1_u32.to_be_bytes());
+            })
+            .unwrap();
+        index = index.next().unwrap();
+    }
+    assert!(store.get(Keyspace::Meta, META_CHECKED).unwrap().is_some());
+    drop(store);
+    fs::remove_dir_all(dir.join("index")).unwrap();
+}
+
+#[test]
+fn a_directory_of_format_1_goes_on() {
+    let dir = TempDir::new().unwrap();
+    let mut driver = Driver::new(acquire(dir.path()));
+    for round in 0..40 {
+        driver.write(if round % 3 == 0 { "a" } else { "b" }, 2);
+    }
+    driver.journal().close().unwrap();
+    let written = driver.leave();
+    as_format_1(dir.path());
+    written.check_with(&RocksReader::open(dir.path()).unwrap());
+    let mut driver = written.resume(acquire(dir.path()));
+    driver.check();
+    driver.write("a", 1);
+    driver.reopen();
+    driver.write("c", 1);
+    driver.drop_and_reopen();
+    driver.check();
+    let journal = Arc::clone(driver.journal());
+    assert_eq!(
+        journal
+            .commits(CommitIndex::FIRST)
+            .filter(Result::is_err)
+            .count(),
+        0
+    );
+}
