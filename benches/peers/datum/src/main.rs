@@ -60,7 +60,7 @@ async fn spawn(journal: Arc<RocksDbBackend>, entity: usize) -> PersistenceResult
         |_: &u64, Add { amount, reply }: Add| {
             Effect::persist(amount).then_run(move |total: &u64| {
                 // Whoever asked may have gone.
-                drop(reply.send(*total));
+                reply.send(*total).ok();
             })
         },
         |total: &u64, amount: &u64| total + amount,
