@@ -12,7 +12,7 @@ use crate::{Quantiles, Settings};
 
 /// The program, and where its databases go.
 pub(super) struct Program {
-    program: PathBuf,
+    file: PathBuf,
     entities: usize,
     dir: TempDir,
     runs: usize,
@@ -25,7 +25,7 @@ impl Program {
             .filter(|program| program.exists())
             .ok_or("not built: run `scripts/peers.sh datum`, which compiles a RocksDB of its own (some 16 minutes)")?;
         Ok(Self {
-            program,
+            file: program,
             entities,
             dir: settings.fresh_dir(),
             runs: 0,
@@ -36,7 +36,7 @@ impl Program {
 impl Peer for Program {
     fn answered(&mut self, period: Period) -> Result<Answered, String> {
         self.runs += 1;
-        let mut command = Command::new(&self.program);
+        let mut command = Command::new(&self.file);
         command.arg(self.dir.path().join(self.runs.to_string()));
         for number in [
             self.entities.to_string(),

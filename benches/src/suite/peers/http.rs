@@ -19,21 +19,23 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(super) struct Load {
     runtime: Runtime,
     callers: usize,
-    /// Each request has a key of its own.
+    /// Whether each request has a key of its own.
+    keyed: bool,
     keys: Arc<AtomicU64>,
 }
 
 impl Load {
-    pub(super) fn new(callers: usize) -> Self {
+    pub(super) fn new(callers: usize, keyed: bool) -> Self {
         allow_files();
         Self {
             runtime: commit::runtime(),
             callers,
+            keyed,
             keys: Arc::default(),
         }
     }
 
-    /// `POST /counter/NAME/add` with an `idempotency-key`, answered with 200.
+    /// `POST /counter/NAME/add` answered with 200; keyed ones have an `idempotency-key`.
     pub(super) fn answered(&self, server: SocketAddr, period: Period) -> Result<Answered, String> {
         let connected = self.runtime.block_on(async {
             let mut callers = Vec::new();
@@ -41,7 +43,7 @@ impl Load {
                 callers.push(Adds {
                     connection: Connection::open(server).await?,
                     pick: Pick::of(caller),
-                    keys: Arc::clone(&self.keys),
+                    keys: self.keyed.then(|| Arc::clone(&self.keys)),
                 });
             }
             Ok(callers)
@@ -67,15 +69,17 @@ fn allow_files() {
 struct Adds {
     connection: Connection,
     pick: Pick,
-    keys: Arc<AtomicU64>,
+    keys: Option<Arc<AtomicU64>>,
 }
 
 impl Caller for Adds {
     async fn ask(&mut self) {
         let counter = self.pick.below(COUNTERS);
-        let key = self.keys.fetch_add(1, Ordering::Relaxed);
         let path = format!("/counter/{counter}/add");
-        let key = format!("idempotency-key: {key}\r\n");
+        let key = self.keys.as_ref().map_or_else(String::new, |keys| {
+            let key = keys.fetch_add(1, Ordering::Relaxed);
+            format!("idempotency-key: {key}\r\n")
+        });
         let asked = self.connection.post(&path, &key, "1");
         let answered = tokio::time::timeout(PATIENCE, asked).await;
         let (status, body) = answered.expect("it answers in time").expect("it answers");

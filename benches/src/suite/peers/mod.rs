@@ -28,12 +28,23 @@ pub(super) const TARGETS: &[Target] = &[
 const COUNTERS: usize = 10_000;
 const INSTALL: &str = "run `scripts/peers.sh`";
 
+/// Before the first of the interleaved runs over HTTP.
+const WARM_UP: Period = Period::millis(0, 1_500);
+
 /// All targets, and Restate with fewer callers.
 pub(super) fn run(settings: &Settings) -> Vec<Outcome> {
     let mut outcomes = Vec::new();
-    for callers in [1, 100] {
-        let name = format!("one keyed command over HTTP, {callers} callers");
-        outcomes.push(over_http(settings, &name, callers, None));
+    for (callers, keyed, name) in [
+        (1, true, "keyed command over HTTP, 1 caller"),
+        (100, true, "keyed command over HTTP, 100 callers"),
+        (
+            1_000,
+            false,
+            "command without a key over HTTP, 1,000 callers",
+        ),
+    ] {
+        let load = http::Load::new(callers, keyed);
+        outcomes.push(over_http(settings, name, &load, None));
     }
     outcomes.extend(TARGETS.iter().map(|(_, measure)| measure(settings)));
     outcomes
@@ -48,21 +59,20 @@ fn period(settings: &Settings) -> Period {
 }
 
 fn vs_restate(settings: &Settings) -> Outcome {
-    over_http(
-        settings,
-        "http.vs_restate",
-        1_000,
-        Some(Bound::AtLeast(10.0)),
-    )
+    let load = http::Load::new(1_000, true);
+    let bound = Some(Bound::AtLeast(10.0));
+    over_http(settings, "http.vs_restate", &load, bound)
 }
 
 /// The ratio is the worse of two: of the rates, and of the times that half of the answers took.
-fn over_http(settings: &Settings, name: &str, callers: usize, bound: Option<Bound>) -> Outcome {
+fn over_http(settings: &Settings, name: &str, load: &http::Load, bound: Option<Bound>) -> Outcome {
     let measured = || {
         let restate = restate::Restate::start(settings)?;
         let ours = serve::Served::start(settings)?;
-        let load = http::Load::new(callers);
         let period = period(settings);
+        // Both have warm code and state.
+        load.answered(restate.address(), WARM_UP)?;
+        load.answered(ours.address(), WARM_UP)?;
         let mut pairs = Vec::new();
         for _ in 0..settings.runs {
             let of_ours = load.answered(ours.address(), period)?;

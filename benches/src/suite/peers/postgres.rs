@@ -1,4 +1,4 @@
-//! A PostgreSQL server of our own, as it is installed: clients insert and commit, and its log is synced each time.
+//! A `PostgreSQL` server of our own, as it is installed: clients insert and commit, and its log is synced each time.
 
 use std::fs;
 use std::os::unix::fs::chown;
