@@ -24,7 +24,7 @@ export CARGO_TARGET_DIR
 
 SCOPE := --release --workspace $(LOCKED)
 
-.PHONY: help prerequisites build run test check fmt fmt-check readme-check clippy doc deny deb unit crash bench clean
+.PHONY: help prerequisites build run test check fmt fmt-check readme-check clippy doc deny deb unit crash bench soak microbench clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -70,7 +70,18 @@ deb: build ## Make the Debian package, and look at it
 crash: prerequisites ## The long form of the crash tests (much more than a minute)
 	STEADFAST_TEST_SCALE=long cargo test $(SCOPE) --no-fail-fast --test '*' -- --nocapture
 
-bench: prerequisites ## Measure; STEADFAST_BENCH_DIR names the directory to measure in
+# Hours that `make soak` lasts.
+HOURS ?= 1
+# For instance BENCH_FLAGS='--runs 9': without --quick and with more runs, for hours.
+BENCH_FLAGS ?= --quick
+
+bench: build ## Measure everything, into docs/benchmarks.md; STEADFAST_BENCH_DIR names the directory to measure in
+	@bash scripts/bench.sh $(BENCH_FLAGS)
+
+soak: build ## Run all kinds of load for HOURS (default 1), and watch what grows
+	"$(CARGO_TARGET_DIR)/release/steadfast-bench" soak --hours $(HOURS)
+
+microbench: prerequisites ## Time single steps with criterion
 	cargo bench --profile release --workspace $(LOCKED) --bench '*'
 
 clean: ## Remove all that was built, RocksDB too, and run/

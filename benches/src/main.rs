@@ -19,7 +19,7 @@ struct Arguments {
     /// Runs of each measurement; the median counts.
     #[arg(long)]
     runs: Option<usize>,
-    /// Measure below this directory, which should be on the disk that matters. Default: STEADFAST_BENCH_DIR, or the
+    /// Measure below this directory, which should be on the disk that matters. Default: `STEADFAST_BENCH_DIR`, or the
     /// system's temporary directory.
     #[arg(long)]
     dir: Option<PathBuf>,
@@ -46,6 +46,10 @@ enum Form {
 fn main() -> ExitCode {
     if let Some(done) = child() {
         return done;
+    }
+    let raw: Vec<String> = std::env::args().skip(1).collect();
+    if let Some(code) = steadfast_benches::suite::in_child(&raw) {
+        return code;
     }
     let arguments = Arguments::parse();
     let settings = Settings {

@@ -1,6 +1,5 @@
 //! What a measurement says: a value, what it is held against, their ratio, and the spread of the runs.
 
-use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
@@ -129,7 +128,6 @@ impl Outcome {
 
 impl Row {
     fn line(&self) -> String {
-        let mut line = String::new();
         let figures = [self.value.median, self.value.least, self.value.greatest].map(figure);
         let ratio = self.ratio.map_or_else(String::new, figure);
         let target = self.bound.map_or_else(String::new, |bound| {
@@ -140,13 +138,10 @@ impl Row {
                 if met { "met" } else { "**missed**" }
             )
         });
-        // Writing to a string cannot fail.
-        let _ = write!(
-            line,
+        format!(
             "| {} | {} ({} to {}) | {} | {} | {ratio} | {target} |",
             self.name, figures[0], figures[1], figures[2], self.unit, self.against
-        );
-        line
+        )
     }
 }
 

@@ -36,7 +36,7 @@ pub use model::{
     Timestamp,
 };
 pub use node::{
-    ActorHealth, ActorRef, Ask, InvalidCommand, JsonAsk, Node, NodeBuilder, NodeTotals,
+    ActorHealth, ActorRef, Answering, Ask, InvalidCommand, JsonAsk, Node, NodeBuilder, NodeTotals,
     QuarantineControl, Quarantined, SnapshotTaken, Vitals,
 };
 pub use steadfast_journal as journal;

@@ -1,5 +1,7 @@
 //! What a node counts. Labels are bounded: kinds and outcomes, never names of actors.
 
+mod hot;
+
 use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -10,6 +12,9 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
+
+use hot::Durations;
+pub(crate) use hot::KindCounters;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Kind {
@@ -40,7 +45,7 @@ type PerKind<M> = Family<Kind, M>;
 pub(crate) struct Metrics {
     registry: Registry,
     commands: Family<KindOutcome, Counter>,
-    command_duration: PerKind<Histogram>,
+    command_duration: PerKind<Durations>,
     mailbox_rejected: PerKind<Counter>,
     journal_events: PerKind<Counter>,
     journal_bytes: Counter,
@@ -82,7 +87,7 @@ impl Metrics {
         );
         let mut metrics = Self {
             commands: Family::default(),
-            command_duration: Family::new_with_constructor(seconds),
+            command_duration: Family::default(),
             mailbox_rejected: Family::default(),
             journal_events: Family::default(),
             journal_bytes: Counter::default(),
@@ -264,19 +269,36 @@ impl Metrics {
             .inc();
     }
 
-    pub(crate) fn handled(&self, kind: &str, took: Duration) {
-        self.command_duration
-            .get_or_create(&label(kind))
-            .observe(took.as_secs_f64());
+    /// A command ran to its end; it may have been rejected.
+    pub(crate) fn ended(&self, kind: &str, counters: &KindCounters, rejected: bool) {
+        let (counter, outcome) = if rejected {
+            (&counters.rejected, "rejected")
+        } else {
+            (&counters.ok, "ok")
+        };
+        counter
+            .get_or_init(|| {
+                let labels = kind_outcome(kind, outcome);
+                self.commands.get_or_create_owned(&labels)
+            })
+            .inc();
+    }
+
+    pub(crate) fn handled(&self, kind: &str, counters: &KindCounters, took: Duration) {
+        counters
+            .took
+            .get_or_init(|| self.command_duration.get_or_create_owned(&label(kind)))
+            .observe(took);
     }
 
     pub(crate) fn mailbox_rejected(&self, kind: &str) {
         self.mailbox_rejected.get_or_create(&label(kind)).inc();
     }
 
-    pub(crate) fn events(&self, kind: &str, count: usize) {
-        self.journal_events
-            .get_or_create(&label(kind))
+    pub(crate) fn events(&self, kind: &str, counters: &KindCounters, count: usize) {
+        counters
+            .events
+            .get_or_init(|| self.journal_events.get_or_create_owned(&label(kind)))
             .inc_by(count as u64);
     }
 

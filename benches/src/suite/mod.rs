@@ -1,8 +1,18 @@
 //! The subjects of `steadfast-bench`, a module each.
 
+pub mod adapter;
+mod ask;
+mod checkpoint;
+mod commit;
+mod disk;
+mod frameworks;
+mod latency;
+mod memory;
 mod mixed;
+mod peers;
 mod recover;
 mod scale;
+mod snapshot;
 mod soak;
 mod stage;
 mod start;
@@ -18,6 +28,21 @@ pub type Target = (&'static str, fn(&Settings) -> Outcome);
 
 /// All subjects.
 pub const SUBCOMMANDS: &[Subject] = &[
+    (
+        "commit",
+        "Durable commands a second, and how long they take.",
+        commit::run,
+    ),
+    (
+        "snapshot",
+        "What snapshots cost while they are taken.",
+        snapshot::run,
+    ),
+    (
+        "checkpoint",
+        "How often to take snapshots: costs and gains.",
+        checkpoint::run,
+    ),
     (
         "recover",
         "actors that come back: replays, and states from snapshots",
@@ -43,10 +68,36 @@ pub const SUBCOMMANDS: &[Subject] = &[
         "memory, processor, log and tail latency over hours",
         soak::run,
     ),
+    (
+        "ask",
+        "Questions that write nothing, against other actor frameworks.",
+        ask::run,
+    ),
+    (
+        "memory",
+        "Bytes of an actor that does nothing, against other frameworks'.",
+        memory::run,
+    ),
+    (
+        "peers",
+        "The same counter in Restate, PostgreSQL, SQLite and datum-persistence, all durable.",
+        peers::run,
+    ),
 ];
 
 /// The rows of all modules, in the order of the table of targets.
-const TARGETS: &[&[Target]] = &[recover::TARGETS, start::TARGETS, scale::TARGETS];
+const TARGETS: &[&[Target]] = &[
+    // A line for each module.
+    commit::TARGETS,
+    latency::TARGETS,
+    ask::TARGETS,
+    memory::TARGETS,
+    recover::TARGETS,
+    start::TARGETS,
+    snapshot::TARGETS,
+    scale::TARGETS,
+    peers::TARGETS,
+];
 
 /// Measures the targets, or those that were asked for.
 #[must_use]
@@ -67,4 +118,10 @@ pub fn targets(settings: &Settings) -> Vec<Outcome> {
             measure(settings)
         })
         .collect()
+}
+
+/// If this process was started by another of this program, does what it was started for.
+#[must_use]
+pub fn in_child(arguments: &[String]) -> Option<std::process::ExitCode> {
+    memory::measure_inside(arguments).or_else(|| peers::serve_inside(arguments))
 }

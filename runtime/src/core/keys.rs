@@ -29,6 +29,12 @@ pub(crate) struct Remembered {
 #[derive(Debug)]
 pub(crate) struct KeyWindow {
     limits: KeyLimits,
+    /// `None` for the many actors that are never given a key: they pay a pointer for it.
+    kept: Option<Box<Kept>>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
     by_key: HashMap<String, Remembered>,
     order: VecDeque<String>,
 }
@@ -39,23 +45,18 @@ pub(crate) struct SavedKeys(Vec<(String, u128, ByteBuf, Duration)>);
 
 impl KeyWindow {
     pub(crate) fn new(limits: KeyLimits) -> Self {
-        Self {
-            limits,
-            by_key: HashMap::new(),
-            order: VecDeque::new(),
-        }
+        Self { limits, kept: None }
     }
 
     pub(crate) fn get(&self, key: &str, running: Duration) -> Option<&Remembered> {
-        self.by_key.get(key).filter(|kept| kept.expires > running)
+        let known = self.kept.as_ref()?.by_key.get(key);
+        known.filter(|known| known.expires > running)
     }
 
     /// How many keys are remembered.
     pub(crate) fn len(&self, running: Duration) -> usize {
-        self.by_key
-            .values()
-            .filter(|kept| kept.expires > running)
-            .count()
+        let known = self.kept.iter().flat_map(|kept| kept.by_key.values());
+        known.filter(|known| known.expires > running).count()
     }
 
     pub(crate) fn remember(&mut self, stamp: &KeyStamp, running: Duration, age: Duration) {
@@ -70,37 +71,48 @@ impl KeyWindow {
     }
 
     fn insert(&mut self, key: String, fingerprint: u128, reply: ByteBuf, expires: Duration) {
-        let kept = Remembered {
+        let known = Remembered {
             fingerprint,
             reply,
             expires,
         };
-        if self.by_key.insert(key.clone(), kept).is_some() {
-            self.order.retain(|other| *other != key);
+        let kept = self.kept.get_or_insert_default();
+        if kept.by_key.insert(key.clone(), known).is_some() {
+            kept.order.retain(|other| *other != key);
         }
-        self.order.push_back(key);
+        kept.order.push_back(key);
     }
 
     /// Drops what is too old or too much, oldest first.
     fn forget(&mut self, running: Duration) {
-        while let Some(oldest) = self.order.front() {
-            let expired = self
+        let Some(kept) = &mut self.kept else {
+            return;
+        };
+        while let Some(oldest) = kept.order.front() {
+            let expired = kept
                 .by_key
                 .get(oldest)
-                .is_none_or(|kept| kept.expires <= running);
-            if !expired && self.order.len() <= self.limits.count {
+                .is_none_or(|known| known.expires <= running);
+            if !expired && kept.order.len() <= self.limits.count {
                 return;
             }
-            self.by_key.remove(oldest);
-            self.order.pop_front();
+            kept.by_key.remove(oldest);
+            kept.order.pop_front();
         }
+        self.kept = None;
     }
 
     pub(crate) fn save(&self, running: Duration) -> SavedKeys {
-        let alive = self.order.iter().filter_map(|key| {
-            let kept = self.get(key, running)?;
-            let remaining = kept.expires.saturating_sub(running);
-            Some((key.clone(), kept.fingerprint, kept.reply.clone(), remaining))
+        let order = self.kept.iter().flat_map(|kept| &kept.order);
+        let alive = order.filter_map(|key| {
+            let known = self.get(key, running)?;
+            let remaining = known.expires.saturating_sub(running);
+            Some((
+                key.clone(),
+                known.fingerprint,
+                known.reply.clone(),
+                remaining,
+            ))
         });
         SavedKeys(alive.collect())
     }

@@ -15,6 +15,7 @@ use super::recover::recover;
 use super::typed::JsonReply;
 use super::{Invoke, RecoverContext, Recovered, ReplyTo, Source, Typed, Unrecoverable};
 use crate::error::NodeError;
+use crate::metrics::KindCounters;
 use crate::model::{
     Command, Done, Effect, EffectClass, EffectContext, EffectError, EffectId, Event, Handle,
     Outcome, Reconciled, Returned, StatefulActor,
@@ -129,6 +130,8 @@ pub(crate) struct KindEntry {
     pub(crate) returned: HashMap<&'static str, ReturnedFn>,
     pub(crate) recover: RecoverFn,
     pub(crate) event_json: EventJsonFn,
+    /// What its node counts of it.
+    pub(crate) counters: KindCounters,
 }
 
 impl fmt::Debug for KindEntry {
@@ -184,6 +187,7 @@ impl<A: StatefulActor> KindBuilder<A> {
             returned: HashMap::new(),
             recover: recover::<A>,
             event_json: event_json::<A::Event>,
+            counters: KindCounters::default(),
         };
         Self {
             entry,

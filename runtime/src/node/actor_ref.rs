@@ -1,20 +1,20 @@
 //! Addresses of actors, and asking them.
 
 use std::fmt;
-use std::future::{Future, IntoFuture};
+use std::future::IntoFuture;
 use std::marker::PhantomData;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use steadfast_journal::ActorId;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
 use super::Shared;
+use super::answering::{Answer, Answering};
 use crate::error::AskError;
-use crate::host::{ReplyTo, Source, Typed};
+use crate::host::{Invoke, ReplyTo, Source, Typed};
 use crate::model::{Address, Command, Handle, StatefulActor};
-use crate::worker::{Claim, Envelope};
+use crate::worker::{Envelope, Target};
 
 /// What one sends commands to. Cheap to clone; the actor comes into memory with its first command.
 ///
@@ -34,6 +34,9 @@ use crate::worker::{Claim, Envelope};
 pub struct ActorRef<A> {
     shared: Arc<Shared>,
     id: Result<ActorId, String>,
+    /// `None` where the name is none or the kind is not registered.
+    to: Option<Arc<Target>>,
+    worker: usize,
     kind: PhantomData<fn() -> A>,
 }
 
@@ -42,6 +45,8 @@ impl<A> Clone for ActorRef<A> {
         Self {
             shared: Arc::clone(&self.shared),
             id: self.id.clone(),
+            to: self.to.clone(),
+            worker: self.worker,
             kind: PhantomData,
         }
     }
@@ -55,9 +60,19 @@ impl<A> fmt::Debug for ActorRef<A> {
 
 impl<A: StatefulActor> ActorRef<A> {
     pub(super) fn new(shared: Arc<Shared>, id: Result<ActorId, String>) -> Self {
+        let kind = shared.registry.get(A::KIND);
+        let to = id.as_ref().ok().zip(kind).map(|(id, kind)| {
+            Arc::new(Target {
+                actor: id.clone(),
+                kind: Arc::clone(kind),
+            })
+        });
+        let worker = id.as_ref().map_or(0, |id| shared.worker_index(id));
         Self {
             shared,
             id,
+            to,
+            worker,
             kind: PhantomData,
         }
     }
@@ -154,48 +169,38 @@ impl<A: StatefulActor> ActorRef<A> {
         A: Handle<C>,
     {
         let invoke = Typed::<A, C>::boxed(command, Source::Caller { key: None }, ReplyTo::Nobody);
-        let envelope = self.envelope(invoke)?;
-        let port = self
-            .shared
-            .worker_of(&envelope.actor)
-            .ok_or(AskError::Stopped)?;
+        let (envelope, worker) = self
+            .envelope(invoke)
+            .map_err(|reason| AskError::Failed { reason })?;
+        let port = self.shared.port(worker).ok_or(AskError::Stopped)?;
         port.commands
             .send(envelope)
             .await
             .map_err(|_| AskError::Stopped)
     }
 
-    fn envelope<R>(&self, invoke: Box<dyn crate::host::Invoke>) -> Result<Envelope, AskError<R>> {
-        let actor = match &self.id {
-            Ok(id) => id.clone(),
-            Err(reason) => {
-                return Err(AskError::Failed {
-                    reason: reason.clone(),
-                });
-            }
-        };
-        let kind = self
-            .shared
-            .registry
-            .get(A::KIND)
-            .ok_or_else(|| AskError::Failed {
-                reason: format!(
+    /// The command on its way to the actor, with its worker; or why it cannot be sent.
+    fn envelope(&self, invoke: Box<dyn Invoke>) -> Result<(Envelope, usize), String> {
+        let to = match (&self.to, &self.id) {
+            (Some(to), _) => to,
+            (None, Err(reason)) => return Err(reason.clone()),
+            (None, Ok(_)) => {
+                return Err(format!(
                     "kind {:?} is not registered: add .register::<..>()",
                     A::KIND
-                ),
-            })?;
-        Ok(Envelope {
-            actor,
-            kind: Arc::clone(kind),
+                ));
+            }
+        };
+        let envelope = Envelope {
+            to: Arc::clone(to),
             invoke,
-            command_id: self.shared.next_command_id(),
             traceparent: None,
-            expires: None,
-            claim: None,
+            deadline: None,
             patient: true,
             dirty: false,
             internal: None,
-        })
+        };
+        Ok((envelope, self.worker))
     }
 }
 
@@ -218,8 +223,6 @@ impl<A, C> fmt::Debug for Ask<'_, A, C> {
             .finish_non_exhaustive()
     }
 }
-
-type Answer<C> = Result<<C as Command>::Reply, AskError<<C as Command>::Rejection>>;
 
 impl<A: Handle<C>, C: Command> Ask<'_, A, C> {
     /// Makes the command take effect once, however often it is asked with this key; each retry gets the
@@ -302,80 +305,24 @@ impl<A: Handle<C>, C: Command> Ask<'_, A, C> {
         self.traceparent = Some(traceparent.into());
         self
     }
-
-    async fn send(self) -> Answer<C> {
-        let shared = Arc::clone(&self.actor.shared);
-        let (reply, answer) = oneshot::channel();
-        let keyed = self.key.is_some();
-        let source = Source::Caller { key: self.key };
-        let invoke = Typed::<A, C>::boxed(self.command, source, ReplyTo::Caller(reply));
-        let mut envelope = self.actor.envelope(invoke)?;
-        envelope.dirty = self.dirty && !keyed;
-        envelope.patient = self.patient;
-        envelope.traceparent = self.traceparent;
-        answer_within(&shared, envelope, self.deadline, answer).await
-    }
-}
-
-/// Sends a command and waits for its answer, at most `deadline`.
-pub(super) async fn answer_within<T, R>(
-    shared: &Shared,
-    mut envelope: Envelope,
-    deadline: Option<Duration>,
-    answer: oneshot::Receiver<Result<T, AskError<R>>>,
-) -> Result<T, AskError<R>> {
-    let Some(deadline) = deadline else {
-        deliver(shared, envelope).await?;
-        return answer.await.unwrap_or(Err(AskError::OutcomeUnknown));
-    };
-    let claim = Claim::default();
-    envelope.claim = Some(claim.clone());
-    envelope.expires = Some(shared.clock.running().saturating_add(deadline));
-    let late = {
-        // The timer belongs to the node's runtime; the caller's may have none.
-        let _in_runtime = shared.runtime.enter();
-        shared.clock.sleep(deadline)
-    };
-    let asked = async {
-        deliver(shared, envelope).await?;
-        answer.await.unwrap_or(Err(AskError::OutcomeUnknown))
-    };
-    tokio::select! {
-        biased;
-        answer = asked => answer,
-        () = late => Err(if claim.give_up() { AskError::Expired } else { AskError::OutcomeUnknown }),
-    }
-}
-
-async fn deliver<R>(shared: &Shared, envelope: Envelope) -> Result<(), AskError<R>> {
-    if !envelope.patient {
-        return send_now(shared, envelope);
-    }
-    let port = shared.worker_of(&envelope.actor).ok_or(AskError::Stopped)?;
-    port.commands
-        .send(envelope)
-        .await
-        .map_err(|_| AskError::Stopped)
-}
-
-/// Sends without waiting for room.
-fn send_now<R>(shared: &Shared, envelope: Envelope) -> Result<(), AskError<R>> {
-    let port = shared.worker_of(&envelope.actor).ok_or(AskError::Stopped)?;
-    port.commands
-        .try_send(envelope)
-        .map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => AskError::Overloaded {
-                retry_after: Duration::from_millis(20),
-            },
-            mpsc::error::TrySendError::Closed(_) => AskError::Stopped,
-        })
 }
 
 impl<'a, A: Handle<C>, C: Command> IntoFuture for Ask<'a, A, C> {
     type Output = Answer<C>;
-    type IntoFuture = Pin<Box<dyn Future<Output = Answer<C>> + Send + 'a>>;
+    type IntoFuture = Answering<'a, C>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.send())
+        let (reply, answer) = oneshot::channel();
+        let keyed = self.key.is_some();
+        let source = Source::Caller { key: self.key };
+        let invoke = Typed::<A, C>::boxed(self.command, source, ReplyTo::Caller(reply));
+        let (mut envelope, worker) = match self.actor.envelope(invoke) {
+            Ok(made) => made,
+            Err(reason) => return Answering::failed(reason),
+        };
+        envelope.dirty = self.dirty && !keyed;
+        envelope.patient = self.patient;
+        envelope.traceparent = self.traceparent.map(String::into_boxed_str);
+        Answering::new(&self.actor.shared, worker, envelope, self.deadline, answer)
     }
 }

@@ -11,10 +11,10 @@ use steadfast_journal::ActorId;
 use tokio::sync::oneshot;
 
 use super::Node;
-use super::actor_ref::answer_within;
+use super::answering::answer_within;
 use crate::error::AskError;
 use crate::host::{CommandEntry, KindEntry};
-use crate::worker::Envelope;
+use crate::worker::{Envelope, Target};
 
 /// Why a command by name can never be handled as it is.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -159,13 +159,13 @@ impl JsonAsk<'_> {
         let (reply, answer) = oneshot::channel();
         let invoke = (found.from_json)(self.body, self.key, reply).map_err(failed)?;
         let envelope = Envelope {
-            actor: self.actor.clone(),
-            kind: Arc::clone(kind),
+            to: Arc::new(Target {
+                actor: self.actor.clone(),
+                kind: Arc::clone(kind),
+            }),
             invoke,
-            command_id: shared.next_command_id(),
             traceparent: None,
-            expires: None,
-            claim: None,
+            deadline: None,
             patient: false,
             dirty: false,
             internal: None,

@@ -1,6 +1,7 @@
 //! A node: one data directory, its threads, and the ways in.
 
 mod actor_ref;
+mod answering;
 mod builder;
 mod effects;
 mod handle;
@@ -22,6 +23,7 @@ mod threads;
 mod timers;
 
 pub use actor_ref::{ActorRef, Ask};
+pub use answering::Answering;
 pub use builder::NodeBuilder;
 pub(crate) use effects::EffectJob;
 pub use handle::{ActorHealth, Node};

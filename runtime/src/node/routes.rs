@@ -2,9 +2,10 @@
 //! same one.
 
 use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::BuildHasher;
 use std::num::NonZeroUsize;
 
+use foldhash::quality::FixedState;
 use steadfast_journal::ActorId;
 
 /// Workers that stand next to each other.
@@ -20,6 +21,8 @@ pub(super) struct Routes {
     general: Group,
     own: HashMap<&'static str, Group>,
     workers: usize,
+    /// The same in every process: tests and logs of two runs can be compared.
+    hasher: FixedState,
 }
 
 impl Routes {
@@ -42,6 +45,7 @@ impl Routes {
             general,
             own,
             workers,
+            hasher: FixedState::default(),
         }
     }
 
@@ -52,9 +56,7 @@ impl Routes {
 
     pub(super) fn worker_of(&self, actor: &ActorId) -> usize {
         let group = self.own.get(actor.space()).unwrap_or(&self.general);
-        let mut hasher = DefaultHasher::new();
-        actor.as_str().hash(&mut hasher);
-        let within = hasher.finish() % (group.count.get() as u64);
+        let within = self.hasher.hash_one(actor.as_str()) % (group.count.get() as u64);
         group.first + usize::try_from(within).unwrap_or(0)
     }
 }

@@ -24,7 +24,7 @@ use crate::host::{Invoke, KindEntry, Progress, Registry};
 use crate::metrics::Metrics;
 use crate::model::{Clock, EffectId, Start};
 use crate::resources::Resources;
-use crate::worker::{Envelope, Internal, WorkerPort};
+use crate::worker::{Envelope, Internal, Target, WorkerPort};
 
 /// The shared parts of a node.
 pub(crate) struct Shared {
@@ -136,6 +136,10 @@ impl Shared {
         self.ports.get(self.worker_index(actor))
     }
 
+    pub(super) fn port(&self, worker: usize) -> Option<&WorkerPort> {
+        self.ports.get(worker)
+    }
+
     pub(super) fn worker_index(&self, actor: &ActorId) -> usize {
         self.routes.worker_of(actor)
     }
@@ -147,16 +151,22 @@ impl Shared {
             .unwrap_or(HistoryId::from_bytes([0; 16]))
     }
 
-    /// A number that names one command.
-    pub(crate) fn next_command_id(&self) -> u128 {
-        let drawn = self.drawn.fetch_add(1, Ordering::Relaxed);
-        self.random_base.wrapping_add(u128::from(drawn))
+    /// What names a worker's command, and the seed of its random numbers. No two commands get the same: each
+    /// worker has a range of its own, which no node lives long enough to leave.
+    pub(crate) fn command_of(&self, worker: usize, number: u64) -> (u128, u64) {
+        let worker = u64::try_from(worker).unwrap_or(u64::MAX);
+        let number = number.wrapping_add(worker.wrapping_add(1) << 48);
+        let id = self.random_base.wrapping_add(u128::from(number));
+        (id, random(self.seed_base(), number))
     }
 
-    /// A seed for one command's random numbers.
+    /// A seed for random numbers outside of commands.
     pub(crate) fn next_seed(&self) -> u64 {
-        let base = u64::try_from(self.random_base & u128::from(u64::MAX)).unwrap_or(1);
-        random(base, self.drawn.fetch_add(1, Ordering::Relaxed))
+        random(self.seed_base(), self.drawn.fetch_add(1, Ordering::Relaxed))
+    }
+
+    fn seed_base(&self) -> u64 {
+        u64::try_from(self.random_base & u128::from(u64::MAX)).unwrap_or(1)
     }
 
     pub(crate) fn effect_id(&self, actor: &ActorId, key: EffectKey) -> EffectId {
@@ -176,13 +186,10 @@ impl Shared {
         internal: Internal,
     ) -> Envelope {
         Envelope {
-            actor,
-            kind,
+            to: Arc::new(Target { actor, kind }),
             invoke,
-            command_id: self.next_command_id(),
             traceparent: None,
-            expires: None,
-            claim: None,
+            deadline: None,
             patient: true,
             dirty: false,
             internal: Some(internal),

@@ -64,4 +64,16 @@ impl Batch {
             ..Self::default()
         }
     }
+
+    /// An open batch behind this one, with room for as much.
+    pub(crate) fn next(&self) -> Self {
+        let room = self.slots.len();
+        Self {
+            ticket: self.ticket + 1,
+            appends: Vec::with_capacity(room),
+            answers: Vec::with_capacity(self.answers.len()),
+            slots: Vec::with_capacity(room),
+            ..Self::default()
+        }
+    }
 }

@@ -30,8 +30,7 @@ impl Worker {
         if !internal && let Some(reason) = self.shared.read_only() {
             return self.refuse(envelope, Refusal::ReadOnly { reason });
         }
-        self.let_go_of_other_kind(&envelope.actor, &envelope.kind);
-        let key = self.slot_for(&envelope.actor, &envelope.kind);
+        let key = self.slot_as(&envelope.to.actor, &envelope.to.kind);
         let config = &self.shared.config;
         let waiting = if envelope.patient {
             config.waiting_capacity
@@ -42,7 +41,7 @@ impl Worker {
         let Some(slot) = self.slots.get_mut(key) else {
             return;
         };
-        if slot.kind.name != envelope.kind.name {
+        if slot.kind.name != envelope.to.kind.name {
             let reason = format!("{} is of kind {:?}", slot.id, slot.kind.name);
             if let Some(internal) = envelope.internal.clone() {
                 // Somebody asked for this actor as another kind; that slot is gone in a moment.
@@ -66,6 +65,9 @@ impl Worker {
             let retry_after = wait.max(RETRY_AFTER);
             return self.refuse(envelope, Refusal::Overloaded { retry_after });
         }
+        if slot.mailbox.capacity() == 0 {
+            slot.mailbox = self.spare.take();
+        }
         slot.mailbox.push_back(envelope);
         match slot.state {
             State::Live(_) => self.make_ready(key),
@@ -74,32 +76,35 @@ impl Worker {
         }
     }
 
-    /// Whoever asks for a name first does not decide its kind: only an entry does.
-    fn let_go_of_other_kind(&mut self, actor: &ActorId, kind: &Arc<KindEntry>) {
-        let Some((key, slot)) = self
-            .by_id
-            .get(actor)
-            .and_then(|key| Some((*key, self.slots.get(*key)?)))
-        else {
-            return;
+    /// The slot of an actor that is asked as `kind`. Whoever asks for a name first does not decide its kind:
+    /// only an entry does.
+    fn slot_as(&mut self, actor: &ActorId, kind: &Arc<KindEntry>) -> usize {
+        let Some(key) = self.slots.find(actor) else {
+            return self.new_slot(actor, kind);
         };
-        let unwritten = matches!(&slot.state, State::Live(resident) if resident.core().entry == 0);
-        if unwritten && slot.mailbox.is_empty() && slot.kind.name != kind.name {
-            self.remove(key);
+        let other = self.slots.get(key).is_some_and(|slot| {
+            slot.kind.name != kind.name
+                && slot.mailbox.is_empty()
+                && matches!(&slot.state, State::Live(resident) if resident.core().entry == 0)
+        });
+        if !other {
+            return key;
         }
+        self.remove(key);
+        self.new_slot(actor, kind)
     }
 
     pub(super) fn slot_for(&mut self, actor: &ActorId, kind: &Arc<KindEntry>) -> usize {
-        if let Some(key) = self.by_id.get(actor) {
-            return *key;
-        }
+        self.slots
+            .find(actor)
+            .unwrap_or_else(|| self.new_slot(actor, kind))
+    }
+
+    fn new_slot(&mut self, actor: &ActorId, kind: &Arc<KindEntry>) -> usize {
         let now = self.shared.clock.running();
-        let key = self
-            .slots
-            .insert(Slot::new(actor.clone(), Arc::clone(kind), now));
-        self.by_id.insert(actor.clone(), key);
+        let slot = Slot::new(actor.clone(), Arc::clone(kind), now);
         self.shared.metrics.resident(kind.name, 1);
-        key
+        self.slots.insert(slot)
     }
 
     /// Sends the outcome of an effect to its actor.
@@ -126,7 +131,7 @@ impl Worker {
                     answer.name
                 );
                 self.quarantine(&answer.actor, &answer.kind, reason, Some(source));
-                if let Some(key) = self.by_id.get(&answer.actor).copied() {
+                if let Some(key) = self.slots.find(&answer.actor) {
                     self.keep(key, Internal::Answer(Arc::clone(answer)));
                 }
             }

@@ -55,7 +55,7 @@ impl Worker {
             deadline,
             late,
         } = due;
-        let slot = self.by_id.get(&actor).and_then(|key| self.slots.get(*key));
+        let slot = self.slots.find(&actor).and_then(|key| self.slots.get(key));
         if let Some(slot) = slot {
             if matches!(slot.state, State::Quarantined(_)) {
                 let kind = Arc::clone(&slot.kind);
@@ -114,9 +114,9 @@ impl Worker {
                 continue;
             }
             let slot = self
-                .by_id
-                .get(&row.actor)
-                .and_then(|key| self.slots.get(*key));
+                .slots
+                .find(&row.actor)
+                .and_then(|key| self.slots.get(key));
             match slot {
                 Some(slot) if matches!(slot.state, State::Quarantined(_)) => {
                     self.unarmed.insert(row.actor, Arc::clone(&slot.kind));
@@ -211,7 +211,7 @@ impl Worker {
             return;
         }
         let released = self.unarmed.iter().filter(|(actor, _)| {
-            let slot = self.by_id.get(*actor).and_then(|key| self.slots.get(*key));
+            let slot = self.slots.find(*actor).and_then(|key| self.slots.get(key));
             slot.is_none_or(|slot| matches!(slot.state, State::Cold | State::Live(_)))
         });
         let released: Vec<_> = released

@@ -372,7 +372,7 @@ impl Worker {
     /// Takes the messages of an actor out of its mailbox. They come again after `wait`, or where it is
     /// `None`, when the actor is let go on or the node starts again.
     pub(super) fn hold_mail(&mut self, to: &ActorId, wait: Option<Duration>) {
-        let slot = self.by_id.get(to).and_then(|key| self.slots.get_mut(*key));
+        let slot = self.slots.find(to).and_then(|key| self.slots.get_mut(key));
         if let Some(slot) = slot {
             slot.mailbox
                 .retain(|envelope| !matches!(envelope.internal, Some(Internal::Message { .. })));
@@ -434,7 +434,7 @@ impl Worker {
     }
 
     fn is_set_aside(&self, actor: &ActorId) -> bool {
-        let slot = self.by_id.get(actor).and_then(|key| self.slots.get(*key));
+        let slot = self.slots.find(actor).and_then(|key| self.slots.get(key));
         slot.is_some_and(|slot| matches!(slot.state, State::Quarantined(_)))
     }
 }

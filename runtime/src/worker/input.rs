@@ -21,17 +21,28 @@ use crate::error::Refusal;
 use crate::host::{Invoke, KindEntry, RawOutcome, Recovered, Source, Unrecoverable};
 use crate::node::{Held, MailPage};
 
-/// A command addressed to an actor.
-pub(crate) struct Envelope {
+/// An actor and what it is asked as: one allocation, shared by all commands of one `ActorRef`.
+#[derive(Debug)]
+pub(crate) struct Target {
     pub(crate) actor: ActorId,
     pub(crate) kind: Arc<KindEntry>,
-    pub(crate) invoke: Box<dyn Invoke>,
-    pub(crate) command_id: u128,
-    pub(crate) traceparent: Option<String>,
+}
+
+/// Until when a command may begin.
+#[derive(Debug)]
+pub(crate) struct Deadline {
     /// On the running clock; not handled after it.
-    pub(crate) expires: Option<Duration>,
-    /// Decides between a caller that gives up and a worker that begins, where there is a deadline.
-    pub(crate) claim: Option<Claim>,
+    pub(crate) expires: Duration,
+    /// Decides between a caller that gives up and a worker that begins.
+    pub(crate) claim: Claim,
+}
+
+/// A command addressed to an actor.
+pub(crate) struct Envelope {
+    pub(crate) to: Arc<Target>,
+    pub(crate) invoke: Box<dyn Invoke>,
+    pub(crate) traceparent: Option<Box<str>>,
+    pub(crate) deadline: Option<Box<Deadline>>,
     /// Whether the caller waits when the mailbox is full.
     pub(crate) patient: bool,
     /// Whether a query may be answered before what it saw is durable.
@@ -43,7 +54,7 @@ pub(crate) struct Envelope {
 impl fmt::Debug for Envelope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Envelope")
-            .field("actor", &self.actor)
+            .field("actor", &self.to.actor)
             .field("command", &self.invoke.name())
             .finish_non_exhaustive()
     }
@@ -217,7 +228,7 @@ impl CommandQueue {
         cx: &mut Context<'_>,
         limit: usize,
     ) -> Poll<Option<Vec<Envelope>>> {
-        let mut chunk = Vec::new();
+        let mut chunk = Vec::with_capacity(self.0.len().min(limit));
         match self.0.poll_recv_many(cx, &mut chunk, limit) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(0) => Poll::Ready(None),

@@ -23,7 +23,8 @@ impl Worker {
             return;
         };
         let ticket = self.open.ticket;
-        let mut batch = std::mem::replace(&mut self.open, Batch::new(ticket + 1));
+        let next = self.open.next();
+        let mut batch = std::mem::replace(&mut self.open, next);
         batch.handed_over = self.shared.clock.running();
         let (sender, number) = (self.durable_sender.clone(), generation.number);
         let submission = Submission {
@@ -183,7 +184,7 @@ impl Worker {
                 answer.refuse(Refusal::OutcomeUnknown);
             }
         }
-        for (_, slot) in &mut self.slots {
+        for (_, slot) in self.slots.iter_mut() {
             let settled = slot.last_ticket <= self.durable;
             if let State::Quarantined(_) = slot.state {
                 // What it holds is found again in the journal.
@@ -238,7 +239,7 @@ impl Worker {
             .filter(|(_, slot)| !slot.mailbox.is_empty() || slot.wanted())
             .map(|(key, _)| key)
             .collect();
-        for (_, slot) in &mut self.slots {
+        for (_, slot) in self.slots.iter_mut() {
             slot.queued = false;
         }
         for key in waiting {
@@ -257,7 +258,7 @@ impl Worker {
             return;
         }
         let mut refused = Vec::new();
-        for (_, slot) in &mut self.slots {
+        for (_, slot) in self.slots.iter_mut() {
             let waiting = std::mem::take(&mut slot.mailbox).into_iter();
             let (internal, callers): (Vec<_>, Vec<_>) =
                 waiting.partition(|envelope| envelope.internal.is_some());

@@ -81,7 +81,7 @@ impl Worker {
     }
 
     fn set_aside_slot(&self, actor: &ActorId) -> Result<(usize, &Quarantine), NodeError> {
-        let key = self.by_id.get(actor).copied();
+        let key = self.slots.find(actor);
         let slot = key.and_then(|key| Some((key, self.slots.get(key)?)));
         match slot.map(|(key, slot)| (key, &slot.state)) {
             Some((key, State::Quarantined(quarantine))) => Ok((key, quarantine)),

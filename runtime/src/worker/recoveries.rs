@@ -67,7 +67,7 @@ impl Worker {
             let Some((actor, kind)) = self.to_warm.pop_front() else {
                 return;
             };
-            if self.by_id.contains_key(&actor) {
+            if self.slots.find(&actor).is_some() {
                 continue;
             }
             if self.resident_share() != 0 && self.resident_bytes > self.resident_share() / 4 * 3 {
@@ -238,7 +238,7 @@ impl Worker {
     pub(super) fn watch_recoveries(&mut self) {
         let running = self.shared.clock.running();
         let patience = self.shared.config.recovery_watchdog;
-        for (_, slot) in &mut self.slots {
+        for (_, slot) in self.slots.iter_mut() {
             let Some(recovery) = &mut slot.recovery else {
                 continue;
             };

@@ -216,7 +216,6 @@ impl Worker {
 
     pub(super) fn remove(&mut self, key: usize) {
         if let Some(slot) = self.slots.try_remove(key) {
-            self.by_id.remove(&slot.id);
             self.shared.metrics.resident(slot.kind.name, -1);
             self.resident_bytes = self.resident_bytes.saturating_sub(slot.size.accounted);
             self.shared.metrics.resident_bytes(slot.size.accounted, 0);

@@ -9,7 +9,6 @@ use actix::{
     StreamHandler,
 };
 use futures_util::stream;
-use slab::Slab;
 use steadfast_journal::{ActorId, Journal};
 use tokio::sync::{mpsc, oneshot};
 
@@ -18,7 +17,8 @@ use super::inboxes::Inboxes;
 use super::input::{Answer, Control, Envelope, Inputs};
 use super::ready::Ready;
 use super::residency::UseOrder;
-use super::slot::Slot;
+use super::slot::Spare;
+use super::slots::Slots;
 use super::slow::SlowHandlers;
 use super::timers::Timers;
 use crate::host::{KindEntry, give};
@@ -45,8 +45,10 @@ pub(crate) struct Worker {
     pub(super) index: usize,
     inputs: Option<Inputs>,
     pub(super) durable_sender: mpsc::Sender<Durable>,
-    pub(super) slots: Slab<Slot>,
-    pub(super) by_id: HashMap<ActorId, usize>,
+    pub(super) slots: Slots,
+    pub(super) spare: Spare,
+    /// Commands that were given their turn so far.
+    drawn: u64,
     /// Slots with a live actor and something in the mailbox, each once.
     pub(super) ready: Ready<usize>,
     /// Slots that wait for a recovery to be asked for.
@@ -91,8 +93,9 @@ impl Worker {
             index,
             durable_sender: inputs.durable_sender.clone(),
             inputs: Some(inputs),
-            slots: Slab::new(),
-            by_id: HashMap::new(),
+            slots: Slots::default(),
+            spare: Spare::default(),
+            drawn: 0,
             ready: Ready::new(QUANTUM),
             to_recover: Ready::new(1),
             to_warm: VecDeque::new(),
@@ -116,6 +119,12 @@ impl Worker {
             stopping: false,
             wake: None,
         }
+    }
+
+    /// The identity of the next command and its seed: drawn by each worker for itself, from a range of its own.
+    pub(super) fn draw(&mut self) -> (u128, u64) {
+        self.drawn += 1;
+        self.shared.command_of(self.index, self.drawn)
     }
 
     fn can_run(&self) -> bool {

@@ -47,7 +47,28 @@ pub(crate) enum State {
     /// A state that must not be used; it is rebuilt when none of the actor's commits is in flight.
     Broken,
     /// Nothing, and no command is handled.
-    Quarantined(Quarantine),
+    Quarantined(Box<Quarantine>),
+}
+
+/// Buffers of mailboxes that are empty: an idle actor keeps none.
+#[derive(Default)]
+pub(super) struct Spare(Vec<VecDeque<Envelope>>);
+
+impl Spare {
+    /// Buffers that are kept.
+    const MOST: usize = 1_024;
+    /// Capacity beyond which a buffer is not kept.
+    const LARGEST: usize = 64;
+
+    pub(super) fn take(&mut self) -> VecDeque<Envelope> {
+        self.0.pop().unwrap_or_default()
+    }
+
+    pub(super) fn give_back(&mut self, empty: VecDeque<Envelope>) {
+        if self.0.len() < Self::MOST && empty.capacity() <= Self::LARGEST {
+            self.0.push(empty);
+        }
+    }
 }
 
 /// What is known of an actor in memory.
@@ -128,9 +149,9 @@ impl Slot {
                 return None;
             }
             State::Cold | State::Recovering | State::Broken => ActorStatus::Recovering,
-            State::Quarantined(Quarantine { reason, seq, .. }) => ActorStatus::Quarantined {
-                reason: reason.clone(),
-                seq: *seq,
+            State::Quarantined(quarantine) => ActorStatus::Quarantined {
+                reason: quarantine.reason.clone(),
+                seq: quarantine.seq,
             },
         })
     }

@@ -176,7 +176,7 @@ impl Worker {
         if !matches!(slot.state, State::Quarantined(_)) {
             self.shared.metrics.quarantined(slot.kind.name, 1);
         }
-        slot.set_state(State::Quarantined(quarantine));
+        slot.set_state(State::Quarantined(Box::new(quarantine)));
         slot.recovery = None;
         let trouble = slot.trouble.get_or_insert_default();
         trouble.wanted = false;

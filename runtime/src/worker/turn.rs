@@ -7,13 +7,14 @@ use std::time::Duration;
 use steadfast_journal::{ActorNumber, Append, CommitIndex, EntryNumber};
 
 use super::batch::{Consequence, Taken};
-use super::input::{Envelope, Internal};
+use super::input::{Deadline, Envelope, Internal};
 use super::run::{QUANTUM, Worker};
 use super::slot::{Slot, State};
 use super::trouble::Failing;
 use crate::core::{Change, MessageId, row_changes};
 use crate::error::Refusal;
 use crate::host::{Exec, Ran, Resident, Written};
+use crate::model::Timestamp;
 
 /// How soon a sender with too many messages waiting may be asked again.
 const BACKLOG_WAIT: Duration = Duration::from_millis(100);
@@ -33,6 +34,9 @@ impl Worker {
             let Some(envelope) = entry.mailbox.pop_front() else {
                 return turns;
             };
+            if entry.mailbox.is_empty() {
+                self.spare.give_back(std::mem::take(&mut entry.mailbox));
+            }
             turns += 1;
             self.turn(slot, envelope);
         }
@@ -53,15 +57,18 @@ impl Worker {
     }
 
     pub(super) fn turn(&mut self, key: usize, envelope: Envelope) {
+        let now = self.shared.clock.now();
+        // Read after `now`: a timer that waits from here is never early by what its entry says, however long
+        // the thread was kept from running between the two.
         let running = self.shared.clock.running();
-        let late = envelope.expires.is_some_and(|expires| expires <= running);
-        if late || envelope.claim.as_ref().is_some_and(|claim| !claim.begin()) {
+        let late = |deadline: &Deadline| deadline.expires <= running || !deadline.claim.begin();
+        if envelope.deadline.as_deref().is_some_and(late) {
             return self.refuse(envelope, Refusal::Expired);
         }
         let Some(mut envelope) = self.admit_sender(key, envelope) else {
             return;
         };
-        let Some(ran) = self.run_guarded(key, &mut envelope) else {
+        let Some(ran) = self.run_guarded(key, &mut envelope, now, running) else {
             return;
         };
         self.measure(&envelope, running);
@@ -78,7 +85,7 @@ impl Worker {
             }
             Ran::Wrote(written) => self.append(key, envelope, *written),
             Ran::Stale => {
-                self.shared.metrics.command(envelope.kind.name, "stale");
+                self.shared.metrics.command(envelope.to.kind.name, "stale");
                 self.work_is_over(key, envelope.invoke.as_ref());
                 if let Some(Internal::Timer(timer)) = envelope.internal {
                     self.heal_timer(key, timer);
@@ -136,7 +143,14 @@ impl Worker {
         }
     }
 
-    fn run_guarded(&mut self, key: usize, envelope: &mut Envelope) -> Option<Ran> {
+    fn run_guarded(
+        &mut self,
+        key: usize,
+        envelope: &mut Envelope,
+        now: Timestamp,
+        running: Duration,
+    ) -> Option<Ran> {
+        let (command_id, seed) = self.draw();
         let slot = self.slots.get_mut(key)?;
         let State::Live(resident) = &mut slot.state else {
             return None;
@@ -148,14 +162,12 @@ impl Worker {
             registry: Some(&self.shared.registry),
             journal: generation.journal.as_ref(),
             history: self.shared.history(),
-            now: self.shared.clock.now(),
-            // Read after `now`: a timer that waits from here is never early by what its entry says, however
-            // long the thread was kept from running between the two.
-            running: self.shared.clock.running(),
+            now,
+            running,
             boot: self.shared.clock.boot(),
-            seed: self.shared.next_seed(),
-            command_id: envelope.command_id,
-            traceparent: envelope.traceparent.take(),
+            seed,
+            command_id,
+            traceparent: envelope.traceparent.take().map(String::from),
         };
         let _span = tracing::debug_span!(
             "command", actor = %slot.id, command = envelope.invoke.name(), command_id = exec.command_id
@@ -170,13 +182,14 @@ impl Worker {
 
     fn measure(&mut self, envelope: &Envelope, started: Duration) {
         let took = self.shared.clock.running().saturating_sub(started);
-        self.shared.metrics.handled(envelope.kind.name, took);
+        let kind = &envelope.to.kind;
+        self.shared.metrics.handled(kind.name, &kind.counters, took);
         if took > self.shared.config.slow_handler {
-            let (kind, command) = (envelope.kind.name, envelope.invoke.name());
+            let (kind, command) = (envelope.to.kind.name, envelope.invoke.name());
             self.shared.metrics.slow_handler(kind, command);
             if let Some(unsaid) = self.slow.note(kind, command, started) {
                 tracing::warn!(
-                    actor = %envelope.actor, command, duration_ms = took.as_millis(), unsaid,
+                    actor = %envelope.to.actor, command, duration_ms = took.as_millis(), unsaid,
                     "slow handler: it holds up all actors of its worker"
                 );
             }
@@ -186,23 +199,25 @@ impl Worker {
     pub(super) fn refuse(&mut self, envelope: Envelope, refusal: Refusal) {
         self.shared
             .metrics
-            .command(envelope.kind.name, refusal.label());
+            .command(envelope.to.kind.name, refusal.label());
         if let (Refusal::Quarantined { .. }, Some(Internal::Timer(timer))) =
             (&refusal, &envelope.internal)
         {
-            self.let_timer_go(*timer, &envelope.actor, &envelope.kind);
+            self.let_timer_go(*timer, &envelope.to.actor, &envelope.to.kind);
         }
         envelope.refuse(refusal);
     }
 
+    fn count_end(&self, envelope: &Envelope) {
+        let (kind, rejected) = (&envelope.to.kind, envelope.invoke.rejected());
+        self.shared
+            .metrics
+            .ended(kind.name, &kind.counters, rejected);
+    }
+
     /// Lets an answer out once everything it may rest on is durable.
     fn answer_read(&mut self, key: usize, envelope: Envelope) {
-        let outcome = if envelope.invoke.rejected() {
-            "rejected"
-        } else {
-            "ok"
-        };
-        self.shared.metrics.command(envelope.kind.name, outcome);
+        self.count_end(&envelope);
         let ticket = self.slots.get(key).map_or(0, |slot| slot.last_ticket);
         if envelope.dirty || ticket <= self.durable {
             envelope.invoke.finish();
@@ -229,16 +244,21 @@ impl Worker {
         } = written;
         let limit = self.shared.config.entry_bytes;
         let anchor = self.anchor(&changes);
-        let made = row_changes(&envelope.actor, envelope.kind.name, entry.actor, &changes)
-            .map_err(|error| Refusal::Failed {
+        let made = row_changes(
+            &envelope.to.actor,
+            envelope.to.kind.name,
+            entry.actor,
+            &changes,
+        )
+        .map_err(|error| Refusal::Failed {
+            reason: error.to_string(),
+        })
+        .and_then(|mut rows| {
+            rows.extend(anchor);
+            Append::new(&entry, rows).map_err(|error| Refusal::Failed {
                 reason: error.to_string(),
             })
-            .and_then(|mut rows| {
-                rows.extend(anchor);
-                Append::new(&entry, rows).map_err(|error| Refusal::Failed {
-                    reason: error.to_string(),
-                })
-            });
+        });
         let append = match made {
             Ok(append) if append.bytes() <= limit => append,
             Ok(append) => {
@@ -250,15 +270,11 @@ impl Worker {
             }
             Err(refusal) => return self.broken(key, envelope, refusal, entry.events_before),
         };
-        let outcome = if envelope.invoke.rejected() {
-            "rejected"
-        } else {
-            "ok"
-        };
-        self.shared.metrics.command(envelope.kind.name, outcome);
+        self.count_end(&envelope);
+        let kind = &envelope.to.kind;
         self.shared
             .metrics
-            .events(envelope.kind.name, entry.events.len());
+            .events(kind.name, &kind.counters, entry.events.len());
         let bytes = append.bytes();
         self.undurable_bytes += bytes;
         self.open.bytes += bytes;
@@ -272,8 +288,8 @@ impl Worker {
                 taken = Some(*id);
             }
             self.open.consequences.push(Consequence {
-                actor: envelope.actor.clone(),
-                kind: Arc::clone(&envelope.kind),
+                actor: envelope.to.actor.clone(),
+                kind: Arc::clone(&envelope.to.kind),
                 number: entry.actor,
                 change,
             });
@@ -288,7 +304,7 @@ impl Worker {
         }
         if let Some(id) = taken {
             let skipped = !matches!(envelope.internal, Some(Internal::Message { .. }));
-            self.message_taken(&envelope.actor, id, skipped);
+            self.message_taken(&envelope.to.actor, id, skipped);
         }
         self.snapshot_if_due(key);
         self.grew(key, bytes);
@@ -298,7 +314,7 @@ impl Worker {
     /// none of its commits is in flight. `seq` is its newest event before the command.
     fn broken(&mut self, key: usize, envelope: Envelope, refusal: Refusal, seq: u64) {
         let reason = refusal.to_string();
-        tracing::error!(actor = %envelope.actor, command = envelope.invoke.name(), reason, "command failed; the actor is rebuilt from the journal");
+        tracing::error!(actor = %envelope.to.actor, command = envelope.invoke.name(), reason, "command failed; the actor is rebuilt from the journal");
         let internal = envelope.internal.clone();
         let failing = Failing::of(&envelope);
         // How much a caller wants to write is no sign of a broken actor.

@@ -33,7 +33,7 @@ pub(crate) struct WorkerTotals {
 impl Worker {
     /// One actor; `None` if nothing of it is in memory.
     pub(super) fn view(&self, actor: &ActorId, with_state: bool) -> Option<Looked> {
-        let slot = self.by_id.get(actor).and_then(|key| self.slots.get(*key))?;
+        let slot = self.slots.find(actor).and_then(|key| self.slots.get(key))?;
         let state = match &slot.state {
             State::Live(resident) if with_state => {
                 // The state's own `Serialize` must not take the worker down with it.
@@ -67,7 +67,7 @@ impl Worker {
 
     pub(super) fn totals(&self) -> WorkerTotals {
         let mut totals = WorkerTotals::default();
-        for (_, slot) in &self.slots {
+        for (_, slot) in self.slots.iter() {
             totals.waiting += slot.mailbox.len();
             match slot.status() {
                 Some(ActorStatus::Resident) => totals.resident += 1,

@@ -275,7 +275,7 @@ pub(crate) type Asked<'a, C> = Pin<Box<dyn Future<Output = Answer<C>> + Send + '
 
 /// Sends a command without waiting for its answer, which may be there at once.
 pub(crate) async fn send_off<A: Handle<C>, C: Command>(ask: Ask<'_, A, C>) -> Asked<'_, C> {
-    let mut asked = ask.into_future();
+    let mut asked: Asked<'_, C> = Box::pin(ask.into_future());
     match poll!(&mut asked) {
         std::task::Poll::Ready(answer) => Box::pin(std::future::ready(answer)),
         std::task::Poll::Pending => asked,
@@ -284,7 +284,7 @@ pub(crate) async fn send_off<A: Handle<C>, C: Command>(ask: Ask<'_, A, C>) -> As
 
 /// Sends a command without waiting for its answer, which cannot be there yet.
 pub(crate) async fn send<A: Handle<C>, C: Command>(ask: Ask<'_, A, C>) -> Asked<'_, C> {
-    let mut asked = ask.into_future();
+    let mut asked: Asked<'_, C> = Box::pin(ask.into_future());
     assert!(poll!(&mut asked).is_pending(), "it was answered at once");
     asked
 }

@@ -1,0 +1,142 @@
+//! Restate's server with its defaults, and the counter as a virtual object of its TypeScript SDK: three processes
+//! with the load, as it is meant to run.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use super::http::Connection;
+use super::{INSTALL, commit};
+use crate::Settings;
+use crate::callers::now;
+use crate::child::{Process, peers_directory};
+
+/// It must be there after this.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Server and service.
+pub(super) struct Restate {
+    ingress: SocketAddr,
+    _server: Process,
+    _service: Process,
+    /// Goes last.
+    _dir: TempDir,
+}
+
+impl Restate {
+    pub(super) fn start(settings: &Settings) -> Result<Self, String> {
+        let (installed, server) = find()?;
+        let dir = settings.fresh_dir();
+        let [service_at, ingress, admin, between] = free_ports()?;
+        let mut service = Command::new("node");
+        service.arg(installed.join("counter.mjs"));
+        service.arg(service_at.port().to_string());
+        let mut service = Process::start(service.stderr(Stdio::null()))?;
+        loop {
+            // It says more on its way.
+            let line = service
+                .line()
+                .map_err(|why| format!("Restate's service: {why}"))?;
+            if line == "ready" {
+                break;
+            }
+        }
+        service.unheard()?;
+        let mut server = Command::new(server);
+        server
+            .args(["--no-logo", "--node-name", "bench", "--listen-mode", "tcp"])
+            .args(["--advertised-host", "127.0.0.1", "--log-filter", "error"])
+            .args(["--bind-address", &between.to_string(), "--base-dir"])
+            .arg(dir.path())
+            .env("RESTATE_INGRESS__BIND_ADDRESS", ingress.to_string())
+            .env("RESTATE_ADMIN__BIND_ADDRESS", admin.to_string())
+            .env("RESTATE_DISABLE_TELEMETRY", "true")
+            .env("DO_NOT_TRACK", "1")
+            .current_dir(dir.path())
+            .stderr(Stdio::null());
+        let mut server = Process::start(&mut server)?;
+        server.unheard()?;
+        register(&mut server, admin, service_at, ingress)?;
+        Ok(Self {
+            ingress,
+            _server: server,
+            _service: service,
+            _dir: dir,
+        })
+    }
+
+    pub(super) const fn address(&self) -> SocketAddr {
+        self.ingress
+    }
+}
+
+/// Where it is installed, and the server's program.
+fn find() -> Result<(PathBuf, PathBuf), String> {
+    let missing = || format!("Restate is not installed: {INSTALL}");
+    let installed = peers_directory().ok_or_else(missing)?.join("restate");
+    let packages = installed.join("node_modules/@restatedev");
+    let arch = if cfg!(target_arch = "aarch64") {
+        "arm64"
+    } else {
+        "x64"
+    };
+    let server = packages.join(format!("restate-server-linux-{arch}/bin/restate-server"));
+    let there = |file: &Path| file.exists();
+    if there(&server) && there(&installed.join("counter.mjs")) {
+        Ok((installed, server))
+    } else {
+        Err(missing())
+    }
+}
+
+/// Ports that are free at the moment.
+fn free_ports<const N: usize>() -> Result<[SocketAddr; N], String> {
+    let mut held = Vec::new();
+    let mut free = [SocketAddr::from((Ipv4Addr::LOCALHOST, 0)); N];
+    for address in &mut free {
+        let bound = TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
+        let listener = bound.map_err(|error| error.to_string())?;
+        *address = listener.local_addr().map_err(|error| error.to_string())?;
+        held.push(listener);
+    }
+    Ok(free)
+}
+
+/// Tells the server where the service is, and waits until a command is answered.
+fn register(
+    server: &mut Process,
+    admin: SocketAddr,
+    service: SocketAddr,
+    ingress: SocketAddr,
+) -> Result<(), String> {
+    let runtime = commit::runtime();
+    let deployment = serde_json::json!({ "uri": format!("http://{service}") }).to_string();
+    let begin = now();
+    for (at, path, body) in [
+        (admin, "/deployments", deployment.as_str()),
+        (ingress, "/counter/first/add", "1"),
+    ] {
+        loop {
+            let asked = async {
+                let mut connection = Connection::open(at).await?;
+                connection.post(path, "", body).await
+            };
+            let within = async { tokio::time::timeout(PATIENCE / 6, asked).await };
+            let failure = match runtime.block_on(within) {
+                Ok(Ok((200 | 201, _))) => break,
+                Ok(Ok((status, body))) => format!("{status} {body}"),
+                Ok(Err(error)) => error.to_string(),
+                Err(late) => late.to_string(),
+            };
+            if begin.elapsed() > PATIENCE || !server.runs() {
+                return Err(format!("Restate does not answer {path}: {failure}"));
+            }
+            thread::sleep(Duration::from_millis(200));
+        }
+    }
+    Ok(())
+}
