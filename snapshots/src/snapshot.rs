@@ -117,8 +117,13 @@ impl Snapshot {
     }
 
     /// The snapshot in a row.
-    pub(crate) fn decode(key: &[u8], value: &[u8]) -> Result<Self, Reason> {
-        snapshot_fields(unseal(key, value)?).ok_or(Reason::Damaged)
+    pub(crate) fn decode(key: &[u8], mut value: Vec<u8>) -> Result<Self, Reason> {
+        let (mut snapshot, length) =
+            snapshot_fields(unseal(key, &value)?).ok_or(Reason::Damaged)?;
+        // In place: a state may be large.
+        value.drain(..value.len().saturating_sub(length));
+        snapshot.state = value;
+        Ok(snapshot)
     }
 }
 
@@ -198,22 +203,24 @@ fn listed_fields(rest: &[u8]) -> Option<(Option<Listed>, &[u8])> {
     ))
 }
 
-fn snapshot_fields(rest: &[u8]) -> Option<Snapshot> {
+/// All but the state, and the length of that, which is the end of the row.
+fn snapshot_fields(rest: &[u8]) -> Option<(Snapshot, usize)> {
     let (history, rest) = rest.split_first_chunk::<16>()?;
     let (actor, rest) = rest.split_first_chunk::<8>()?;
     let (commit, rest) = rest.split_first_chunk::<8>()?;
     let (entry, rest) = rest.split_first_chunk::<8>()?;
     let (events, rest) = rest.split_first_chunk::<8>()?;
     let (kind_version, state) = rest.split_first_chunk::<4>()?;
-    Some(Snapshot {
+    let snapshot = Snapshot {
         actor: ActorNumber::new(u64::from_be_bytes(*actor))?,
         history: HistoryId::from_bytes(*history),
         commit: CommitIndex::new(u64::from_be_bytes(*commit))?,
         entry: EntryNumber::new(u64::from_be_bytes(*entry))?,
         events: u64::from_be_bytes(*events),
         kind_version: u32::from_be_bytes(*kind_version),
-        state: state.to_vec(),
-    })
+        state: Vec::new(),
+    };
+    Some((snapshot, state.len()))
 }
 
 /// CRC-32 of key and the rest, format, body.

@@ -248,7 +248,7 @@ impl SnapshotStore {
         let key = place.key(actor);
         let value = self.get(&key)?;
         let snapshot = value
-            .map(|value| Snapshot::decode(&key, &value))
+            .map(|value| Snapshot::decode(&key, value))
             .transpose()?;
         match &snapshot {
             Some(snapshot) if snapshot.actor != actor => Err(Reason::Damaged),

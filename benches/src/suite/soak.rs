@@ -9,7 +9,7 @@ use hdrhistogram::Histogram;
 use steadfast::Node;
 
 use super::stage::{
-    Book, Ledger, Said, bytes_below, end, float, kernel_number, ledgers, millis, now,
+    Book, Ledger, Said, bytes_below, cpu_millis, end, float, kernel_number, ledgers, millis, now,
 };
 use crate::{Outcome, Settings, Spread, figure};
 
@@ -112,18 +112,6 @@ async fn call(
         let mut times = times.lock().expect("nobody panics with it");
         times.saturating_record(micros);
     }
-}
-
-/// Processor time of this process.
-fn cpu_millis() -> f64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    // Behind the name, which may hold anything, come the fields from the third on; times are in 1/100 s.
-    let fields = stat.rsplit(')').next().unwrap_or_default();
-    let time = |index: usize| {
-        let field = fields.split_whitespace().nth(index);
-        field.and_then(|field| field.parse::<f64>().ok())
-    };
-    (time(11).unwrap_or(0.0) + time(12).unwrap_or(0.0)) * 10.0
 }
 
 /// Growth of `of` for each hour, by least squares.

@@ -242,6 +242,55 @@ pub(super) fn kernel_number(file: &str, name: &str) -> Option<u64> {
         .ok()
 }
 
+/// Processor time of this process.
+pub(super) fn cpu_millis() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // Behind the name, which may hold anything, come the fields from the third on; times are in 1/100 s.
+    let fields = stat.rsplit(')').next().unwrap_or_default();
+    let time = |index: usize| {
+        let field = fields.split_whitespace().nth(index);
+        field.and_then(|field| field.parse::<f64>().ok())
+    };
+    (time(11).unwrap_or(0.0) + time(12).unwrap_or(0.0)) * 10.0
+}
+
+/// When something began, by the clock and by the processor time of this process.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Start {
+    clock: Instant,
+    cpu: f64,
+}
+
+/// What something took, in milliseconds.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Took {
+    time: f64,
+    processor: f64,
+}
+
+impl Start {
+    pub(super) fn now() -> Self {
+        let cpu = cpu_millis();
+        Self { clock: now(), cpu }
+    }
+
+    pub(super) fn took(self) -> Took {
+        let time = millis(self.clock.elapsed());
+        let processor = cpu_millis() - self.cpu;
+        Took { time, processor }
+    }
+}
+
+impl Took {
+    pub(super) const fn time(&self) -> f64 {
+        self.time
+    }
+
+    pub(super) const fn processor(&self) -> f64 {
+        self.processor
+    }
+}
+
 /// The recoveries that `node` has done, and the events that they applied.
 pub(super) fn recoveries(node: &Node) -> (u64, u64) {
     let text = node.metrics();

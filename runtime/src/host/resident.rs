@@ -4,7 +4,7 @@ use std::any::Any;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use serde_bytes::ByteBuf;
+use serde_bytes::{ByteBuf, Bytes};
 use steadfast_journal::ActorId;
 
 use crate::core::{Core, KeyLimits, SavedCore};
@@ -31,11 +31,20 @@ pub(crate) struct Host<A> {
 }
 
 /// The bytes of a snapshot.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize)]
 struct Saved {
     taken_at: Timestamp,
     core: SavedCore,
     state: ByteBuf,
+}
+
+/// The same bytes when they are read: the state is decoded where it lies.
+#[derive(Deserialize)]
+struct Found<'a> {
+    taken_at: Timestamp,
+    core: SavedCore,
+    #[serde(borrow)]
+    state: &'a Bytes,
 }
 
 impl<A: StatefulActor> Host<A> {
@@ -54,10 +63,10 @@ impl<A: StatefulActor> Host<A> {
         running: Duration,
         age: impl FnOnce(Timestamp) -> Duration,
     ) -> Result<Self, rmp_serde::decode::Error> {
-        let saved: Saved = rmp_serde::from_slice(bytes)?;
-        let state = rmp_serde::from_slice(&saved.state)?;
+        let found: Found<'_> = rmp_serde::from_slice(bytes)?;
+        let state = rmp_serde::from_slice(found.state)?;
         let mut core = Core::new(limits);
-        core.restore(saved.core, running, age(saved.taken_at));
+        core.restore(found.core, running, age(found.taken_at));
         Ok(Self { state, core })
     }
 }

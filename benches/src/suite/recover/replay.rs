@@ -8,7 +8,6 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
 use rocksdb::{DB, Direction, IteratorMode, Options, ReadOptions};
@@ -16,7 +15,7 @@ use steadfast::Event;
 use steadfast::journal::decode_entry;
 
 use super::super::stage::{
-    Book, Bookings, Ledger, LedgerEvent, Said, all, drop_caches, end, ledgers, now, rate,
+    Book, Bookings, Ledger, LedgerEvent, Said, Start, Took, all, drop_caches, end, float, ledgers,
 };
 use crate::{Bound, Outcome, Settings, Spread, figure};
 
@@ -29,38 +28,52 @@ const THREADS: usize = 2;
 /// What is at least asked of the node.
 const BOUND: Bound = Bound::AtLeast(0.7);
 
-/// Rates of both sides, run by run.
+/// What both sides took, run by run.
 struct Measured {
     events: usize,
     cold: bool,
-    runs: Vec<(f64, f64)>,
+    /// The node and the scan.
+    runs: Vec<(Took, Took)>,
 }
 
 impl Measured {
+    /// Events a second of both sides.
+    fn rates(&self, of: fn(&Took) -> f64) -> Vec<(f64, f64)> {
+        let rate = |took: &Took| float(self.events as u64) / of(took) * 1_000.0;
+        let both = |(node, raw): &(Took, Took)| (rate(node), rate(raw));
+        self.runs.iter().map(both).collect()
+    }
+
     fn ratio(&self) -> f64 {
-        Spread::of(self.runs.iter().map(|(node, raw)| node / raw)).median
+        let rates = self.rates(Took::time);
+        Spread::of(rates.iter().map(|(node, raw)| node / raw)).median
+    }
+
+    fn said(
+        &self,
+        name: &str,
+        unit: &'static str,
+        rates: &[(f64, f64)],
+    ) -> (Said, Vec<(f64, f64)>) {
+        let against = format!(
+            "scanning the same RocksDB and decoding the same {} entries of one 119-byte event, {ACTORS} actors, {THREADS} threads, page cache {}, without actors: {}",
+            figure(float(self.events as u64)),
+            if self.cold { "dropped" } else { "warm" },
+            figure(Spread::of(rates.iter().map(|(_, raw)| *raw)).median),
+        );
+        let ratios = rates.iter().map(|(node, raw)| (*node, node / raw));
+        (Said::new(name, unit, against), ratios.collect())
     }
 
     fn outcome(&self, name: &str) -> Outcome {
-        let raw = Spread::of(self.runs.iter().map(|(_, raw)| *raw)).median;
-        let against = format!(
-            "scanning the same RocksDB and decoding the same {} entries of one 119-byte event, {ACTORS} actors, {THREADS} threads, page cache {}, without actors: {}",
-            figure(self.events_f64()),
-            if self.cold { "dropped" } else { "warm" },
-            figure(raw),
-        );
-        let ratios: Vec<_> = self
-            .runs
-            .iter()
-            .map(|(node, raw)| (*node, node / raw))
-            .collect();
-        Said::new(name, "events/s", against)
-            .bound(BOUND)
-            .with_ratios(&ratios)
+        let (said, ratios) = self.said(name, "events/s", &self.rates(Took::time));
+        said.bound(BOUND).with_ratios(&ratios)
     }
 
-    fn events_f64(&self) -> f64 {
-        super::super::stage::float(self.events as u64)
+    fn processor(&self, name: &str) -> Outcome {
+        let unit = "events/s of processor time";
+        let (said, ratios) = self.said(name, unit, &self.rates(Took::processor));
+        said.with_ratios(&ratios)
     }
 }
 
@@ -75,17 +88,18 @@ pub(super) fn target(settings: &Settings) -> Outcome {
 
 /// All rows.
 pub(super) fn rows(settings: &Settings) -> Vec<Outcome> {
-    let name = |one: &Measured| {
-        if one.cold {
+    let rows = |one: Measured| {
+        let name = if one.cold {
             "recover.replay.cold"
         } else {
             "recover.replay.warm"
-        }
+        };
+        [
+            one.outcome(name),
+            one.processor(&format!("{name}.processor")),
+        ]
     };
-    measure(settings)
-        .iter()
-        .map(|one| one.outcome(name(one)))
-        .collect()
+    measure(settings).into_iter().flat_map(rows).collect()
 }
 
 fn measure(settings: &Settings) -> Vec<Measured> {
@@ -112,7 +126,7 @@ fn measure(settings: &Settings) -> Vec<Measured> {
             let node = through_node(dir.path(), events);
             assert!(fresh(), "the page cache could be dropped before");
             let raw = without_runtime(dir.path(), events);
-            (rate(events, node), rate(events, raw))
+            (node, raw)
         });
         let runs = runs.collect();
         measured.push(Measured { events, cold, runs });
@@ -141,14 +155,14 @@ fn fill(dir: &Path, each: usize) {
 }
 
 /// Until every actor has answered.
-fn through_node(dir: &Path, events: usize) -> Duration {
+fn through_node(dir: &Path, events: usize) -> Took {
     let node = ledgers(dir, |config| {
         config.snapshot_every = 0;
         config.workers = NonZeroUsize::new(THREADS).expect("it is not 0");
         config.resident_bytes = 0;
     });
     let found = Arc::new(AtomicU64::new(0));
-    let start = now();
+    let start = Start::now();
     node.block_on(async {
         let (asker, found) = (node.clone(), Arc::clone(&found));
         all(ACTORS, CALLERS, move |actor| {
@@ -163,14 +177,14 @@ fn through_node(dir: &Path, events: usize) -> Duration {
         })
         .await;
     });
-    let took = start.elapsed();
+    let took = start.took();
     assert_eq!(found.load(Ordering::Relaxed), events as u64);
     end(&node);
     took
 }
 
 /// The same entries and events, read from the same files and decoded.
-fn without_runtime(dir: &Path, events: usize) -> Duration {
+fn without_runtime(dir: &Path, events: usize) -> Took {
     let index = dir.join("index");
     let path = if index.exists() {
         index
@@ -180,7 +194,7 @@ fn without_runtime(dir: &Path, events: usize) -> Duration {
     let options = Options::default();
     let families = DB::list_cf(&options, &path).expect("the store is there");
     let db = DB::open_cf_for_read_only(&options, &path, families, false).expect("the store opens");
-    let start = now();
+    let start = Start::now();
     let share = ACTORS.div_ceil(THREADS) as u64;
     let found: u64 = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..THREADS as u64)
@@ -200,7 +214,7 @@ fn without_runtime(dir: &Path, events: usize) -> Duration {
             .map(|thread| thread.join().expect("it does not panic"))
             .sum()
     });
-    let took = start.elapsed();
+    let took = start.took();
     assert_eq!(found, events as u64);
     took
 }
