@@ -24,7 +24,7 @@ export CARGO_TARGET_DIR
 
 SCOPE := --release --workspace $(LOCKED)
 
-.PHONY: help prerequisites build run test check fmt fmt-check readme-check clippy doc deny deb unit crash bench clean
+.PHONY: help prerequisites build run test check fmt fmt-check readme-check clippy doc deny deb unit crash bench flamegraph clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -72,6 +72,9 @@ crash: prerequisites ## The long form of the crash tests (much more than a minut
 
 bench: prerequisites ## Measure; STEADFAST_BENCH_DIR names the directory to measure in
 	cargo bench --profile release --workspace $(LOCKED) --bench '*'
+
+flamegraph: build ## Draw where the time of durable commands goes, into docs/flamegraph.svg
+	@bash scripts/flamegraph.sh
 
 clean: ## Remove all that was built, RocksDB too, and run/
 	cargo clean

@@ -45,10 +45,7 @@ pub(crate) struct SavedKeys(Vec<(String, u128, ByteBuf, Duration)>);
 
 impl KeyWindow {
     pub(crate) fn new(limits: KeyLimits) -> Self {
-        Self {
-            limits,
-            kept: None,
-        }
+        Self { limits, kept: None }
     }
 
     pub(crate) fn get(&self, key: &str, running: Duration) -> Option<&Remembered> {
@@ -110,7 +107,12 @@ impl KeyWindow {
         let alive = order.filter_map(|key| {
             let known = self.get(key, running)?;
             let remaining = known.expires.saturating_sub(running);
-            Some((key.clone(), known.fingerprint, known.reply.clone(), remaining))
+            Some((
+                key.clone(),
+                known.fingerprint,
+                known.reply.clone(),
+                remaining,
+            ))
         });
         SavedKeys(alive.collect())
     }

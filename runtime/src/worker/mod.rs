@@ -27,7 +27,8 @@ mod view;
 
 pub(crate) use batch::Taken;
 pub(crate) use input::{
-    Answer, Claim, Control, Deadline, Envelope, Inputs, Internal, MailNews, Target, WorkerPort, ports,
+    Answer, Claim, Control, Deadline, Envelope, Inputs, Internal, MailNews, Target, WorkerPort,
+    ports,
 };
 pub(crate) use look::{Report, Seen};
 pub(crate) use quarantine::{SkipBegun, SkipEvent, Supervise};

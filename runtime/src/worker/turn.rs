@@ -183,9 +183,7 @@ impl Worker {
     fn measure(&mut self, envelope: &Envelope, started: Duration) {
         let took = self.shared.clock.running().saturating_sub(started);
         let kind = &envelope.to.kind;
-        self.shared
-            .metrics
-            .handled(kind.name, &kind.counters, took);
+        self.shared.metrics.handled(kind.name, &kind.counters, took);
         if took > self.shared.config.slow_handler {
             let (kind, command) = (envelope.to.kind.name, envelope.invoke.name());
             self.shared.metrics.slow_handler(kind, command);
@@ -208,6 +206,13 @@ impl Worker {
             self.let_timer_go(*timer, &envelope.to.actor, &envelope.to.kind);
         }
         envelope.refuse(refusal);
+    }
+
+    fn count_events(&self, envelope: &Envelope, events: usize) {
+        let kind = &envelope.to.kind;
+        self.shared
+            .metrics
+            .events(kind.name, &kind.counters, events);
     }
 
     fn count_end(&self, envelope: &Envelope) {
@@ -246,16 +251,21 @@ impl Worker {
         } = written;
         let limit = self.shared.config.entry_bytes;
         let anchor = self.anchor(&changes);
-        let made = row_changes(&envelope.to.actor, envelope.to.kind.name, entry.actor, &changes)
-            .map_err(|error| Refusal::Failed {
+        let made = row_changes(
+            &envelope.to.actor,
+            envelope.to.kind.name,
+            entry.actor,
+            &changes,
+        )
+        .map_err(|error| Refusal::Failed {
+            reason: error.to_string(),
+        })
+        .and_then(|mut rows| {
+            rows.extend(anchor);
+            Append::new(&entry, rows).map_err(|error| Refusal::Failed {
                 reason: error.to_string(),
             })
-            .and_then(|mut rows| {
-                rows.extend(anchor);
-                Append::new(&entry, rows).map_err(|error| Refusal::Failed {
-                    reason: error.to_string(),
-                })
-            });
+        });
         let append = match made {
             Ok(append) if append.bytes() <= limit => append,
             Ok(append) => {
@@ -268,10 +278,7 @@ impl Worker {
             Err(refusal) => return self.broken(key, envelope, refusal, entry.events_before),
         };
         self.count_end(&envelope);
-        let kind = &envelope.to.kind;
-        self.shared
-            .metrics
-            .events(kind.name, &kind.counters, entry.events.len());
+        self.count_events(&envelope, entry.events.len());
         let bytes = append.bytes();
         self.undurable_bytes += bytes;
         self.open.bytes += bytes;
