@@ -24,7 +24,7 @@ export CARGO_TARGET_DIR
 
 SCOPE := --release --workspace $(LOCKED)
 
-.PHONY: help prerequisites build run test check fmt fmt-check readme-check clippy doc deny deb unit crash bench soak microbench clean
+.PHONY: help prerequisites build run test check fmt fmt-check readme-check clippy doc deny deb unit crash bench soak microbench flamegraph clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -83,6 +83,9 @@ soak: build ## Run all kinds of load for HOURS (default 1), and watch what grows
 
 microbench: prerequisites ## Time single steps with criterion
 	cargo bench --profile release --workspace $(LOCKED) --bench '*'
+
+flamegraph: build ## Draw where the time of durable commands goes, into docs/flamegraph.svg
+	@bash scripts/flamegraph.sh
 
 clean: ## Remove all that was built, RocksDB too, and run/
 	cargo clean

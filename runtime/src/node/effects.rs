@@ -19,7 +19,7 @@ use super::permits::Permits;
 use crate::core::{EffectKey, PendingEffect};
 use crate::host::{EffectEntry, EffectStep, KindEntry, RawOutcome, RawReconciled, Step, Stepped};
 use crate::model::{AfterCrash, EffectClass, EffectContext, EffectError};
-use crate::worker::{Answer, Control, Internal};
+use crate::worker::{Answer, Control, Envelope, Internal};
 
 /// A pending effect with all that running it takes.
 #[derive(Debug, Clone)]
@@ -435,7 +435,7 @@ async fn offer_step(shared: &Arc<Shared>, job: &EffectJob, step: Step) -> Steppe
         lent: shared.lend(),
         done: Some(done),
     });
-    let envelope = shared.internal_envelope(
+    let envelope = Envelope::owed(
         job.actor.clone(),
         Arc::clone(&job.kind),
         invoke,

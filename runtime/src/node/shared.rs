@@ -20,11 +20,11 @@ use super::timers::TimerWindow;
 use crate::config::Config;
 use crate::core::{EffectKey, random};
 use crate::error::NodeError;
-use crate::host::{Invoke, KindEntry, Progress, Registry};
+use crate::host::{Progress, Registry};
 use crate::metrics::Metrics;
 use crate::model::{Clock, EffectId, Start};
 use crate::resources::Resources;
-use crate::worker::{Envelope, Internal, Target, WorkerPort};
+use crate::worker::WorkerPort;
 
 /// The shared parts of a node.
 pub(crate) struct Shared {
@@ -175,24 +175,6 @@ impl Shared {
             actor: actor.clone(),
             entry: key.entry,
             index: key.index,
-        }
-    }
-
-    pub(crate) fn internal_envelope(
-        &self,
-        actor: ActorId,
-        kind: Arc<KindEntry>,
-        invoke: Box<dyn Invoke>,
-        internal: Internal,
-    ) -> Envelope {
-        Envelope {
-            to: Arc::new(Target { actor, kind }),
-            invoke,
-            traceparent: None,
-            deadline: None,
-            patient: true,
-            dirty: false,
-            internal: Some(internal),
         }
     }
 

@@ -117,7 +117,7 @@ impl Worker {
         let make = effect.answer;
         match guarded(|| make(id, &answer.body, answer.outcome.clone(), source.clone())) {
             Ok(invoke) => {
-                let envelope = self.shared.internal_envelope(
+                let envelope = Envelope::owed(
                     answer.actor.clone(),
                     Arc::clone(&answer.kind),
                     invoke,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use steadfast_journal::{ActorId, ActorNumber, RowChange};
 
 use super::deliver::guarded;
-use super::input::{Answer, Internal};
+use super::input::{Answer, Envelope, Internal};
 use super::run::Worker;
 use super::slot::State;
 use super::timers::{DueTimer, TimerKey};
@@ -83,7 +83,7 @@ impl Worker {
             Some(Ok(invoke)) => {
                 self.shared.metrics.timer_fired(kind.name, late);
                 let internal = Internal::Timer(key);
-                let envelope = self.shared.internal_envelope(actor, kind, invoke, internal);
+                let envelope = Envelope::owed(actor, kind, invoke, internal);
                 return self.accept(envelope);
             }
             Some(Err(reason)) => format!(
@@ -211,7 +211,7 @@ impl Worker {
             return;
         }
         let released = self.unarmed.iter().filter(|(actor, _)| {
-            let slot = self.slots.find(*actor).and_then(|key| self.slots.get(key));
+            let slot = self.slots.find(actor).and_then(|key| self.slots.get(key));
             slot.is_none_or(|slot| matches!(slot.state, State::Cold | State::Live(_)))
         });
         let released: Vec<_> = released

@@ -149,7 +149,7 @@ impl Worker {
         while let Some(message) = self.next_to_hand(to) {
             match self.invoke_of(&message) {
                 Ok((kind, invoke)) => {
-                    let envelope = self.message_envelope(&message, kind, invoke);
+                    let envelope = message_envelope(&message, kind, invoke);
                     if let Some(inbox) = self.inboxes.by_actor.get_mut(to) {
                         inbox.handed += 1;
                     }
@@ -216,19 +216,6 @@ impl Worker {
                 Err(Undeliverable::Actor(kind, reason))
             }
         }
-    }
-
-    fn message_envelope(
-        &self,
-        message: &Message,
-        kind: Arc<KindEntry>,
-        invoke: Box<dyn Invoke>,
-    ) -> Envelope {
-        let internal = Internal::Message {
-            to: message.to.clone(),
-        };
-        self.shared
-            .internal_envelope(message.to.clone(), kind, invoke, internal)
     }
 
     /// The entry of a message's turn stands in the open batch; or, where it was skipped by hand, the entry
@@ -445,4 +432,9 @@ enum Undeliverable {
     NoKind,
     /// Its receiver is set aside for this reason.
     Actor(Arc<KindEntry>, String),
+}
+
+fn message_envelope(message: &Message, kind: Arc<KindEntry>, invoke: Box<dyn Invoke>) -> Envelope {
+    let to = message.to.clone();
+    Envelope::owed(message.to.clone(), kind, invoke, Internal::Message { to })
 }

@@ -270,6 +270,24 @@ pub(crate) fn ports(worker_queue: usize) -> (WorkerPort, Inputs) {
 }
 
 impl Envelope {
+    /// Work of the runtime's own for an actor.
+    pub(crate) fn owed(
+        actor: ActorId,
+        kind: Arc<KindEntry>,
+        invoke: Box<dyn Invoke>,
+        internal: Internal,
+    ) -> Self {
+        Self {
+            to: Arc::new(Target { actor, kind }),
+            invoke,
+            traceparent: None,
+            deadline: None,
+            patient: true,
+            dirty: false,
+            internal: Some(internal),
+        }
+    }
+
     /// Answers without handling.
     pub(crate) fn refuse(self, refusal: Refusal) {
         self.invoke.refuse(refusal);

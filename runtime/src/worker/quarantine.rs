@@ -10,7 +10,7 @@ use serde_bytes::ByteBuf;
 use steadfast_journal::{ActorId, ActorNumber, Append, Entry, EntryNumber};
 use tokio::sync::oneshot;
 
-use super::input::Internal;
+use super::input::{Envelope, Internal};
 use super::run::Worker;
 use super::slot::{Quarantine, Slot, State};
 use super::supervise::forget_trouble_that_is_over;
@@ -147,9 +147,7 @@ impl Worker {
             return Err(not_skipped("it is gone; try again"));
         };
         let skip = Skip::of_work(source, text.clone(), reason, done);
-        let envelope =
-            self.shared
-                .internal_envelope(actor.clone(), kind, Box::new(skip), Internal::Skip);
+        let envelope = Envelope::owed(actor.clone(), kind, Box::new(skip), Internal::Skip);
         self.leave_quarantine(key, true);
         if let Some(slot) = self.slots.get_mut(key) {
             slot.mailbox.push_front(envelope);

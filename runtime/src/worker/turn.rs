@@ -208,6 +208,13 @@ impl Worker {
         envelope.refuse(refusal);
     }
 
+    fn count_events(&self, envelope: &Envelope, events: usize) {
+        let kind = &envelope.to.kind;
+        self.shared
+            .metrics
+            .events(kind.name, &kind.counters, events);
+    }
+
     fn count_end(&self, envelope: &Envelope) {
         let (kind, rejected) = (&envelope.to.kind, envelope.invoke.rejected());
         self.shared
@@ -271,10 +278,7 @@ impl Worker {
             Err(refusal) => return self.broken(key, envelope, refusal, entry.events_before),
         };
         self.count_end(&envelope);
-        let kind = &envelope.to.kind;
-        self.shared
-            .metrics
-            .events(kind.name, &kind.counters, entry.events.len());
+        self.count_events(&envelope, entry.events.len());
         let bytes = append.bytes();
         self.undurable_bytes += bytes;
         self.open.bytes += bytes;

@@ -16,8 +16,8 @@ use steadfast::{
     NodeError, SequenceNumber, StatefulActor,
 };
 
-use crate::probe::{Do, Probe, note, start};
-use crate::world::{Gate, REPEATED};
+use crate::probe::{Do, Probe, note, start, start_with};
+use crate::world::{self, Gate, REPEATED};
 
 fn id(name: &str) -> ActorId {
     name.parse().unwrap()
@@ -67,7 +67,8 @@ async fn a_page_of_large_events_ends_before_its_limit() {
 
 #[tokio::test]
 async fn pending_work_is_listed() {
-    let node = start(&MemoryStorage::new()).await;
+    let (world, _calls) = world::world();
+    let node = start_with(&MemoryStorage::new(), |builder| builder.resource(world)).await;
     let probe = node.actor::<Probe>("a");
     for (timer, hours) in [("late", 9), ("soon", 1)] {
         let set = Do::After {

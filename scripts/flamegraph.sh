@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# Where the time of durable commands goes: docs/flamegraph.svg. Usage: scripts/flamegraph.sh PROGRAM [ARGUMENT...],
+# by default `steadfast-bench commit --quick`. Needs perf (Debian: linux-perf); installs inferno for this user's cache
+# if need be (a minute, once). Stacks are found by the unwind tables: no build of its own is needed.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+version=0.12.8
+tools="${XDG_CACHE_HOME:-$HOME/.cache}/steadfast/tools"
+svg=${FLAMEGRAPH:-docs/flamegraph.svg}
+target=${CARGO_TARGET_DIR:-target}
+if [ $# -eq 0 ]; then
+    set -- "$target/release/steadfast-bench" commit --quick
+fi
+
+if ! command -v perf >/dev/null; then
+    printf 'flamegraph: there is no perf here: install linux-perf\n' >&2
+    exit 1
+fi
+if [ ! -x "$tools/bin/inferno-flamegraph" ]; then
+    printf 'flamegraph: installing inferno %s\n' "$version"
+    env -u CARGO_TARGET_DIR cargo install --quiet --locked --root "$tools" --version "$version" inferno
+fi
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+# Few samples with deep stacks: a copy of the stack is kept with each.
+perf record --quiet --freq 199 --call-graph dwarf,8192 --output "$work/perf" -- "$@"
+perf script --input "$work/perf" 2>/dev/null >"$work/stacks"
+"$tools/bin/inferno-collapse-perf" <"$work/stacks" >"$work/folded"
+"$tools/bin/inferno-flamegraph" --title 'Durable commands' --minwidth 0.2 <"$work/folded" >"$svg"
+printf 'flamegraph: %s\n' "$svg"
