@@ -119,7 +119,7 @@ type Runs = Vec<Measured>;
 #[must_use]
 pub(super) fn run(settings: &Settings) -> Vec<Outcome> {
     let times = if settings.quick {
-        times(120, 400)
+        times(120, 350)
     } else {
         times(500, 1_500)
     };
