@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::Target;
-use super::latency::peak;
+use super::latency::{overrun, peak};
 use crate::load::{Asking, Closed, Measured, Note, Paced, Site, Store};
 use crate::{Bound, Outcome, Pairs, Row, Settings, Spread, figure};
 
@@ -20,7 +20,7 @@ const ACTORS: usize = 200;
 const EVERY: u64 = 200;
 
 fn slice(settings: &Settings) -> Duration {
-    Duration::from_millis(if settings.quick { 900 } else { 5_000 })
+    Duration::from_millis(if settings.quick { 750 } else { 5_000 })
 }
 
 /// Actors with a state, of which each stands elsewhere on its way to the next snapshot.
@@ -49,19 +49,25 @@ fn p99(settings: &Settings) -> Outcome {
     };
     first.close();
     let mut pairs = Pairs::default();
-    let mut taken = Vec::new();
-    for _ in 0..settings.runs {
+    let (mut taken, mut answered) = (Vec::new(), Vec::new());
+    // Two more than usual: one stall decides a p99.
+    for _ in 0..settings.runs + 2 {
         let [ours, theirs] = [EVERY, 0].map(|every| {
             let site = site(settings, every, ACTORS, STATE_BYTES);
             let before = stored(&site);
             let measured = load.run(&site);
             if every > 0 {
                 taken.push(stored(&site) - before);
+            } else {
+                answered.push(measured.rate);
             }
             site.close();
             measured.p99
         });
         pairs.push(ours, theirs);
+    }
+    if let Some(skipped) = overrun(name, load.rate, Spread::of(answered)) {
+        return skipped;
     }
     let taken = Spread::of(taken);
     if taken.least < 1.0 {

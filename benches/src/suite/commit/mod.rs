@@ -7,9 +7,9 @@ mod targets;
 
 use std::time::Duration;
 
-use crate::load::{Asking, Closed, Measured, Site, Store};
-use crate::plot::{self, Series};
-use crate::{Outcome, Pairs, Settings, Spread, figure};
+use crate::load::{Asking, Closed, Measured, Site, Store, float};
+use crate::plot::{self, Line, Series};
+use crate::{Outcome, Pairs, Settings, Spread};
 
 pub(super) use targets::TARGETS;
 
@@ -119,7 +119,7 @@ type Runs = Vec<Measured>;
 #[must_use]
 pub(super) fn run(settings: &Settings) -> Vec<Outcome> {
     let times = if settings.quick {
-        times(120, 400)
+        times(120, 350)
     } else {
         times(500, 1_500)
     };
@@ -174,40 +174,44 @@ fn plots(settings: &Settings, found: &[(Cell, [Runs; 4])]) {
         .iter()
         .filter(|(cell, _)| cell.actors == 10_000 && cell.bytes == 128)
         .collect();
-    let categories: Vec<String> = shown
-        .iter()
-        .map(|(cell, _)| {
-            format!(
-                "{} callers",
-                figure(crate::load::float(cell.callers as u64))
-            )
+    let ways = || [OURS, FILE, PUTS, WAITING].iter().enumerate();
+    let rates: Vec<Line> = ways()
+        .map(|(way, named)| Line {
+            name: named.name().to_owned(),
+            points: shown
+                .iter()
+                .map(|(cell, runs)| {
+                    let rate = median(&runs[way], |measured| measured.rate);
+                    (float(cell.callers as u64), rate)
+                })
+                .collect(),
         })
         .collect();
-    let series = |of: Of| -> Vec<Series> {
-        [OURS, FILE, PUTS, WAITING]
-            .iter()
-            .enumerate()
-            .map(|(way, named)| Series {
-                name: named.name().to_owned(),
-                values: shown
-                    .iter()
-                    .map(|(_, runs)| median(&runs[way], of))
-                    .collect(),
-            })
-            .collect()
-    };
-    plot::bars(
+    plot::lines(
         &dir.join("commit-rate.svg"),
         "Acknowledged durable commands, 10,000 actors, 128 B",
+        "callers",
         "commands/s",
-        &categories,
-        &series(|measured| measured.rate),
+        &rates,
     );
+    let categories: Vec<String> = shown
+        .iter()
+        .map(|(cell, _)| format!("{} callers", cell.callers))
+        .collect();
+    let times: Vec<Series> = ways()
+        .map(|(way, named)| Series {
+            name: named.name().to_owned(),
+            values: shown
+                .iter()
+                .map(|(_, runs)| median(&runs[way], |measured| measured.p99))
+                .collect(),
+        })
+        .collect();
     plot::bars(
         &dir.join("commit-p99.svg"),
         "p99, 10,000 actors, 128 B",
         "ms",
         &categories,
-        &series(|measured| measured.p99),
+        &times,
     );
 }
