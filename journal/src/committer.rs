@@ -23,7 +23,7 @@ use crate::layout::{
 };
 use crate::mark::MarkFile;
 use crate::record::CommitRecord;
-use crate::store::{Batch, Keyspace, Store};
+use crate::store::{Batch, Keyspace, Store, Stores};
 
 /// The mark is synced after this long without a commit.
 const MARK_IDLE: Duration = Duration::from_millis(50);
@@ -86,7 +86,7 @@ impl Committer {
     /// Opens the next epoch behind `head`: an empty commit, durable before anything is served.
     /// Everything up to `head` must be flushed and its chain verified.
     pub(crate) fn begin(
-        (store, index): (Arc<dyn Store>, Arc<Index>),
+        (store, index): Stores,
         past: Past,
         head: Arc<HeadCell>,
         mark: Option<MarkFile>,

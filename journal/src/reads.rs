@@ -21,7 +21,7 @@ use crate::layout::{
     actor_of_number_key, actor_of_row, commit_key, commit_of_key,
 };
 use crate::record::CommitRecord;
-use crate::store::{Keyspace, Slot, Span, Store, Visit};
+use crate::store::{Keyspace, Slot, Span, Store, Stores, Visit};
 use crate::verify::{MarkSource, verify};
 
 /// A chunk of a long read ends after this many rows or bytes.
@@ -39,7 +39,7 @@ pub(crate) struct Reads {
 impl Reads {
     /// Reads `store`, whose head is kept up to date in `head`. `past` is `None` before the first commit.
     pub(crate) fn new(
-        (store, index): (Arc<dyn Store>, Arc<Index>),
+        (store, index): Stores,
         head: Arc<HeadCell>,
         past: Option<Past>,
         mark: MarkSource,

@@ -110,13 +110,16 @@ pub(crate) trait Store: Send + Sync {
     fn flush(&self) -> Result<(), Error>;
 }
 
+/// The commits and the tables beside them, and the index that follows from them.
+pub(crate) type Stores = (Arc<dyn Store>, Arc<Index>);
+
 /// Holds the stores of one generation until that is closed.
 ///
 /// Readers borrow them for one call at a time, so that closing really frees them however many
 /// references to the journal are still around.
 pub(crate) struct Slot {
     /// `None` once closed. A lock, because any thread may read while another one closes.
-    stores: RwLock<Option<(Arc<dyn Store>, Arc<Index>)>>,
+    stores: RwLock<Option<Stores>>,
 }
 
 impl Slot {
@@ -143,7 +146,7 @@ impl Slot {
         self.with(|(_, index)| Arc::clone(index))
     }
 
-    fn with<T>(&self, take: impl FnOnce(&(Arc<dyn Store>, Arc<Index>)) -> T) -> Result<T, Error> {
+    fn with<T>(&self, take: impl FnOnce(&Stores) -> T) -> Result<T, Error> {
         let stores = self.stores.read().unwrap_or_else(PoisonError::into_inner);
         stores.as_ref().map(take).ok_or(Error::Closed)
     }

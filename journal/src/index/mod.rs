@@ -61,6 +61,14 @@ struct Shared {
     changed: Condvar,
 }
 
+/// What memory has of an actor from some number on.
+struct Held {
+    /// Those entries, and whether there are more; `None` where the store has them.
+    found: Option<(Vec<Found>, bool)>,
+    /// Where the actor's entries in memory begin.
+    begins: Option<u64>,
+}
+
 /// Entries by actor.
 pub(crate) struct Index {
     shared: Arc<Shared>,
@@ -245,8 +253,8 @@ impl Index {
     ) -> Result<Stretch<T>, Error> {
         let mut filling = Filling::new(limits, make);
         // Memory first: what leaves it meanwhile is in the store.
-        let (held, begins) = self.shared.held(actor, from.get(), limits.0);
-        if let Some((found, more)) = held {
+        let Held { found, begins } = self.shared.held(actor, from.get(), limits.0);
+        if let Some((found, more)) = found {
             let filled = found
                 .iter()
                 .try_for_each(|found| filling.push(found.commit, found.frame()));
@@ -376,14 +384,7 @@ impl Shared {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The entries from `from` on that are in memory, and whether there are more; and where those in memory
-    /// begin.
-    fn held(
-        &self,
-        actor: ActorNumber,
-        from: u64,
-        limit: usize,
-    ) -> (Option<(Vec<Found>, bool)>, Option<u64>) {
+    fn held(&self, actor: ActorNumber, from: u64, limit: usize) -> Held {
         let tail = self.tail();
         let sealed = tail.sealed.as_deref();
         let mut begins = None;
@@ -399,14 +400,15 @@ impl Shared {
                 let found = run.entries(actor, from, limit);
                 let reached = found.last().map_or(newest, |last| last.number);
                 let behind = tail.open.range_of(actor).map_or(newest, |(_, last)| last);
-                return (Some((found, reached < behind)), begins);
+                let found = Some((found, reached < behind));
+                return Held { found, begins };
             }
         }
-        match begins {
-            // Behind everything that there is.
-            Some(begin) if from >= begin => (Some((Vec::new(), false)), begins),
-            _ => (None, begins),
-        }
+        // Behind everything that there is, or before all that is in memory.
+        let found = begins
+            .is_some_and(|begin| from >= begin)
+            .then(|| (Vec::new(), false));
+        Held { found, begins }
     }
 
     fn newest(&self, actor: ActorNumber) -> Option<Found> {
