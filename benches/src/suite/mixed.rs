@@ -8,12 +8,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use steadfast::Node;
 use steadfast::journal::{CommitIndex, Journal, RocksOptions, RocksStorage, Storage};
+use steadfast::{KindBuilder, Node};
 use tempfile::TempDir;
 
 use super::stage::{
-    Book, BookAndLeave, Ledger, Said, SetTimers, all, end, float, ledgers, now, rate, recoveries,
+    Book, BookAndLeave, Bookings, Ledger, Said, SetTimers, all, end, float, ledgers, now, rate,
+    recoveries,
 };
 use crate::{Outcome, Quantiles, Settings, Spread, figure};
 
@@ -110,7 +111,7 @@ impl Ground {
             opened: std::sync::Mutex::default(),
         });
         let node = Node::over(Arc::clone(&storage) as Arc<dyn Storage>)
-            .register::<Ledger>(|kind| kind.command::<super::stage::Bookings>())
+            .register::<Ledger>(KindBuilder::command::<Bookings>)
             .config(|config| config.snapshot_every = 0)
             .start_blocking()
             .expect("the node starts");

@@ -82,7 +82,9 @@ fn soak(node: &Node, dir: &Path, length: Duration, every: Duration) -> Vec<Sampl
                 hours: start.elapsed().as_secs_f64() / 3_600.0,
                 memory: float(kernel_number("self/status", "VmRSS").unwrap_or(0)) / 1_000.0,
                 cpu: (cpu - spent) * 1_000.0 / float(seen.len().max(1)),
-                log: float(bytes_below(dir, &|name| name.ends_with(".log"))) / 1e6,
+                log: float(bytes_below(dir, &|name| {
+                    Path::new(name).extension().is_some_and(|end| end == "log")
+                })) / 1e6,
                 disk: float(bytes_below(dir, &|_| true)) / 1e6,
                 rate: float(seen.len()) / took.as_secs_f64(),
                 p99: float(seen.value_at_quantile(0.99)) / 1_000.0,

@@ -10,7 +10,9 @@ use std::process::Command as Process;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
-use steadfast::{ActorId, Command, Config, Event, Handle, Live, Never, Node, StatefulActor};
+use steadfast::{
+    ActorId, Command, Config, Event, Handle, KindBuilder, Live, Never, Node, StatefulActor,
+};
 
 use crate::{Bound, Outcome, Row, Spread};
 
@@ -146,8 +148,8 @@ pub(super) fn text(seed: u64, bytes: u32) -> String {
         state ^= state << 17;
         for shift in 0..10 {
             if text.len() < bytes as usize {
-                let letter = letters[(state >> (shift * 6)) as usize % letters.len()];
-                text.push(char::from(letter));
+                let letter = usize::try_from((state >> (shift * 6)) & 63).unwrap_or_default();
+                text.push(char::from(letters[letter]));
             }
         }
     }
@@ -160,7 +162,7 @@ pub(super) fn text(seed: u64, bytes: u32) -> String {
 /// Where it does not start.
 pub(super) fn ledgers(dir: &Path, change: impl FnOnce(&mut Config)) -> Node {
     Node::open(dir)
-        .register::<Ledger>(|kind| kind.command::<Bookings>())
+        .register::<Ledger>(KindBuilder::command::<Bookings>)
         .config(change)
         .start_blocking()
         .unwrap_or_else(|error| panic!("the node in {} does not start: {error}", dir.display()))

@@ -357,7 +357,7 @@ fn measure_all(settings: &Settings, data: &Data) -> Vec<Measured> {
             assert!(
                 !cold || drop_caches(),
                 "the page cache could be dropped before"
-            )
+            );
         };
         let run = |_| {
             fresh();
