@@ -46,9 +46,9 @@ impl PersistenceSerializer<u64> for Number {
     }
 
     fn deserialize(&self, _: &str, payload: &[u8]) -> PersistenceResult<u64> {
-        let bytes = payload.try_into().map_err(|_| {
-            PersistenceError::Serialization("an amount has eight bytes".to_owned())
-        })?;
+        let bytes = payload
+            .try_into()
+            .map_err(|_| PersistenceError::Serialization("an amount has eight bytes".to_owned()))?;
         Ok(u64::from_be_bytes(bytes))
     }
 }
