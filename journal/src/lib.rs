@@ -16,6 +16,7 @@ mod hash;
 mod ids;
 mod journal;
 
+mod catch_up;
 mod chain;
 mod clock;
 mod committer;

@@ -11,6 +11,7 @@ use std::ops::{Bound, ControlFlow};
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
+use crate::catch_up::catch_up;
 use crate::clock;
 use crate::error::Error;
 use crate::generation::{Foundation, Generation, OpenReportParts};
@@ -20,7 +21,7 @@ use crate::journal::{Journal, Row, Storage};
 use crate::layout::{Checked, Past};
 use crate::reads::load_past;
 use crate::store::{Batch, Keyspace, Span, Store, Visit};
-use crate::verify::{MarkSource, Tail, catch_up, verify_tail};
+use crate::verify::{MarkSource, Tail, verify_tail};
 use crate::writer::Limits;
 use faults::Disk;
 

@@ -12,7 +12,6 @@ use crate::committer::HeadCell;
 use crate::entry::{StoredEntry, decode_entry};
 use crate::error::Error;
 use crate::ids::{ActorId, ActorNumber, CommitIndex, EntryNumber, HistoryId, SequenceNumber};
-use crate::index::Index;
 use crate::journal::{
     ActorRow, Commit, Commits, Entries, Head, JournalReader, Row, Table, VerifyReport,
 };

@@ -5,7 +5,7 @@
 
 use std::path::PathBuf;
 
-use crate::chain::{Break, Stop, Walk, for_index, listed_frame};
+use crate::chain::{Break, Stop, Walk, listed_frame};
 use crate::entry::{Entry, decode_entry};
 use crate::error::Error;
 use crate::hash::Hash;
@@ -56,38 +56,6 @@ pub(crate) fn verify_tail(store: &dyn Store, past: &Past) -> Result<Tail, Stop> 
     each_commit(store, &mut walk, from, &mut |_| verified += 1)?;
     let head = load_head(store, Some(past))?;
     Ok(Tail { head, verified })
-}
-
-/// Adds to the index what it does not have: the commits behind its watermark. Their chain must be verified.
-pub(crate) fn catch_up(store: &dyn Store, index: &Index, past: &Past) -> Result<(), Stop> {
-    let mut walk = match index.watermark()? {
-        Some(watermark) => Walk::behind(past, store, watermark)?,
-        None => Walk::from_start(past),
-    };
-    let Some(from) = walk.next() else {
-        return Ok(());
-    };
-    let key = from.get().to_be_bytes();
-    let span = Span {
-        from: &key,
-        to: None,
-    };
-    scan_up_to(
-        store,
-        Keyspace::Commits,
-        span,
-        usize::MAX,
-        &mut |key, value| {
-            let (commit, record) = walk.step(key, value)?;
-            let at = Checked {
-                index: commit,
-                hash: record.hash,
-            };
-            let (bytes, entries) = for_index(store, commit, record, value)?;
-            index.add(at, &bytes, &entries)
-        },
-    )?;
-    Ok(())
 }
 
 /// Judges each commit from `from` on and every entry that it lists.

@@ -61,6 +61,9 @@ struct Shared {
     changed: Condvar,
 }
 
+/// Told key, commit and frame of each entry; its first error ends it.
+pub(crate) type Show<'a> = dyn FnMut(&[u8], CommitIndex, &[u8]) -> Result<(), Error> + 'a;
+
 /// What memory has of an actor from some number on.
 struct Held {
     /// Those entries, and whether there are more; `None` where the store has them.
@@ -338,10 +341,7 @@ impl Index {
     }
 
     /// Shows every entry ordered by actor and number: key, commit, frame.
-    pub(crate) fn each(
-        &self,
-        show: &mut dyn FnMut(&[u8], CommitIndex, &[u8]) -> Result<(), Error>,
-    ) -> Result<(), Error> {
+    pub(crate) fn each(&self, show: &mut Show<'_>) -> Result<(), Error> {
         let mut held = self.shared.all_held().into_iter().peekable();
         let mut outcome = Ok(());
         let first = entry_key_raw(0, 1);

@@ -11,6 +11,7 @@ use super::database::{Database, Mode};
 use super::protect::{Aside, Paths, settle};
 use super::runs::RocksRuns;
 use super::{Lease, RocksOptions};
+use crate::catch_up::catch_up;
 use crate::chain::{Break, Stop, Walk};
 use crate::clock;
 use crate::error::Error;
@@ -22,7 +23,7 @@ use crate::layout::{FORMAT, META_FORMAT, Past};
 use crate::mark::{self, Found, Mark, MarkFile, Slot};
 use crate::reads::load_past;
 use crate::store::{Keyspace, Store};
-use crate::verify::{MarkSource, Objection, Tail, catch_up, check_mark, verify_tail};
+use crate::verify::{MarkSource, Objection, Tail, check_mark, verify_tail};
 use crate::writer::Limits;
 
 /// A database that passed all checks.

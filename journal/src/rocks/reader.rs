@@ -12,6 +12,7 @@ use super::database::Database;
 use super::open::{check_format, newer};
 use super::protect::Paths;
 use super::runs::RocksRuns;
+use crate::catch_up::catch_up;
 use crate::committer::HeadCell;
 use crate::delegate::delegate_reads;
 use crate::error::Error;
@@ -20,7 +21,7 @@ use crate::journal::JournalReader;
 use crate::layout::Past;
 use crate::mark::{self, Found};
 use crate::reads::{Reads, load_head, load_past};
-use crate::verify::{MarkSource, catch_up};
+use crate::verify::MarkSource;
 
 /// A journal at rest. It shows the state as of its opening.
 pub struct RocksReader {

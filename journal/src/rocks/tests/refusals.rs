@@ -75,7 +75,7 @@ fn a_mark_of_a_newer_format_is_refused() {
     drop(crashed(dir.path()));
     let path = path_in(dir.path());
     let mut mark = fs::read(&path).unwrap();
-    mark[8..12].copy_from_slice(&2_u32.to_be_bytes());
+    mark[8..12].copy_from_slice(&3_u32.to_be_bytes());
     let crc = crc32fast::hash(&mark[..4092]);
     mark[4092..4096].copy_from_slice(&crc.to_be_bytes());
     fs::write(path, mark).unwrap();
