@@ -51,6 +51,15 @@ struct Progress {
     ending: bool,
 }
 
+impl Progress {
+    fn outcome(&self) -> Result<(), Error> {
+        match &self.failed {
+            Some(cause) => Err(Error::Failed(Arc::clone(cause))),
+            None => Ok(()),
+        }
+    }
+}
+
 /// What the index shares with its thread.
 struct Shared {
     runs: Arc<dyn Runs>,
@@ -165,10 +174,7 @@ impl Index {
 
     /// Refuses work once the store took a run badly.
     pub(crate) fn check(&self) -> Result<(), Error> {
-        match &self.shared.progress().failed {
-            Some(cause) => Err(Error::Failed(Arc::clone(cause))),
-            None => Ok(()),
-        }
+        self.shared.progress().outcome()
     }
 
     /// Adds a durable commit. Waits while both runs in memory are full.
@@ -181,7 +187,11 @@ impl Index {
         let added = self.shared.tail_mut().open.push(at, bytes, entries);
         if !added {
             self.seal()?;
-            self.shared.tail_mut().open.push(at, bytes, entries);
+            if !self.shared.tail_mut().open.push(at, bytes, entries) {
+                return Err(Error::Exhausted {
+                    what: "entries of one commit",
+                });
+            }
         }
         let size = self.shared.tail().open.bytes();
         let crowded = self.shared.progress().busy && size < self.run_bytes.saturating_mul(2);
@@ -219,10 +229,7 @@ impl Index {
             .changed
             .wait_while(progress, |progress| progress.busy)
             .unwrap_or_else(PoisonError::into_inner);
-        match &progress.failed {
-            Some(cause) => Err(Error::Failed(Arc::clone(cause))),
-            None => Ok(()),
-        }
+        progress.outcome()
     }
 
     /// Takes everything into the store, so that the next opening has nothing to add.

@@ -207,7 +207,7 @@ fn preflight(dir: &Path) -> Result<(), Error> {
 }
 
 fn settings(options: &RocksOptions) -> Options {
-    let mut settings = Options::default();
+    let mut settings = plain_settings(options);
     // Other modes lose acknowledged records without a word; what this one cannot see, the chain and
     // the mark do.
     settings.set_wal_recovery_mode(DBRecoveryMode::TolerateCorruptedTailRecords);
@@ -216,8 +216,14 @@ fn settings(options: &RocksOptions) -> Options {
     settings.set_enable_pipelined_write(false);
     settings.set_unordered_write(false);
     settings.set_atomic_flush(true);
-    settings.set_paranoid_checks(true);
     settings.set_max_total_wal_size(options.log_bytes);
+    settings
+}
+
+/// What the journal's database and that of its index have in common.
+pub(super) fn plain_settings(options: &RocksOptions) -> Options {
+    let mut settings = Options::default();
+    settings.set_paranoid_checks(true);
     settings.set_max_open_files(options.open_files);
     settings.set_max_background_jobs(2);
     settings.set_bytes_per_sync(1 << 20);
@@ -230,7 +236,7 @@ fn settings(options: &RocksOptions) -> Options {
 }
 
 /// `RocksDB`'s own words, which would else fill a file beside the data.
-pub(super) fn log(level: LogLevel, text: &str) {
+fn log(level: LogLevel, text: &str) {
     match level {
         LogLevel::Debug | LogLevel::Info | LogLevel::Header => {
             tracing::debug!(target: "steadfast::rocksdb", "{text}");

@@ -12,11 +12,11 @@ use std::sync::Arc;
 
 use rocksdb::{
     BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompactionStyle,
-    DBCompressionType, DBRawIterator, InfoLogger, IngestExternalFileOptions, LogLevel, Options,
-    ReadOptions, SliceTransform, SstFileWriter, WaitForCompactOptions,
+    DBCompressionType, DBRawIterator, IngestExternalFileOptions, Options, ReadOptions,
+    SliceTransform, SstFileWriter, WaitForCompactOptions,
 };
 
-use super::database::{log, read_rows, translate};
+use super::database::{plain_settings, read_rows, translate};
 use super::{Lease, RocksOptions};
 use crate::error::Error;
 use crate::index::{Run, Runs, WATERMARK, fill_value};
@@ -57,7 +57,7 @@ impl RocksRuns {
             }
             Ok(()) | Err(_) => {}
         }
-        let (mut store, family) = (store_settings(options), family_settings(options));
+        let (mut store, family) = (plain_settings(options), family_settings(options));
         store.create_if_missing(true);
         store.create_missing_column_families(true);
         let families = [ColumnFamilyDescriptor::new(FAMILY, family.clone())];
@@ -81,7 +81,7 @@ impl RocksRuns {
         }
         let family = family_settings(options);
         let families = [ColumnFamilyDescriptor::new(FAMILY, family.clone())];
-        let db = DB::open_cf_descriptors_read_only(&store_settings(options), dir, families, false)
+        let db = DB::open_cf_descriptors_read_only(&plain_settings(options), dir, families, false)
             .map_err(|error| translate(dir, &error))?;
         Ok(Some(Self {
             db,
@@ -185,20 +185,6 @@ impl Runs for RocksRuns {
             .ingest_external_file_cf_opts(self.family()?, &options, vec![&path])
             .map_err(|error| self.failed(&error))
     }
-}
-
-fn store_settings(options: &RocksOptions) -> Options {
-    let mut settings = Options::default();
-    settings.set_paranoid_checks(true);
-    settings.set_max_open_files(options.open_files);
-    settings.set_max_background_jobs(2);
-    settings.set_bytes_per_sync(1 << 20);
-    settings.set_max_manifest_file_size(16 << 20);
-    settings.set_stats_dump_period_sec(0);
-    settings.set_stats_persist_period_sec(0);
-    settings.set_skip_stats_update_on_db_open(true);
-    settings.set_info_logger(InfoLogger::new_callback_logger(LogLevel::Warn, log));
-    settings
 }
 
 fn family_settings(options: &RocksOptions) -> Options {
