@@ -27,12 +27,12 @@ fn entry(number: u64, bytes: usize) -> Entry {
         time_us: 1_700_000_000_000_000,
         seed: 7,
         command: Some(CommandStamp {
-            name: "note".to_owned(),
+            name: "note".into(),
             id: 7,
             key: None,
         }),
         events: vec![EventRecord {
-            name: "noted".to_owned(),
+            name: "noted".into(),
             version: 1,
             data: ByteBuf::from(vec![0xA5; bytes]),
         }],

@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::hash::Hash;
 use crate::ids::{CommitIndex, Epoch};
 use crate::layout::{Checked, Past, commit_key, commit_of_key, entry_key, split_entry};
-use crate::record::{CommitRecord, Listed, Place};
+use crate::record::{CommitRecord, Frame, Listed, Place};
 use crate::store::{Keyspace, Store};
 
 /// Where and how the chain does not hold.
@@ -77,7 +77,7 @@ impl<'a> Walk<'a> {
         let Some(before) = CommitIndex::new(from.get() - 1) else {
             return Ok(Self::from_start(past));
         };
-        let record = read(store, before)?;
+        let (record, _) = read(store, before)?;
         Ok(Self {
             past,
             next: Some(from),
@@ -88,10 +88,10 @@ impl<'a> Walk<'a> {
 
     /// A walk that begins behind a commit that was checked before, after a look at that one.
     pub(crate) fn behind(past: &'a Past, store: &dyn Store, at: Checked) -> Result<Self, Stop> {
-        let record = read(store, at.index)?;
+        let (record, bytes) = read(store, at.index)?;
         let genuine = past
             .at(at.index)
-            .map(|history| record.computed(history, at.index));
+            .map(|history| record.computed(history, at.index, &bytes));
         if record.hash != at.hash || genuine != Some(at.hash) {
             return Err(broken(
                 at.index,
@@ -134,7 +134,7 @@ impl<'a> Walk<'a> {
         let genuine = self
             .past
             .at(index)
-            .map(|history| record.computed(history, index));
+            .map(|history| record.computed(history, index, value));
         if record.previous != self.previous {
             return Err(broken(
                 index,
@@ -161,31 +161,34 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// The record of commit `index`, which must be there.
-pub(crate) fn read(store: &dyn Store, index: CommitIndex) -> Result<CommitRecord, Stop> {
+/// The record of commit `index`, which must be there, and its bytes.
+pub(crate) fn read(store: &dyn Store, index: CommitIndex) -> Result<(CommitRecord, Vec<u8>), Stop> {
     let value = store
         .get(Keyspace::Commits, &commit_key(index))?
         .ok_or_else(|| broken(index, format!("commit {index} is missing")))?;
-    CommitRecord::decode(&value).map_err(|error| broken(index, format!("commit {index}: {error}")))
+    let record = CommitRecord::decode(&value)
+        .map_err(|error| broken(index, format!("commit {index}: {error}")))?;
+    Ok((record, value))
 }
 
-/// The frame of an entry that commit `index` lists in its record `bytes`, after a look at its hash.
+/// The frame of an entry that commit `index`, which has its hash, lists in its record `bytes`.
 pub(crate) fn listed_frame<'a>(
     store: &dyn Store,
     index: CommitIndex,
     listed: &Listed,
     bytes: &'a [u8],
 ) -> Result<Cow<'a, [u8]>, Stop> {
+    let hash = match listed.frame {
+        Frame::Here(place) => return Ok(Cow::Borrowed(place.of(bytes))),
+        Frame::Apart(hash) => hash,
+    };
     let Listed { actor, number, .. } = listed;
     let name = || format!("entry {number} of actor number {actor}, which commit {index} lists,");
-    let frame = match listed.place {
-        Some(place) => Cow::Borrowed(place.of(bytes)),
-        None => Cow::Owned(legacy_frame(store, index, listed, &name)?),
-    };
-    if Hash::of(&frame) != listed.hash {
+    let frame = legacy_frame(store, index, listed, &name)?;
+    if Hash::of(&frame) != hash {
         return Err(broken(index, format!("{} does not have its hash", name())));
     }
-    Ok(frame)
+    Ok(Cow::Owned(frame))
 }
 
 /// A frame of format 1, which kept them in a table of the journal.
@@ -216,7 +219,8 @@ pub(crate) fn for_index(
     record: CommitRecord,
     bytes: &[u8],
 ) -> Result<(Arc<Vec<u8>>, Vec<Listed>), Stop> {
-    if record.entries.iter().all(|entry| entry.place.is_some()) {
+    let here = |entry: &Listed| matches!(entry.frame, Frame::Here(_));
+    if record.entries.iter().all(here) {
         return Ok((Arc::new(bytes.to_vec()), record.entries));
     }
     let (mut frames, mut entries) = (Vec::new(), record.entries);
@@ -225,7 +229,7 @@ pub(crate) fn for_index(
         let exhausted = |_| Error::Exhausted {
             what: "bytes of one commit",
         };
-        entry.place = Some(Place {
+        entry.frame = Frame::Here(Place {
             offset: u32::try_from(frames.len()).map_err(exhausted)?,
             len: u32::try_from(frame.len()).map_err(exhausted)?,
         });

@@ -4,7 +4,8 @@
 //! owned by the writer's thread, which never calls it again after an error.
 //!
 //! Invariants:
-//! * The head moves and the mark is written only after the store said that the batch is durable.
+//! * The head moves and the mark is written only after the store said that the batch is durable. The mark
+//!   is nobody's to wait for: it is written once everyone knows the outcome.
 //! * `checked` names a commit only once everything up to it was flushed.
 
 use std::sync::{Arc, PoisonError, RwLock};
@@ -80,6 +81,8 @@ pub(crate) struct Committer {
     flushing: Option<Flushing>,
     /// Flushed, not yet recorded; goes with the next commit.
     checked: Option<Checked>,
+    /// Durable, and not yet witnessed by the mark; with the bytes of its appends.
+    unwitnessed: Option<(Head, u64)>,
 }
 
 impl Committer {
@@ -117,8 +120,10 @@ impl Committer {
             since_flush: 0,
             flushing: None,
             checked,
+            unwitnessed: None,
         };
         committer.write(&[], true)?;
+        committer.settle()?;
         committer.sync_mark()?;
         Ok(committer)
     }
@@ -131,12 +136,14 @@ impl Committer {
     /// Refuses what cannot be right. Remembers the numbers of what it lets pass.
     ///
     /// The check forgets actors at random, so that it costs no memory: what it lets pass wrongly is
-    /// found by the next opening, because a commit then lists an entry with another hash.
+    /// found by [`verify`](crate::JournalReader::verify), because the commits then list more entries than
+    /// the index has.
     pub(crate) fn admit(&mut self, appends: &[Append]) -> Result<(), Error> {
         self.numbers.admit(appends)
     }
 
-    /// Writes one commit with these appends; without any, there is nothing to write.
+    /// Writes one commit with these appends; without any, there is nothing to write. To be followed by
+    /// [`Committer::settle`].
     pub(crate) fn commit(&mut self, appends: &[&Append]) -> Result<CommitIndex, Error> {
         match self.head.get() {
             Some(head) if appends.is_empty() => Ok(head.index),
@@ -179,19 +186,23 @@ impl Committer {
         self.index.add(at, &Arc::new(bytes), &record.entries)?;
         self.checked = None;
         self.head.set(head);
-        self.after_write(head, appends)?;
+        let bytes: usize = appends.iter().map(|append| append.bytes()).sum();
+        self.unwitnessed = Some((head, bytes as u64));
         Ok(index)
     }
 
-    fn after_write(&mut self, head: Head, appends: &[&Append]) -> Result<(), Error> {
+    /// What is left to do behind a commit when its outcome is told.
+    pub(crate) fn settle(&mut self) -> Result<(), Error> {
+        let Some((head, bytes)) = self.unwitnessed.take() else {
+            return Ok(());
+        };
         if let Some(mark) = &mut self.mark {
             mark.write(&head)?;
             if self.mark_synced.elapsed() >= MARK_BUSY {
                 self.sync_mark()?;
             }
         }
-        let bytes: usize = appends.iter().map(|append| append.bytes()).sum();
-        self.since_flush = self.since_flush.saturating_add(bytes as u64);
+        self.since_flush = self.since_flush.saturating_add(bytes);
         if self.since_flush >= self.flush_every && self.flushing.is_none() {
             self.start_flush(Checked {
                 index: head.index,

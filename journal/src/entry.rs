@@ -2,6 +2,8 @@
 //!
 //! The journal moves events, replies and operations as opaque bytes; only their owner decodes them.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
@@ -63,7 +65,7 @@ pub struct Birth {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CommandStamp {
     /// Stable name.
-    pub name: String,
+    pub name: Cow<'static, str>,
     /// Identifies this one command.
     pub id: u128,
     /// For a keyed command: what makes its retry recognisable.
@@ -85,7 +87,7 @@ pub struct KeyStamp {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EventRecord {
     /// Stable name.
-    pub name: String,
+    pub name: Cow<'static, str>,
     /// Version of its shape.
     pub version: u32,
     /// Encoded by the actor's owner.
@@ -109,10 +111,27 @@ const ENTRY_FORMAT: u8 = 1;
 /// # Errors
 /// [`Error::Encode`]; not expected for the fixed shape of an entry.
 pub fn encode_entry(entry: &Entry) -> Result<Vec<u8>, Error> {
-    let mut frame = Vec::with_capacity(192);
+    let mut frame = Vec::with_capacity(capacity(entry));
     frame.push(ENTRY_FORMAT);
     rmp_serde::encode::write(&mut frame, entry).map_err(Error::Encode)?;
     Ok(frame)
+}
+
+/// At least what the frame of an ordinary entry takes: a frame is not moved while it is written.
+fn capacity(entry: &Entry) -> usize {
+    let event = |event: &EventRecord| event.name.len() + event.data.len() + 16;
+    let key = |key: &KeyStamp| key.key.len() + key.reply.len() + 48;
+    let command = |command: &CommandStamp| command.name.len() + command.key.as_ref().map_or(0, key);
+    let birth = |birth: &Birth| birth.id.len() + birth.kind.len() + 16;
+    let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+    let fixed = 80;
+    fixed
+        + entry.events.iter().map(event).sum::<usize>()
+        + entry.command.as_ref().map_or(0, command)
+        + entry.birth.as_ref().map_or(0, birth)
+        + entry.operations.len()
+        + text(&entry.cause)
+        + text(&entry.traceparent)
 }
 
 /// Decodes what [`encode_entry`] wrote.
@@ -160,6 +179,7 @@ mod tests {
     fn an_entry_comes_back_and_nothing_may_follow_it() {
         let entry = sample("a", ActorNumber::FIRST, None, 3);
         let frame = encode_entry(&entry).unwrap();
+        assert!(frame.len() <= capacity(&entry), "{} bytes", frame.len());
         assert_eq!(decode_entry(&frame).unwrap(), entry);
         for byte in 0..=u8::MAX {
             let longer = [frame.as_slice(), &[byte]].concat();

@@ -50,7 +50,7 @@ impl fmt::Display for Hash {
     }
 }
 
-/// What a commit's hash covers beside the entries.
+/// What a commit's hash covers beside its content.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct CommitHeader {
     pub(crate) history: HistoryId,
@@ -60,17 +60,29 @@ pub(crate) struct CommitHeader {
     pub(crate) previous: Hash,
 }
 
-/// The chain's hash with the commit that has this header and these entries.
-pub(crate) fn chain(
+impl CommitHeader {
+    fn hasher(&self) -> blake3::Hasher {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(self.previous.as_bytes());
+        hasher.update(self.history.as_bytes());
+        hasher.update(&self.index.get().to_be_bytes());
+        hasher.update(&self.epoch.get().to_be_bytes());
+        hasher.update(&self.time_us.to_be_bytes());
+        hasher
+    }
+}
+
+/// The chain's hash with the commit that has this header and these bytes.
+pub(crate) fn chain(header: &CommitHeader, content: &[u8]) -> Hash {
+    Hash(*header.hasher().update(content).finalize().as_bytes())
+}
+
+/// The chain's hash with a commit that only lists its entries.
+pub(crate) fn chain_listed(
     header: &CommitHeader,
     entries: impl Iterator<Item = (ActorNumber, EntryNumber, Hash)>,
 ) -> Hash {
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(header.previous.as_bytes());
-    hasher.update(header.history.as_bytes());
-    hasher.update(&header.index.get().to_be_bytes());
-    hasher.update(&header.epoch.get().to_be_bytes());
-    hasher.update(&header.time_us.to_be_bytes());
+    let mut hasher = header.hasher();
     for (actor, number, hash) in entries {
         hasher.update(&actor.get().to_be_bytes());
         hasher.update(&number.get().to_be_bytes());

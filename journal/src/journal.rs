@@ -45,8 +45,6 @@ pub struct Append {
     pub number: EntryNumber,
     /// The encoded entry.
     pub frame: Vec<u8>,
-    /// Digest of `frame`, part of the hash chain.
-    pub hash: Hash,
     /// For an actor's first entry: its name and kind, to be entered in the table of actors.
     pub birth: Option<(ActorId, String)>,
     /// Row changes of the same command.
@@ -54,13 +52,12 @@ pub struct Append {
 }
 
 impl Append {
-    /// Encodes and hashes `entry` on the caller's thread.
+    /// Encodes `entry` on the caller's thread.
     ///
     /// # Errors
     /// [`Error::Encode`], or [`Error::Undecodable`] if the name in `entry.birth` is no actor name.
     pub fn new(entry: &Entry, rows: Vec<RowChange>) -> Result<Self, Error> {
         let frame = encode_entry(entry)?;
-        let hash = Hash::of(&frame);
         let birth = match &entry.birth {
             Some(birth) => {
                 let id = birth.id.parse().map_err(|cause| Error::Undecodable {
@@ -75,7 +72,6 @@ impl Append {
             actor: entry.actor,
             number: entry.number,
             frame,
-            hash,
             birth,
             rows,
         })

@@ -428,5 +428,5 @@ pub(crate) fn load_last_actor(store: &dyn Store) -> Result<Option<ActorNumber>, 
 
 /// The hash that commit `index` has, if it is there.
 pub(crate) fn hash_at(store: &dyn Store, index: CommitIndex) -> Result<crate::hash::Hash, Error> {
-    Ok(read_commit(store, index)?.hash)
+    Ok(read_commit(store, index)?.0.hash)
 }

@@ -2,15 +2,15 @@
 //!
 //! ```text
 //! format  epoch  time  previous  hash   header: 1 + 8 + 8 + 32 + 32 bytes
-//! actor  number  hash  length  frame    for each entry: 8 + 8 + 32 + 4 bytes and the frame
+//! actor  number  length  frame          for each entry: 8 + 8 + 4 bytes and the frame
 //! ```
 //!
-//! A file of its own because format 1, which kept the frames in a table of their own, is still read.
-//! The hash of a commit covers the entries' hashes, not their frames, so that the chain can be checked
-//! without them.
+//! A file of its own because format 1, which kept the frames in a table of their own, is still read: its
+//! records have `actor number hash` for each entry. The hash of a commit covers all that stands behind the
+//! header at once, frames included; in format 1 it covers the listed hashes.
 
 use crate::error::Error;
-use crate::hash::{CommitHeader, Hash, chain};
+use crate::hash::{CommitHeader, Hash, chain, chain_listed};
 use crate::ids::{ActorNumber, CommitIndex, EntryNumber, Epoch, HistoryId};
 use crate::journal::Append;
 use crate::layout::Parts;
@@ -21,7 +21,7 @@ const LISTING: u8 = 1;
 const WHOLE: u8 = 2;
 const HEADER_BYTES: usize = 1 + 8 + 8 + 32 + 32;
 const HASH_AT: std::ops::Range<usize> = HEADER_BYTES - 32..HEADER_BYTES;
-const ENTRY_BYTES: usize = 8 + 8 + 32 + 4;
+const ENTRY_BYTES: usize = 8 + 8 + 4;
 
 /// Where a frame lies in the bytes of its record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,14 +40,21 @@ impl Place {
     }
 }
 
+/// Where the frame of a listed entry is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Frame {
+    /// In the record.
+    Here(Place),
+    /// In a table of the journal, with this hash: format 1.
+    Apart(Hash),
+}
+
 /// One entry as its commit lists it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Listed {
     pub(crate) actor: ActorNumber,
     pub(crate) number: EntryNumber,
-    pub(crate) hash: Hash,
-    /// Where its frame is; `None` in format 1.
-    pub(crate) place: Option<Place>,
+    pub(crate) frame: Frame,
 }
 
 /// What is stored of one group commit.
@@ -84,15 +91,15 @@ impl CommitRecord {
             hash: Hash::ZERO,
             entries,
         };
-        record.hash = record.computed(header.history, header.index);
+        record.hash = record.computed(header.history, header.index, &bytes);
         if let Some(at) = bytes.get_mut(HASH_AT) {
             at.copy_from_slice(record.hash.as_bytes());
         }
         Ok((bytes, record))
     }
 
-    /// The hash that this content has at that place.
-    pub(crate) fn computed(&self, history: HistoryId, index: CommitIndex) -> Hash {
+    /// The hash that this record, whose bytes are `bytes`, has at that place.
+    pub(crate) fn computed(&self, history: HistoryId, index: CommitIndex, bytes: &[u8]) -> Hash {
         let header = CommitHeader {
             history,
             index,
@@ -100,12 +107,14 @@ impl CommitRecord {
             time_us: self.time_us,
             previous: self.previous,
         };
-        chain(
-            &header,
-            self.entries
-                .iter()
-                .map(|entry| (entry.actor, entry.number, entry.hash)),
-        )
+        if bytes.first() == Some(&WHOLE) {
+            return chain(&header, bytes.get(HEADER_BYTES..).unwrap_or_default());
+        }
+        let listed = self.entries.iter().filter_map(|entry| match entry.frame {
+            Frame::Apart(hash) => Some((entry.actor, entry.number, hash)),
+            Frame::Here(_) => None,
+        });
+        chain_listed(&header, listed)
     }
 
     /// The record in `bytes`; no hash is checked here.
@@ -124,11 +133,10 @@ impl CommitRecord {
             entries.push(Listed {
                 actor: parts.number(ActorNumber::new)?,
                 number: parts.number(EntryNumber::new)?,
-                hash: Hash::from_bytes(parts.array()?),
-                place: if format == WHOLE {
-                    Some(frame_place(&mut parts, bytes.len())?)
+                frame: if format == WHOLE {
+                    Frame::Here(frame_place(&mut parts, bytes.len())?)
                 } else {
-                    None
+                    Frame::Apart(Hash::from_bytes(parts.array()?))
                 },
             });
         }
@@ -149,15 +157,13 @@ fn push_entry(bytes: &mut Vec<u8>, append: &Append) -> Result<Listed, Error> {
     let len = u32::try_from(append.frame.len()).map_err(too_large)?;
     bytes.extend_from_slice(&append.actor.get().to_be_bytes());
     bytes.extend_from_slice(&append.number.get().to_be_bytes());
-    bytes.extend_from_slice(append.hash.as_bytes());
     bytes.extend_from_slice(&len.to_be_bytes());
     let offset = u32::try_from(bytes.len()).map_err(too_large)?;
     bytes.extend_from_slice(&append.frame);
     Ok(Listed {
         actor: append.actor,
         number: append.number,
-        hash: append.hash,
-        place: Some(Place { offset, len }),
+        frame: Frame::Here(Place { offset, len }),
     })
 }
 
@@ -175,20 +181,31 @@ fn frame_place(parts: &mut Parts<'_>, whole: usize) -> Result<Place, Error> {
     }
 }
 
-/// The bytes of format 1.
+/// The record in `bytes` as format 1 had it, behind the commit with the hash `header.previous`.
 #[cfg(test)]
-pub(crate) fn listing(record: &CommitRecord) -> Vec<u8> {
+pub(crate) fn listing(header: &CommitHeader, bytes: &[u8]) -> (Vec<u8>, Hash) {
+    let whole = CommitRecord::decode(bytes).unwrap();
+    let hash_of = |entry: &Listed| match entry.frame {
+        Frame::Here(place) => Hash::of(place.of(bytes)),
+        Frame::Apart(_) => panic!("it is of format 1 already"),
+    };
+    let listed: Vec<_> = whole
+        .entries
+        .iter()
+        .map(|entry| (entry.actor, entry.number, hash_of(entry)))
+        .collect();
+    let hash = chain_listed(header, listed.iter().copied());
     let mut bytes = vec![LISTING];
-    bytes.extend_from_slice(&record.epoch.get().to_be_bytes());
-    bytes.extend_from_slice(&record.time_us.to_be_bytes());
-    bytes.extend_from_slice(record.previous.as_bytes());
-    bytes.extend_from_slice(record.hash.as_bytes());
-    for entry in &record.entries {
-        bytes.extend_from_slice(&entry.actor.get().to_be_bytes());
-        bytes.extend_from_slice(&entry.number.get().to_be_bytes());
-        bytes.extend_from_slice(entry.hash.as_bytes());
+    bytes.extend_from_slice(&header.epoch.get().to_be_bytes());
+    bytes.extend_from_slice(&header.time_us.to_be_bytes());
+    bytes.extend_from_slice(header.previous.as_bytes());
+    bytes.extend_from_slice(hash.as_bytes());
+    for (actor, number, hash) in listed {
+        bytes.extend_from_slice(&actor.get().to_be_bytes());
+        bytes.extend_from_slice(&number.get().to_be_bytes());
+        bytes.extend_from_slice(hash.as_bytes());
     }
-    bytes
+    (bytes, hash)
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! A file of its own because both answer one question, whether this is all that was ever
 //! acknowledged, and neither trusts what the other remembers.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 
 use crate::chain::{Break, Stop, Walk, listed_frame};
@@ -53,7 +54,7 @@ pub(crate) fn verify_tail(store: &dyn Store, past: &Past) -> Result<Tail, Stop> 
         return Err(Error::Exhausted { what: "commits" }.into());
     };
     let mut verified = 0;
-    each_commit(store, &mut walk, from, &mut |_| verified += 1)?;
+    each_commit(store, &mut walk, from, &mut |_, _| verified += 1)?;
     let head = load_head(store, Some(past))?;
     Ok(Tail { head, verified })
 }
@@ -63,7 +64,7 @@ fn each_commit(
     store: &dyn Store,
     walk: &mut Walk<'_>,
     from: CommitIndex,
-    seen: &mut dyn FnMut(&CommitRecord),
+    seen: &mut dyn FnMut(&CommitRecord, &[Cow<'_, [u8]>]),
 ) -> Result<(), Stop> {
     let key = from.get().to_be_bytes();
     let mut broken = None;
@@ -78,10 +79,9 @@ fn each_commit(
         usize::MAX,
         &mut |key, value| {
             let step = walk.step(key, value).and_then(|(index, record)| {
-                for listed in &record.entries {
-                    listed_frame(store, index, listed, value)?;
-                }
-                seen(&record);
+                let frame = |listed| listed_frame(store, index, listed, value);
+                let frames = record.entries.iter().map(frame);
+                seen(&record, &frames.collect::<Result<Vec<_>, _>>()?);
                 Ok(())
             });
             step.map_err(|stop| {
@@ -271,12 +271,17 @@ impl Check {
             return Ok(Some(listed));
         };
         let mut walk = Walk::from_start(past);
-        let walked = each_commit(store, &mut walk, CommitIndex::FIRST, &mut |record| {
-            self.report.commits += 1;
-            for entry in &record.entries {
-                listed.add(entry.actor, entry.number, &entry.hash);
-            }
-        });
+        let walked = each_commit(
+            store,
+            &mut walk,
+            CommitIndex::FIRST,
+            &mut |record, frames| {
+                self.report.commits += 1;
+                for (entry, frame) in record.entries.iter().zip(frames) {
+                    listed.add(entry.actor, entry.number, &Hash::of(frame));
+                }
+            },
+        );
         match walked {
             Ok(()) => Ok(Some(listed)),
             Err(Stop::Broken(found)) => {

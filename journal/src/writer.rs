@@ -287,6 +287,11 @@ impl Work {
                     .map_err(|cause| CommitError::Unknown(Arc::clone(cause))),
             );
         }
+        if outcome.is_ok()
+            && let Err(error) = self.guarded(Committer::settle)
+        {
+            tracing::error!(%error, "the journal stopped: its mark could not be written");
+        }
     }
 }
 

@@ -319,7 +319,7 @@ impl Inspector {
     ) {
         let entry = &stored.entry;
         let command = entry.command.as_ref().map(|command| CommandView {
-            name: command.name.clone(),
+            name: command.name.clone().into_owned(),
             id: format!("cmd_{:032x}", command.id),
             key: command.key.as_ref().map(|key| key.key.clone()),
         });
@@ -328,7 +328,7 @@ impl Inspector {
                 actor: row.id.clone(),
                 seq: seq.get(),
                 time: Timestamp::from_micros(entry.time_us),
-                name: record.name.clone(),
+                name: record.name.clone().into_owned(),
                 version: record.version,
                 data: self.event_data(&row.kind, record),
                 command: command.clone(),

@@ -14,7 +14,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 use hot::Durations;
-pub(crate) use hot::KindCounters;
+pub(crate) use hot::{DurationCounts, KindCounters};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Kind {
@@ -270,7 +270,7 @@ impl Metrics {
     }
 
     /// A command ran to its end; it may have been rejected.
-    pub(crate) fn ended(&self, kind: &str, counters: &KindCounters, rejected: bool) {
+    pub(crate) fn ended(&self, kind: &str, counters: &KindCounters, rejected: bool, count: u64) {
         let (counter, outcome) = if rejected {
             (&counters.rejected, "rejected")
         } else {
@@ -281,25 +281,25 @@ impl Metrics {
                 let labels = kind_outcome(kind, outcome);
                 self.commands.get_or_create_owned(&labels)
             })
-            .inc();
+            .inc_by(count);
     }
 
-    pub(crate) fn handled(&self, kind: &str, counters: &KindCounters, took: Duration) {
+    pub(crate) fn handled(&self, kind: &str, counters: &KindCounters, took: &DurationCounts) {
         counters
             .took
             .get_or_init(|| self.command_duration.get_or_create_owned(&label(kind)))
-            .observe(took);
+            .add(took);
     }
 
     pub(crate) fn mailbox_rejected(&self, kind: &str) {
         self.mailbox_rejected.get_or_create(&label(kind)).inc();
     }
 
-    pub(crate) fn events(&self, kind: &str, counters: &KindCounters, count: usize) {
+    pub(crate) fn events(&self, kind: &str, counters: &KindCounters, count: u64) {
         counters
             .events
             .get_or_init(|| self.journal_events.get_or_create_owned(&label(kind)))
-            .inc_by(count as u64);
+            .inc_by(count);
     }
 
     /// A worker's batch became durable `took` after it was handed over.
@@ -318,10 +318,9 @@ impl Metrics {
         self.actors.get_or_create(&label(kind)).inc_by(change);
     }
 
-    /// The estimate of one actor changed.
-    pub(crate) fn resident_bytes(&self, before: usize, now: usize) {
-        let bytes = |bytes: usize| i64::try_from(bytes).unwrap_or(i64::MAX);
-        self.resident_bytes.inc_by(bytes(now) - bytes(before));
+    /// The estimates of actors changed by so many bytes.
+    pub(crate) fn resident_bytes(&self, change: i64) {
+        self.resident_bytes.inc_by(change);
     }
 
     pub(crate) fn evicted(&self, kind: &str) {

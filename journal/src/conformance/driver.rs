@@ -221,7 +221,7 @@ pub(crate) fn id(name: &str) -> ActorId {
 pub(crate) fn sample(name: &str, actor: ActorNumber, last: Option<&Entry>, events: usize) -> Entry {
     let number = EntryNumber::after(last.map(|entry| entry.number)).expect("there are numbers");
     let event = |n: usize| EventRecord {
-        name: "happened".to_owned(),
+        name: "happened".into(),
         version: 1,
         data: ByteBuf::from(format!("{name} {number} {n}")),
     };
@@ -237,7 +237,7 @@ pub(crate) fn sample(name: &str, actor: ActorNumber, last: Option<&Entry>, event
         time_us: 1_700_000_000_000_000,
         seed: number.get(),
         command: Some(CommandStamp {
-            name: "do".to_owned(),
+            name: "do".into(),
             id: 7,
             key: None,
         }),

@@ -13,7 +13,7 @@ use hashbrown::HashMap;
 
 use crate::ids::{ActorNumber, CommitIndex};
 use crate::layout::{Checked, entry_key_raw};
-use crate::record::{Listed, Place};
+use crate::record::{Frame, Listed, Place};
 
 /// One entry in a run.
 #[derive(Debug, Clone, Copy)]
@@ -80,7 +80,7 @@ impl Run {
         self.bytes += bytes.len() + size_of::<Node>() * entries.len();
         self.nodes.reserve(entries.len());
         for entry in entries {
-            if let Some(place) = entry.place {
+            if let Frame::Here(place) = entry.frame {
                 self.link(entry.actor.get(), entry.number.get(), commit, place);
             }
         }
@@ -244,8 +244,7 @@ mod tests {
         Listed {
             actor: ActorNumber::new(actor).unwrap(),
             number: EntryNumber::new(number).unwrap(),
-            hash: Hash::ZERO,
-            place: Some(Place { offset, len: 1 }),
+            frame: Frame::Here(Place { offset, len: 1 }),
         }
     }
 

@@ -22,7 +22,6 @@ fn sealed(entries: u64) -> (Vec<u8>, CommitRecord) {
             Append {
                 actor,
                 number: EntryNumber::FIRST,
-                hash: Hash::of(&frame),
                 frame,
                 birth: None,
                 rows: Vec::new(),
@@ -32,15 +31,11 @@ fn sealed(entries: u64) -> (Vec<u8>, CommitRecord) {
     CommitRecord::seal(&header(), &appends.iter().collect::<Vec<_>>()).unwrap()
 }
 
-/// Whether the record in `bytes` and all frames have their hashes.
+/// Whether the record in `bytes` follows the one before it and has its hash.
 fn genuine(bytes: &[u8]) -> bool {
     CommitRecord::decode(bytes).is_ok_and(|found| {
-        let framed = |entry: &Listed| {
-            let place = entry.place.unwrap();
-            Hash::of(place.of(bytes)) == entry.hash
-        };
-        found.computed(header().history, header().index) == found.hash
-            && found.entries.iter().all(framed)
+        found.computed(header().history, header().index, bytes) == found.hash
+            && found.previous == header().previous
     })
 }
 
@@ -65,20 +60,32 @@ fn records_come_back_and_every_change_shows() {
 
 #[test]
 fn the_hash_is_of_its_place_and_its_history() {
-    let (_, record) = sealed(2);
+    let (bytes, record) = sealed(2);
     let (history, index) = (header().history, header().index);
-    assert_eq!(record.hash, record.computed(history, index));
-    assert_ne!(
-        record.hash,
-        record.computed(HistoryId::from_bytes([2; 16]), index)
-    );
-    assert_ne!(record.hash, record.computed(history, index.next().unwrap()));
+    let computed = |history, index| record.computed(history, index, &bytes);
+    assert_eq!(record.hash, computed(history, index));
+    assert_ne!(record.hash, computed(HistoryId::from_bytes([2; 16]), index));
+    assert_ne!(record.hash, computed(history, index.next().unwrap()));
 }
 
 #[test]
-fn a_listing_of_format_1_has_the_same_hash() {
-    let (_, record) = sealed(3);
-    let old = CommitRecord::decode(&listing(&record)).unwrap();
-    assert_eq!(old.computed(header().history, header().index), record.hash);
-    assert!(old.entries.iter().all(|entry| entry.place.is_none()));
+fn a_listing_of_format_1_has_the_hash_of_its_list() {
+    let (whole, record) = sealed(3);
+    let (bytes, hash) = listing(&header(), &whole);
+    let old = CommitRecord::decode(&bytes).unwrap();
+    assert_eq!(old.hash, hash);
+    assert_eq!(old.computed(header().history, header().index, &bytes), hash);
+    for (old, new) in old.entries.iter().zip(&record.entries) {
+        let (Frame::Apart(hash), Frame::Here(place)) = (old.frame, new.frame) else {
+            panic!("{old:?} {new:?}");
+        };
+        assert_eq!(hash, Hash::of(place.of(&whole)));
+    }
+    for at in HEADER_BYTES..bytes.len() {
+        let mut damaged = bytes.clone();
+        damaged[at] ^= 1;
+        let same = CommitRecord::decode(&damaged)
+            .is_ok_and(|found| found.computed(header().history, header().index, &damaged) == hash);
+        assert!(!same, "byte {at}");
+    }
 }

@@ -3,6 +3,7 @@
 //! Invariant: when a turn ends with anything but [`Ran::Wrote`], nothing of it is in the journal; when
 //! it ends with [`Ran::Broken`], the state in memory must not be used again.
 
+use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
@@ -331,7 +332,7 @@ fn stamp<C: Command>(
         _ => None,
     };
     Ok(CommandStamp {
-        name: C::NAME.to_owned(),
+        name: Cow::Borrowed(C::NAME),
         id: exec.command_id,
         key,
     })

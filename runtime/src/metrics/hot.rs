@@ -39,13 +39,35 @@ struct Buckets {
 }
 
 impl Durations {
-    pub(crate) fn observe(&self, took: Duration) {
+    pub(crate) fn add(&self, counts: &DurationCounts) {
+        for (sum, count) in self.0.counts.iter().zip(counts.counts) {
+            if count > 0 {
+                sum.fetch_add(count, Ordering::Relaxed);
+            }
+        }
+        self.0.nanos.fetch_add(counts.nanos, Ordering::Relaxed);
+    }
+}
+
+/// Durations that one thread has seen, for a [`Durations`].
+#[derive(Debug, Default)]
+pub(crate) struct DurationCounts {
+    counts: [u64; BOUNDS.len() + 1],
+    nanos: u64,
+}
+
+impl DurationCounts {
+    pub(crate) fn observe(&mut self, took: Duration) {
         let nanos = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
         let bucket = BOUNDS.partition_point(|bound| *bound < nanos);
-        if let Some(count) = self.0.counts.get(bucket) {
-            count.fetch_add(1, Ordering::Relaxed);
+        if let Some(count) = self.counts.get_mut(bucket) {
+            *count += 1;
         }
-        self.0.nanos.fetch_add(nanos, Ordering::Relaxed);
+        self.nanos = self.nanos.saturating_add(nanos);
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.counts.iter().all(|count| *count == 0)
     }
 }
 
@@ -104,7 +126,11 @@ mod tests {
         );
         for nanos in [0, 1, 999, 1_500, 4_001, 64_000_001, 1_000_000_000_000] {
             let took = Duration::from_nanos(nanos);
-            ours.observe(took);
+            let mut seen = DurationCounts::default();
+            assert!(seen.is_empty());
+            seen.observe(took);
+            assert!(!seen.is_empty());
+            ours.add(&seen);
             theirs.observe(took.as_secs_f64());
         }
         let text = |mut registry: Registry, register: &dyn Fn(&mut Registry)| {

@@ -4,6 +4,7 @@
 //! entry, and let out once that entry is durable; or dropped whole.
 
 use std::any::TypeId;
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::Deref;
 use std::time::Duration;
@@ -116,7 +117,7 @@ impl<'a, A: StatefulActor> Live<'a, A> {
             Ok(data) => data,
             Err(error) => return self.staged.bug(error.to_string()),
         };
-        let (name, version) = (event.name().to_owned(), event.version());
+        let (name, version) = (Cow::Borrowed(event.name()), event.version());
         self.state.apply(&event);
         self.staged.events.push(EventRecord {
             name,

@@ -61,12 +61,11 @@ impl<A> fmt::Debug for ActorRef<A> {
 impl<A: StatefulActor> ActorRef<A> {
     pub(super) fn new(shared: Arc<Shared>, id: Result<ActorId, String>) -> Self {
         let kind = shared.registry.get(A::KIND);
-        let to = id.as_ref().ok().zip(kind).map(|(id, kind)| {
-            Arc::new(Target {
-                actor: id.clone(),
-                kind: Arc::clone(kind),
-            })
-        });
+        let to = id
+            .as_ref()
+            .ok()
+            .zip(kind)
+            .map(|(id, kind)| Arc::new(Target::new(id.clone(), Arc::clone(kind))));
         let worker = id.as_ref().map_or(0, |id| shared.worker_index(id));
         Self {
             shared,

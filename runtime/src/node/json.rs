@@ -159,10 +159,7 @@ impl JsonAsk<'_> {
         let (reply, answer) = oneshot::channel();
         let invoke = (found.from_json)(self.body, self.key, reply).map_err(failed)?;
         let envelope = Envelope {
-            to: Arc::new(Target {
-                actor: self.actor.clone(),
-                kind: Arc::clone(kind),
-            }),
+            to: Arc::new(Target::new(self.actor.clone(), Arc::clone(kind))),
             invoke,
             traceparent: None,
             deadline: None,

@@ -53,7 +53,7 @@ pub(super) fn check_event<E: Event>(record: &EventRecord) {
     let law = Law::RoundTrip;
     let read = E::decode(&record.name, record.version, &record.data);
     let event = law.hold(read.map_err(describe), &what);
-    if (event.name(), event.version()) != (record.name.as_str(), record.version) {
+    if (event.name(), event.version()) != (&*record.name, record.version) {
         let (name, version) = (event.name(), event.version());
         law.broken(&format!(
             "{what} is read back as {name:?} version {version}"

@@ -14,6 +14,9 @@ use crate::host::{Invoke, KindEntry};
 /// joins all that wait into one commit anyway.
 pub(crate) const MAX_IN_FLIGHT: usize = 64;
 
+/// Answers that the journal's own thread may let out at once.
+const FEW_ANSWERS: usize = 4;
+
 /// The journal's word on a batch.
 #[derive(Debug)]
 pub(crate) struct Durable {
@@ -62,6 +65,18 @@ impl Batch {
         Self {
             ticket,
             ..Self::default()
+        }
+    }
+
+    /// The answers, if they are few and nothing else waits for this batch: then the journal's own thread lets them
+    /// out, which spares a lone caller a thread's waking. More of them would keep the next commit waiting, and
+    /// whoever is answered may rely on it that the worker has seen to the consequences.
+    pub(crate) fn take_few_answers(&mut self) -> Vec<Box<dyn Invoke>> {
+        let few = self.answers.len() <= FEW_ANSWERS;
+        if few && self.consequences.is_empty() && self.snapshots.is_empty() {
+            std::mem::take(&mut self.answers)
+        } else {
+            Vec::new()
         }
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use steadfast_journal::ActorId;
 
-use super::input::{Answer, Envelope, Internal};
+use super::input::{Answer, Envelope, Internal, Target};
 use super::run::Worker;
 use super::slot::{Slot, State};
 use crate::error::Refusal;
@@ -30,7 +30,7 @@ impl Worker {
         if !internal && let Some(reason) = self.shared.read_only() {
             return self.refuse(envelope, Refusal::ReadOnly { reason });
         }
-        let key = self.slot_as(&envelope.to.actor, &envelope.to.kind);
+        let key = self.slot_of(&envelope.to);
         let config = &self.shared.config;
         let waiting = if envelope.patient {
             config.waiting_capacity
@@ -74,6 +74,18 @@ impl Worker {
             State::Cold => self.ask_recovery(key),
             State::Recovering | State::Broken | State::Quarantined(_) => {}
         }
+    }
+
+    /// The slot of what a command is addressed to.
+    fn slot_of(&mut self, to: &Target) -> usize {
+        let place = to.place();
+        let same = |slot: &Slot| Arc::ptr_eq(&slot.kind, &to.kind) && slot.id == to.actor;
+        if self.slots.get(place).is_some_and(same) {
+            return place;
+        }
+        let key = self.slot_as(&to.actor, &to.kind);
+        to.set_place(key);
+        key
     }
 
     /// The slot of an actor that is asked as `kind`. Whoever asks for a name first does not decide its kind:

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -26,6 +26,27 @@ use crate::node::{Held, MailPage};
 pub(crate) struct Target {
     pub(crate) actor: ActorId,
     pub(crate) kind: Arc<KindEntry>,
+    /// Where its worker found it last: a hint that saves the look-up of its name, never believed without a look at
+    /// the slot.
+    place: AtomicUsize,
+}
+
+impl Target {
+    pub(crate) fn new(actor: ActorId, kind: Arc<KindEntry>) -> Self {
+        Self {
+            actor,
+            kind,
+            place: AtomicUsize::new(usize::MAX),
+        }
+    }
+
+    pub(super) fn place(&self) -> usize {
+        self.place.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_place(&self, key: usize) {
+        self.place.store(key, Ordering::Relaxed);
+    }
 }
 
 /// Until when a command may begin.
@@ -278,7 +299,7 @@ impl Envelope {
         internal: Internal,
     ) -> Self {
         Self {
-            to: Arc::new(Target { actor, kind }),
+            to: Arc::new(Target::new(actor, kind)),
             invoke,
             traceparent: None,
             deadline: None,

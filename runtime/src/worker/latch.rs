@@ -27,9 +27,11 @@ impl Worker {
         let mut batch = std::mem::replace(&mut self.open, next);
         batch.handed_over = self.shared.clock.running();
         let (sender, number) = (self.durable_sender.clone(), generation.number);
+        let answers = batch.take_few_answers();
         let submission = Submission {
             appends: std::mem::take(&mut batch.appends),
             done: Box::new(move |outcome| {
+                let durable = outcome.is_ok();
                 // The channel holds more than a worker can have in flight, and it closes only when the
                 // worker is gone and nobody waits any more.
                 drop(sender.try_send(Durable {
@@ -37,6 +39,13 @@ impl Worker {
                     ticket,
                     outcome,
                 }));
+                for answer in answers {
+                    if durable {
+                        answer.finish();
+                    } else {
+                        answer.refuse(Refusal::OutcomeUnknown);
+                    }
+                }
             }),
         };
         self.in_flight.push_back(batch);

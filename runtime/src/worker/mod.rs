@@ -20,6 +20,7 @@ mod slot;
 mod slots;
 mod slow;
 mod supervise;
+mod tally;
 mod timers;
 mod trouble;
 mod turn;

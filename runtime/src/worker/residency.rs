@@ -106,7 +106,7 @@ impl Worker {
         let before = std::mem::replace(&mut slot.size.accounted, now);
         if now != before {
             self.resident_bytes = self.resident_bytes.saturating_sub(before) + now;
-            self.shared.metrics.resident_bytes(before, now);
+            self.tally.resident_bytes(before, now);
         }
     }
 
@@ -218,7 +218,7 @@ impl Worker {
         if let Some(slot) = self.slots.try_remove(key) {
             self.shared.metrics.resident(slot.kind.name, -1);
             self.resident_bytes = self.resident_bytes.saturating_sub(slot.size.accounted);
-            self.shared.metrics.resident_bytes(slot.size.accounted, 0);
+            self.tally.resident_bytes(slot.size.accounted, 0);
             discard("an actor", slot);
         }
     }

@@ -20,6 +20,7 @@ use super::residency::UseOrder;
 use super::slot::Spare;
 use super::slots::Slots;
 use super::slow::SlowHandlers;
+use super::tally::Tally;
 use super::timers::Timers;
 use crate::host::{KindEntry, give};
 use crate::node::Shared;
@@ -78,6 +79,7 @@ pub(crate) struct Worker {
     pub(super) deferred: Vec<(Duration, Arc<Answer>)>,
     pub(super) inboxes: Inboxes,
     pub(super) slow: SlowHandlers,
+    pub(super) tally: Tally,
     /// Slots whose mailbox is held after failures, with the moment when it is let go.
     pub(super) holds: BTreeSet<(Duration, usize)>,
     pub(super) draining: Option<oneshot::Sender<()>>,
@@ -114,6 +116,7 @@ impl Worker {
             deferred: Vec::new(),
             inboxes: Inboxes::default(),
             slow: SlowHandlers::default(),
+            tally: Tally::default(),
             holds: BTreeSet::new(),
             draining: None,
             stopping: false,
@@ -152,6 +155,7 @@ impl Worker {
             self.ready.charge(priority, used);
             turns += used;
         }
+        self.tally.tell(&self.shared.metrics);
         self.hand_over();
         self.keep_within_budget();
         if self.can_run() && !self.ready.is_empty() {
@@ -224,6 +228,7 @@ impl Worker {
 impl Drop for Worker {
     fn drop(&mut self) {
         self.refuse_everything();
+        self.tally.tell(&self.shared.metrics);
     }
 }
 

@@ -183,7 +183,7 @@ impl Worker {
     fn measure(&mut self, envelope: &Envelope, started: Duration) {
         let took = self.shared.clock.running().saturating_sub(started);
         let kind = &envelope.to.kind;
-        self.shared.metrics.handled(kind.name, &kind.counters, took);
+        self.tally.handled(kind, took);
         if took > self.shared.config.slow_handler {
             let (kind, command) = (envelope.to.kind.name, envelope.invoke.name());
             self.shared.metrics.slow_handler(kind, command);
@@ -208,18 +208,9 @@ impl Worker {
         envelope.refuse(refusal);
     }
 
-    fn count_events(&self, envelope: &Envelope, events: usize) {
-        let kind = &envelope.to.kind;
-        self.shared
-            .metrics
-            .events(kind.name, &kind.counters, events);
-    }
-
-    fn count_end(&self, envelope: &Envelope) {
-        let (kind, rejected) = (&envelope.to.kind, envelope.invoke.rejected());
-        self.shared
-            .metrics
-            .ended(kind.name, &kind.counters, rejected);
+    fn count_end(&mut self, envelope: &Envelope) {
+        self.tally
+            .ended(&envelope.to.kind, envelope.invoke.rejected());
     }
 
     /// Lets an answer out once everything it may rest on is durable.
@@ -278,7 +269,7 @@ impl Worker {
             Err(refusal) => return self.broken(key, envelope, refusal, entry.events_before),
         };
         self.count_end(&envelope);
-        self.count_events(&envelope, entry.events.len());
+        self.tally.events(&envelope.to.kind, entry.events.len());
         let bytes = append.bytes();
         self.undurable_bytes += bytes;
         self.open.bytes += bytes;

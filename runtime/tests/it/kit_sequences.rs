@@ -171,7 +171,7 @@ fn actors_leave_memory_when_told() {
 #[cfg(feature = "proptest")]
 mod random {
     use proptest::prelude::{ProptestConfig, proptest};
-    use proptest::test_runner::{TestError, TestRunner};
+    use proptest::test_runner::{RngAlgorithm, TestError, TestRng, TestRunner};
     use steadfast::testkit::{Step, sequences};
 
     use super::{SOUND, play};
@@ -192,10 +192,15 @@ mod random {
             failure_persistence: None,
             ..ProptestConfig::default()
         };
-        let found = TestRunner::new(config).run(&sequences(1..100_u64, 1..20), |sequence| {
-            play::<SOUND>(&sequence, false);
-            Ok(())
-        });
+        // The same draws each time: where a sequence stops shrinking depends on where it began.
+        let draws = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
+        let found = TestRunner::new_with_rng(config, draws).run(
+            &sequences(1..100_u64, 1..20),
+            |sequence| {
+                play::<SOUND>(&sequence, false);
+                Ok(())
+            },
+        );
         let Err(TestError::Fail(reason, shrunk)) = found else {
             panic!("it was not found: {found:?}");
         };

@@ -9,10 +9,12 @@ use super::{acquire, copy_dir, crashed, database, files, refused, sound};
 use crate::conformance::Driver;
 use crate::entry::{decode_entry, encode_entry};
 use crate::error::Error;
+use crate::hash::{CommitHeader, Hash};
 use crate::ids::CommitIndex;
-use crate::journal::{JournalReader, Storage};
-use crate::layout::{META_CHECKED, META_FORMAT, commit_key, entry_key};
-use crate::record::{CommitRecord, listing};
+use crate::journal::{Head, JournalReader, Storage};
+use crate::layout::{Checked, META_CHECKED, META_FORMAT, commit_key, entry_key};
+use crate::mark::MarkFile;
+use crate::record::{CommitRecord, Frame, listing};
 use crate::rocks::{RocksOptions, RocksReader, RocksStorage};
 use crate::store::{Keyspace, Store};
 
@@ -103,16 +105,36 @@ fn an_entry_that_only_the_commits_know_is_a_finding() {
 /// Writes the directory anew as format 1 had it: commits that list, entries in a table of the journal.
 fn as_format_1(dir: &std::path::Path) {
     let store = database(dir);
-    let head = crate::reads::load_past(&store).unwrap().unwrap();
+    let past = crate::reads::load_past(&store).unwrap().unwrap();
+    let mut mark = MarkFile::create(dir, past.current().unwrap()).unwrap();
+    let mut previous = Hash::ZERO;
     let mut index = CommitIndex::FIRST;
     while let Some(bytes) = store.get(Keyspace::Commits, &commit_key(index)).unwrap() {
         let record = CommitRecord::decode(&bytes).unwrap();
-        assert_eq!(record.computed(head.at(index).unwrap(), index), record.hash);
+        let header = CommitHeader {
+            history: past.at(index).unwrap(),
+            index,
+            epoch: record.epoch,
+            time_us: record.time_us,
+            previous,
+        };
+        let (listed, hash) = listing(&header, &bytes);
+        previous = hash;
+        let head = Head {
+            index,
+            hash,
+            epoch: record.epoch,
+            history: header.history,
+        };
+        mark.write(&head).unwrap();
         store
             .write(&mut |batch| {
-                batch.put(Keyspace::Commits, &commit_key(index), &listing(&record));
+                batch.put(Keyspace::Commits, &commit_key(index), &listed);
                 for entry in &record.entries {
-                    let frame = entry.place.unwrap().of(&bytes);
+                    let Frame::Here(place) = entry.frame else {
+                        panic!("{entry:?}")
+                    };
+                    let frame = place.of(&bytes);
                     let again = encode_entry(&decode_entry(frame).unwrap()).unwrap();
                     assert_eq!(again, frame);
                     let value = [&index.get().to_be_bytes()[..], frame].concat();
@@ -122,12 +144,13 @@ fn as_format_1(dir: &std::path::Path) {
                         &value,
                     );
                 }
+                let checked = Checked { index, hash };
+                batch.put(Keyspace::Meta, META_CHECKED, &checked.encode());
                 batch.put(Keyspace::Meta, META_FORMAT, &1_u32.to_be_bytes());
             })
             .unwrap();
         index = index.next().unwrap();
     }
-    assert!(store.get(Keyspace::Meta, META_CHECKED).unwrap().is_some());
     drop(store);
     fs::remove_dir_all(dir.join("index")).unwrap();
 }
