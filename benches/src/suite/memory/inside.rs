@@ -13,6 +13,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::kib_in;
 use crate::callers::{Caller, count};
+use crate::child::end_with_parent;
 use crate::suite::frameworks;
 
 /// The hidden subcommand: it is followed by whose actors, how many, and a directory.
@@ -67,6 +68,7 @@ pub(in crate::suite) fn measure_inside(arguments: &[String]) -> Option<ExitCode>
     if subcommand != SUBCOMMAND {
         return None;
     }
+    end_with_parent();
     let actors = actors.parse().expect("a number of actors");
     let bytes = match what.as_str() {
         "steadfast" => of_steadfast(actors, Path::new(dir)),
