@@ -210,7 +210,10 @@ fn plots(settings: &Settings, found: &[(Cell, [Runs; 4])]) {
         .collect();
     let categories: Vec<String> = shown
         .iter()
-        .map(|(cell, _)| format!("{} callers", cell.callers))
+        .map(|(cell, _)| match cell.callers {
+            1 => "1 caller".to_owned(),
+            many => format!("{many} callers"),
+        })
         .collect();
     let times: Vec<Series> = ways()
         .map(|(way, named)| Series {

@@ -21,7 +21,7 @@ pub(super) const SUBCOMMAND: &str = "memory-inside";
 /// Actors that are asked at the same time.
 const IN_FLIGHT: usize = 512;
 /// Idle time before an actor leaves memory, where that is measured.
-const SOON: Duration = Duration::from_secs(2);
+const SOON: Duration = Duration::from_millis(500);
 
 /// An actor without a state.
 #[derive(Debug, Default, Serialize, Deserialize)]
