@@ -27,11 +27,12 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 # A virtual machine may have no counter of cycles; the clock does as well. Few samples with deep stacks: a copy of the
 # stack is kept with each.
-if ! perf record --quiet --freq 199 --event cpu-clock --call-graph dwarf,8192 --output "$work/perf" -- "$@"; then
+if ! perf record --quiet --no-buildid-cache --freq 199 --event cpu-clock --call-graph dwarf,8192 --output "$work/perf" -- "$@"; then
     printf 'flamegraph: perf may not look at programs here (kernel.perf_event_paranoid), or the program failed\n' >&2
     exit 1
 fi
-perf script --input "$work/perf" 2>/dev/null >"$work/stacks"
+# Asking for inlined functions would take minutes.
+perf script --no-inline --input "$work/perf" 2>/dev/null >"$work/stacks"
 "$tools/bin/inferno-collapse-perf" <"$work/stacks" >"$work/folded"
-"$tools/bin/inferno-flamegraph" --title 'Durable commands' --minwidth 0.2 <"$work/folded" >"$svg"
-printf 'flamegraph: %s, of %s samples\n' "$svg" "$(awk '{ sum += $NF } END { print sum }' "$work/folded")"
+"$tools/bin/inferno-flamegraph" --title 'Durable commands' --countname ns --minwidth 0.2 <"$work/folded" >"$svg"
+printf 'flamegraph: %s, of %s s of processor time\n' "$svg" "$(awk '{ sum += $NF } END { printf "%.1f", sum / 1e9 }' "$work/folded")"
