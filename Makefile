@@ -24,10 +24,10 @@ export CARGO_TARGET_DIR
 
 SCOPE := --release --workspace $(LOCKED)
 
-.PHONY: help prerequisites build run test check fmt fmt-check readme-check clippy doc deny deb unit crash bench soak microbench flamegraph clean
+.PHONY: help prerequisites build run test check fmt fmt-check readme-check clippy doc deny deb unit crash bench scale-50 soak microbench flamegraph clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
 prerequisites: ## Check for compiler and libclang; install them where that takes no questions
 	@bash scripts/prerequisites.sh
@@ -70,16 +70,20 @@ deb: build ## Make the Debian package, and look at it
 crash: prerequisites ## The long form of the crash tests (much more than a minute)
 	STEADFAST_TEST_SCALE=long cargo test $(SCOPE) --no-fail-fast --test '*' -- --nocapture
 
-# Hours that `make soak` lasts.
+# Hours that `make soak` lasts, and where its plot goes.
 HOURS ?= 1
+SOAK_PLOTS ?= $(CARGO_TARGET_DIR)/soak
 # For instance BENCH_FLAGS='--runs 9': without --quick and with more runs, for hours.
 BENCH_FLAGS ?= --quick
 
 bench: build ## Measure everything, into docs/benchmarks.md; STEADFAST_BENCH_DIR names the directory to measure in
 	@bash scripts/bench.sh $(BENCH_FLAGS)
 
+scale-50: build ## Measure with 50 GB on the disk against 1 GB; it needs their room and a long time
+	"$(CARGO_TARGET_DIR)/release/steadfast-bench" scale --gb 50
+
 soak: build ## Run all kinds of load for HOURS (default 1), and watch what grows
-	"$(CARGO_TARGET_DIR)/release/steadfast-bench" soak --hours $(HOURS)
+	"$(CARGO_TARGET_DIR)/release/steadfast-bench" soak --hours $(HOURS) --plots "$(SOAK_PLOTS)"
 
 microbench: prerequisites ## Time single steps with criterion
 	cargo bench --profile release --workspace $(LOCKED) --bench '*'

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# What `steadfast-bench peers` measures against: installs Restate (npm) and PostgreSQL (apt), or builds the program
-# for datum-persistence. Nothing goes into the repository: Restate and datum go below cargo's target directory.
+# What `steadfast-bench peers` measures against: installs Restate (npm, and a service with its Rust SDK from
+# crates.io) and PostgreSQL (apt), or builds the program for datum-persistence. Nothing goes into the repository:
+# Restate and datum go below cargo's target directory.
 #
 #   scripts/peers.sh            Restate and PostgreSQL
 #   scripts/peers.sh restate    one of them
@@ -17,6 +18,11 @@ failed=0
 cannot() {
     echo "peers: $*" >&2
     failed=1
+}
+
+# A project of its own, below benches/peers.
+build() {
+    CARGO_TARGET_DIR=$peers/$1 cargo build --release --locked --manifest-path "benches/peers/$1/Cargo.toml"
 }
 
 restate() {
@@ -37,6 +43,11 @@ restate() {
     fi
     cp "$sources/counter.mjs" "$dir/"
     echo "peers: Restate is in $dir"
+    if build restate-rust; then
+        echo "peers: its service with the Rust SDK is in $peers/restate-rust"
+    else
+        cannot "the service with Restate's Rust SDK could not be built: the one with its TypeScript SDK is measured"
+    fi
 }
 
 postgres() {
@@ -54,7 +65,7 @@ postgres() {
 }
 
 datum() {
-    if ! CARGO_TARGET_DIR=$peers/datum cargo build --release --locked --manifest-path benches/peers/datum/Cargo.toml; then
+    if ! build datum; then
         cannot "datum-persistence could not be built: it needs a C++ compiler and libclang"
         return
     fi

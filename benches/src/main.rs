@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
-use steadfast_benches::suite::{SUBCOMMANDS, child, targets};
+use steadfast_benches::load::now;
+use steadfast_benches::suite::{APART, SUBCOMMANDS, child, targets};
 use steadfast_benches::{Machine, Outcome, Settings};
 
 /// Measures steadfast; each figure stands beside its limit or peer from the same run.
@@ -13,10 +14,10 @@ use steadfast_benches::{Machine, Outcome, Settings};
 struct Arguments {
     /// What to measure: `targets`, `all`, or one subject (`list` shows them).
     subject: String,
-    /// At most a minute for each subject, with fewer runs and sizes.
+    /// At most a minute for each subject, with shorter runs and smaller sizes.
     #[arg(long)]
     quick: bool,
-    /// Runs of each measurement; the median counts.
+    /// Runs of each measurement; the median counts. Default: 5.
     #[arg(long)]
     runs: Option<usize>,
     /// Measure below this directory, which should be on the disk that matters. Default: `STEADFAST_BENCH_DIR`, or the
@@ -29,6 +30,9 @@ struct Arguments {
     /// Hours that `soak` lasts.
     #[arg(long, default_value_t = 1.0)]
     hours: f64,
+    /// Have `scale` measure nothing but this many GB on the disk against one.
+    #[arg(long)]
+    gb: Option<u64>,
     /// Write plots (SVG) into this directory.
     #[arg(long)]
     plots: Option<PathBuf>,
@@ -52,60 +56,70 @@ fn main() -> ExitCode {
         return code;
     }
     let arguments = Arguments::parse();
-    let settings = Settings {
-        quick: arguments.quick,
-        runs: arguments
-            .runs
-            .unwrap_or(if arguments.quick { 3 } else { 5 })
-            .max(1),
-        dir: arguments
-            .dir
-            .unwrap_or_else(steadfast_benches::parent_directory),
-        only: arguments.only,
-        hours: arguments.hours,
-        plots: arguments.plots,
-    };
     if arguments.subject == "list" {
         for (name, about, _) in SUBCOMMANDS {
             println!("{name:<12} {about}");
         }
         return ExitCode::SUCCESS;
     }
-    let machine = Machine::around(&settings.dir);
-    if arguments.output == Form::Markdown {
-        println!("```text\n{machine}\n```\n");
-    }
-    let mut outcomes = Vec::new();
-    let mut known = false;
-    if arguments.subject == "targets" {
-        known = true;
-        outcomes.extend(targets(&settings));
-        if arguments.output == Form::Markdown {
-            println!("{}", Outcome::table(&outcomes));
-        }
-    }
-    for (name, about, run) in SUBCOMMANDS {
-        let wanted = arguments.subject == *name || (arguments.subject == "all" && *name != "soak");
-        if !wanted {
-            continue;
-        }
-        known = true;
-        eprintln!("{name}: {about}");
-        let of_this = run(&settings);
-        if arguments.output == Form::Markdown {
-            println!("## {name}\n\n{about}\n\n{}", Outcome::table(&of_this));
-        }
-        outcomes.extend(of_this);
-    }
+    let form = arguments.output;
+    let subject = arguments.subject.clone();
+    let known = ["targets", "all"].contains(&subject.as_str())
+        || SUBCOMMANDS.iter().any(|(name, ..)| *name == subject);
     if !known {
-        eprintln!(
-            "there is no subject {:?}: `steadfast-bench list` shows them",
-            arguments.subject
-        );
+        eprintln!("there is no subject {subject:?}: `steadfast-bench list` shows them");
         return ExitCode::from(2);
     }
-    if arguments.output == Form::Json {
+    let outcomes = measure(&subject, form, &settings(arguments));
+    if form == Form::Json {
         println!("{}", Outcome::json(&outcomes));
     }
     ExitCode::SUCCESS
+}
+
+fn settings(arguments: Arguments) -> Settings {
+    Settings {
+        quick: arguments.quick,
+        runs: arguments.runs.unwrap_or(5).max(1),
+        dir: arguments
+            .dir
+            .unwrap_or_else(steadfast_benches::parent_directory),
+        only: arguments.only,
+        hours: arguments.hours,
+        gb: arguments.gb,
+        plots: arguments.plots,
+    }
+}
+
+/// Prints as it goes, unless JSON is wanted, which is printed as a whole.
+fn measure(subject: &str, form: Form, settings: &Settings) -> Vec<Outcome> {
+    let markdown = form == Form::Markdown;
+    if markdown {
+        println!("```text\n{}\n```\n", Machine::around(&settings.dir));
+    }
+    if subject == "targets" {
+        let outcomes = targets(settings);
+        if markdown {
+            println!(
+                "{}\n{}",
+                Outcome::table(&outcomes),
+                Outcome::summary(&outcomes)
+            );
+        }
+        return outcomes;
+    }
+    let mut outcomes = Vec::new();
+    for (name, about, run) in SUBCOMMANDS {
+        if subject == *name || (subject == "all" && !APART.contains(name)) {
+            eprint!("{name}: {about} ... ");
+            let begun = now();
+            let of_this = run(settings);
+            eprintln!("{:.0} s", begun.elapsed().as_secs_f64());
+            if markdown {
+                println!("## {name}\n\n{about}\n\n{}", Outcome::table(&of_this));
+            }
+            outcomes.extend(of_this);
+        }
+    }
+    outcomes
 }

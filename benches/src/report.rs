@@ -19,6 +19,8 @@ pub struct Settings {
     pub only: Option<String>,
     /// Hours that a soak lasts.
     pub hours: f64,
+    /// GB on the disk for `scale`, which then measures nothing else.
+    pub gb: Option<u64>,
     /// Where plots go; none are made without it.
     pub plots: Option<PathBuf>,
 }
@@ -94,6 +96,38 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// What was to be measured.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Measured(row) => &row.name,
+            Self::Skipped { name, .. } => name,
+        }
+    }
+
+    /// Which targets were met, which were missed and by how much, and which were skipped; a line for each kind.
+    #[must_use]
+    pub fn summary(outcomes: &[Self]) -> String {
+        let (mut met, mut missed, mut skipped) = (Vec::new(), Vec::new(), Vec::new());
+        for outcome in outcomes {
+            match outcome {
+                Self::Measured(row) => match row.bound {
+                    Some(bound) if bound.holds(row.judged()) => met.push(row.name.clone()),
+                    Some(bound) => missed.push(row.miss(bound)),
+                    None => {}
+                },
+                Self::Skipped { name, .. } => skipped.push(name.clone()),
+            }
+        }
+        let line = |kind: &str, of: &[String]| match of {
+            [] => format!("{kind}: none\n"),
+            of => format!("{kind} ({}): {}\n", of.len(), of.join(", ")),
+        };
+        let kinds = [("Met", met), ("Missed", missed), ("Skipped", skipped)];
+        let lines: Vec<_> = kinds.iter().map(|(kind, of)| line(kind, of)).collect();
+        lines.join("\n")
+    }
+
     /// All of them as a table in Markdown.
     #[must_use]
     pub fn table(outcomes: &[Self]) -> String {
@@ -127,11 +161,37 @@ impl Outcome {
 }
 
 impl Row {
+    /// What a bound is asked of.
+    fn judged(&self) -> f64 {
+        self.ratio.unwrap_or(self.value.median)
+    }
+
+    /// Its name, and how far it is from `bound`.
+    fn miss(&self, bound: Bound) -> String {
+        let judged = self.judged();
+        let off = match bound {
+            Bound::AtLeast(limit) => 1.0 - judged / limit,
+            Bound::AtMost(limit) => judged / limit - 1.0,
+        };
+        let unit = if self.ratio.is_some() {
+            "×"
+        } else {
+            self.unit
+        };
+        format!(
+            "{} by {:.0} % ({} {unit}, asked for {} {unit})",
+            self.name,
+            off * 100.0,
+            figure(judged),
+            bound.text(),
+        )
+    }
+
     fn line(&self) -> String {
         let figures = [self.value.median, self.value.least, self.value.greatest].map(figure);
         let ratio = self.ratio.map_or_else(String::new, figure);
         let target = self.bound.map_or_else(String::new, |bound| {
-            let met = bound.holds(self.ratio.unwrap_or(self.value.median));
+            let met = bound.holds(self.judged());
             format!(
                 "{} {}",
                 bound.text(),
@@ -192,5 +252,31 @@ mod tests {
         };
         let table = Outcome::table(&[Outcome::Measured(row)]);
         assert!(table.contains("**missed**"), "{table}");
+    }
+
+    #[test]
+    fn a_summary_says_by_how_much_a_target_was_missed() {
+        let row = |name: &str, ratio, bound| {
+            Outcome::Measured(Row {
+                name: name.to_owned(),
+                value: Spread::of([300.0]),
+                unit: "ms",
+                against: String::new(),
+                ratio,
+                bound: Some(bound),
+            })
+        };
+        let skipped = Outcome::Skipped {
+            name: "d".to_owned(),
+            why: "not there".to_owned(),
+        };
+        let summary = Outcome::summary(&[
+            row("a", Some(0.7), Bound::AtLeast(0.6)),
+            row("b", Some(0.5), Bound::AtLeast(1.0)),
+            row("c", None, Bound::AtMost(200.0)),
+            skipped,
+        ]);
+        let expected = "Met (1): a\n\nMissed (2): b by 50 % (0.50 ×, asked for ≥ 1 ×), c by 50 % (300 ms, asked for ≤ 200 ms)\n\nSkipped (1): d\n";
+        assert_eq!(summary, expected);
     }
 }

@@ -142,6 +142,7 @@ mod tests {
             dir: std::env::temp_dir(),
             only: None,
             hours: 0.0,
+            gb: None,
             plots: None,
         }
     }

@@ -267,34 +267,25 @@ impl Site {
     /// # Panics
     /// Where it does not end in order.
     pub fn close(self) {
-        let Self {
-            actors,
-            callers,
-            node,
-            dir,
-            ..
-        } = self;
-        drop(actors);
-        callers.block_on(node.shutdown()).expect("the node stops");
-        drop(callers);
-        drop(node);
+        let dir = self.take_apart(|callers, node| {
+            callers.block_on(node.shutdown()).expect("the node stops");
+        });
         dir.close().expect("the directory is removed");
     }
 
     /// Ends it at once, as a crash does: nothing is saved that was not. Leaves the directory.
     #[must_use]
     pub fn crash(self) -> TempDir {
-        let Self {
-            actors,
-            callers,
-            node,
-            dir,
-            ..
-        } = self;
-        drop(actors);
-        drop(callers);
-        drop(node);
-        dir
+        self.take_apart(|_, _| {})
+    }
+
+    /// Callers go before the node that they ask, and it before its directory.
+    fn take_apart(self, last: impl FnOnce(&Runtime, &Node)) -> TempDir {
+        drop(self.actors);
+        last(&self.callers, &self.node);
+        drop(self.callers);
+        drop(self.node);
+        self.dir
     }
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::load::{Asking, Closed, Site, Store, now, written_bytes};
+use crate::plot::{self, Chart, Series};
 use crate::{Outcome, Pairs, Row, Settings, Spread, figure};
 
 const ACTORS: usize = 200;
@@ -32,8 +33,8 @@ fn measure(settings: &Settings, every: u64) -> Found {
         callers: 1_000,
         event_bytes: 128,
         asking: Asking::Pipelined,
-        warm_up: Duration::from_millis(if settings.quick { 200 } else { 1_000 }),
-        window: Duration::from_millis(if settings.quick { 1_000 } else { 5_000 }),
+        warm_up: Duration::from_millis(if settings.quick { 100 } else { 1_000 }),
+        window: Duration::from_millis(if settings.quick { 400 } else { 5_000 }),
     };
     let measured = load.run(&site);
     let events = site.metric("steadfast_journal_events_total", "");
@@ -65,12 +66,43 @@ pub(super) fn run(settings: &Settings) -> Vec<Outcome> {
             runs.push(measure(settings, every));
         }
     }
+    plot(settings, &found);
     let [off, ..] = &found;
     CADENCES
         .iter()
         .zip(&found)
         .flat_map(|(every, runs)| rows(*every, runs, off))
         .collect()
+}
+
+/// What is told of each cadence: its name, its unit, and where it is.
+type Told = (&'static str, &'static str, fn(&Found) -> f64);
+
+const TOLD: [Told; 4] = [
+    ("rate", "commands/s", |found| found.rate),
+    ("p99", "ms", |found| found.p99),
+    ("written for each command", "B", |found| found.written),
+    ("opening and recovering all after a crash", "ms", |found| {
+        found.recovery
+    }),
+];
+
+fn plot(settings: &Settings, found: &[Vec<Found>; 4]) {
+    let Some(dir) = &settings.plots else { return };
+    let name = |every: u64| match every {
+        0 => "no snapshots".to_owned(),
+        every => format!("every {every} entries"),
+    };
+    let charts = TOLD.map(|(what, unit, of)| {
+        let median = |runs: &Vec<Found>| Spread::of(runs.iter().map(of)).median;
+        let series = Series {
+            name: what.to_owned(),
+            values: found.iter().map(median).collect(),
+        };
+        let title = format!("How often snapshots are taken: {what}");
+        Chart::bars(&title, unit, CADENCES.map(name).to_vec(), vec![series])
+    });
+    plot::draw(&dir.join("checkpoint.svg"), &charts);
 }
 
 fn rows(every: u64, runs: &[Found], off: &[Found]) -> Vec<Outcome> {
@@ -97,12 +129,6 @@ fn rows(every: u64, runs: &[Found], off: &[Found]) -> Vec<Outcome> {
             bound: None,
         })
     };
-    vec![
-        of("rate", "commands/s", |found| found.rate),
-        of("p99", "ms", |found| found.p99),
-        of("written for each command", "B", |found| found.written),
-        of("opening and recovering all after a crash", "ms", |found| {
-            found.recovery
-        }),
-    ]
+    TOLD.map(|(what, unit, figure)| of(what, unit, figure))
+        .to_vec()
 }

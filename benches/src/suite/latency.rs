@@ -9,8 +9,10 @@ use crate::{Bound, Outcome, Pairs, Row, Settings, Spread, figure};
 
 /// The rows.
 pub(super) const TARGETS: &[Target] = &[
-    ("latency.over_fdatasync", over_fdatasync),
-    ("p99.vs_file", p99_vs_file),
+    (&["latency.over_fdatasync"], |settings| {
+        vec![over_fdatasync(settings)]
+    }),
+    (&["p99.vs_file"], |settings| vec![p99_vs_file(settings)]),
 ];
 
 const ACTORS: usize = 10_000;

@@ -259,7 +259,7 @@ pub(super) fn run(settings: &Settings) -> Vec<Outcome> {
     let timers = if settings.quick { 100_000 } else { 1_000_000 };
     let plain = Ground::with(settings, 0);
     let with_timers = Ground::with(settings, timers);
-    let time = Duration::from_millis(if settings.quick { 1_200 } else { 10_000 });
+    let time = Duration::from_millis(if settings.quick { 600 } else { 10_000 });
     let mut figures: Vec<Vec<Figures>> = vec![Vec::new(); MIXTURES.len()];
     for run in 0..=settings.runs {
         for (mixture, figures) in MIXTURES.iter().zip(&mut figures) {

@@ -19,12 +19,13 @@ mod start;
 
 pub use start::child;
 
+use crate::load::now;
 use crate::{Outcome, Settings};
 
 /// A subject: name, one line about it, and how it is measured.
 pub type Subject = (&'static str, &'static str, fn(&Settings) -> Vec<Outcome>);
-/// A row of the targets: its name and how it is measured.
-pub type Target = (&'static str, fn(&Settings) -> Outcome);
+/// Rows of the targets that are measured together, because they share what takes long to make: their names, and how.
+pub type Target = (&'static [&'static str], fn(&Settings) -> Vec<Outcome>);
 
 /// All subjects.
 pub const SUBCOMMANDS: &[Subject] = &[
@@ -69,6 +70,11 @@ pub const SUBCOMMANDS: &[Subject] = &[
         soak::run,
     ),
     (
+        "hot",
+        "One hot actor and nothing else: what `make flamegraph` looks at.",
+        commit::hot_alone,
+    ),
+    (
         "ask",
         "Questions that write nothing, against other actor frameworks.",
         ask::run,
@@ -84,6 +90,9 @@ pub const SUBCOMMANDS: &[Subject] = &[
         peers::run,
     ),
 ];
+
+/// Subjects that `all` leaves out: one lasts for hours, the other only repeats a part of `commit`.
+pub const APART: [&str; 2] = ["soak", "hot"];
 
 /// The rows of all modules, in the order of the table of targets.
 const TARGETS: &[&[Target]] = &[
@@ -108,20 +117,36 @@ pub fn targets(settings: &Settings) -> Vec<Outcome> {
             .as_ref()
             .is_none_or(|only| name.contains(only.as_str()))
     };
-    TARGETS
-        .iter()
-        .copied()
-        .flatten()
-        .filter(|(name, _)| wanted(name))
-        .map(|(name, measure)| {
-            eprintln!("{name} ...");
-            measure(settings)
-        })
-        .collect()
+    let mut outcomes = Vec::new();
+    for (names, measure) in TARGETS.iter().copied().flatten() {
+        if names.iter().any(|name| wanted(name)) {
+            eprint!("{} ... ", names.join(", "));
+            let begun = now();
+            outcomes.extend(measure(settings));
+            eprintln!("{:.0} s", begun.elapsed().as_secs_f64());
+        }
+    }
+    outcomes.retain(|outcome| wanted(outcome.name()));
+    outcomes
 }
 
 /// If this process was started by another of this program, does what it was started for.
 #[must_use]
 pub fn in_child(arguments: &[String]) -> Option<std::process::ExitCode> {
     memory::measure_inside(arguments).or_else(|| peers::serve_inside(arguments))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_row_has_a_name_of_its_own() {
+        let rows = TARGETS.iter().copied().flatten();
+        let mut names: Vec<&str> = rows.flat_map(|(names, _)| names.iter().copied()).collect();
+        let count = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!((names.len(), count), (19, 19));
+    }
 }

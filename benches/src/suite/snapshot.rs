@@ -11,7 +11,7 @@ use crate::load::{Asking, Closed, Measured, Note, Paced, Site, Store};
 use crate::{Bound, Outcome, Pairs, Row, Settings, Spread, figure};
 
 /// The rows.
-pub(super) const TARGETS: &[Target] = &[("snapshot.p99", p99)];
+pub(super) const TARGETS: &[Target] = &[(&["snapshot.p99"], |settings| vec![p99(settings)])];
 
 const STATE_BYTES: u64 = 4 << 10;
 const EVENT_BYTES: u32 = 128;
@@ -21,6 +21,11 @@ const EVERY: u64 = 200;
 
 fn slice(settings: &Settings) -> Duration {
     Duration::from_millis(if settings.quick { 750 } else { 5_000 })
+}
+
+/// The subject compares more, and so has less time for each.
+fn part(settings: &Settings) -> Duration {
+    Duration::from_millis(if settings.quick { 300 } else { 5_000 })
 }
 
 /// Actors with a state, of which each stands elsewhere on its way to the next snapshot.
@@ -99,8 +104,8 @@ fn on_and_off(settings: &Settings) -> Vec<Outcome> {
         callers: 1_000,
         event_bytes: EVENT_BYTES,
         asking: Asking::Pipelined,
-        warm_up: slice(settings) / 4,
-        window: slice(settings),
+        warm_up: part(settings) / 4,
+        window: part(settings),
     };
     let mut rate = Pairs::default();
     let mut p99 = Pairs::default();
@@ -180,8 +185,8 @@ fn beside(settings: &Settings, site: &Site, bytes: u64) -> Measured {
         callers: 100,
         event_bytes: EVENT_BYTES,
         asking: Asking::Pipelined,
-        warm_up: slice(settings) / 4,
-        window: slice(settings),
+        warm_up: part(settings) / 4,
+        window: part(settings),
     };
     let measured = load.run(site);
     over.store(true, Ordering::Release);

@@ -11,10 +11,13 @@ use steadfast::Node;
 use super::stage::{
     Book, Ledger, Said, bytes_below, cpu_millis, end, float, kernel_number, ledgers, millis, now,
 };
+use crate::plot::{self, Chart, Line, Scale};
 use crate::{Outcome, Settings, Spread, figure};
 
 const ACTORS: usize = 10_000;
 const CALLERS: usize = 100;
+/// Microseconds of the longest time that is told apart.
+const LONGEST: u64 = 600_000_000;
 
 /// What was seen in one stretch of time.
 #[derive(Debug, Clone, Copy)]
@@ -25,6 +28,8 @@ struct Sample {
     memory: f64,
     /// Microseconds of processor time for each command.
     cpu: f64,
+    /// Commands that wait in mailboxes.
+    waiting: f64,
     /// Log files in MB.
     log: f64,
     /// All files in MB.
@@ -47,13 +52,15 @@ pub(super) fn run(settings: &Settings) -> Vec<Outcome> {
     let node = ledgers(dir.path(), |_| ());
     let samples = soak(&node, dir.path(), length, every);
     end(&node);
+    plot(settings, &samples);
     rows(&samples, length)
 }
 
 /// Runs the load and looks at it again and again.
 fn soak(node: &Node, dir: &Path, length: Duration, every: Duration) -> Vec<Sample> {
     let stop = Arc::new(AtomicBool::new(false));
-    let histogram = || Histogram::<u64>::new(3).expect("three digits are possible");
+    let histogram =
+        || Histogram::<u64>::new_with_bounds(1, LONGEST, 3).expect("the bounds are right");
     let times = Arc::new(std::sync::Mutex::new(histogram()));
     node.block_on(async {
         let number = Arc::new(AtomicUsize::new(0));
@@ -82,6 +89,7 @@ fn soak(node: &Node, dir: &Path, length: Duration, every: Duration) -> Vec<Sampl
                 hours: start.elapsed().as_secs_f64() / 3_600.0,
                 memory: float(kernel_number("self/status", "VmRSS").unwrap_or(0)) / 1_000.0,
                 cpu: (cpu - spent) * 1_000.0 / float(seen.len().max(1)),
+                waiting: float(node.totals().await.waiting as u64),
                 log: float(bytes_below(dir, &|name| {
                     Path::new(name).extension().is_some_and(|end| end == "log")
                 })) / 1e6,
@@ -132,6 +140,34 @@ fn slope(samples: &[Sample], of: fn(&Sample) -> f64) -> f64 {
     products / squares.max(f64::MIN_POSITIVE)
 }
 
+/// What must stay where it is, over time.
+fn plot(settings: &Settings, samples: &[Sample]) {
+    let Some(dir) = &settings.plots else { return };
+    let short = samples.last().is_none_or(|sample| sample.hours < 0.2);
+    let (across, each_hour) = if short {
+        ("time (s)", 3_600.0)
+    } else {
+        ("time (h)", 1.0)
+    };
+    let chart = |title: &str, up, of: fn(&Sample) -> f64| {
+        let point = |sample: &Sample| (sample.hours * each_hour, of(sample));
+        let line = Line {
+            name: title.to_owned(),
+            points: samples.iter().map(point).collect(),
+        };
+        Chart::lines(title, (across, Scale::Linear), up, vec![line])
+    };
+    let charts = [
+        chart("Resident memory", "MB", |sample| sample.memory),
+        chart("Mailbox depth, all actors", "commands waiting", |sample| {
+            sample.waiting
+        }),
+        chart("Write-ahead log", "MB", |sample| sample.log),
+        chart("p99", "ms", |sample| sample.p99),
+    ];
+    plot::draw(&dir.join("soak.svg"), &charts);
+}
+
 fn rows(samples: &[Sample], length: Duration) -> Vec<Outcome> {
     let quarter = (samples.len() / 4).max(1);
     let (first, last) = (&samples[..quarter], &samples[samples.len() - quarter..]);
@@ -162,6 +198,7 @@ fn rows(samples: &[Sample], length: Duration) -> Vec<Outcome> {
         compared("soak.p99", "ms", |sample| sample.p99),
         compared("soak.commands", "/s", |sample| sample.rate),
         compared("soak.cpu", "µs/command", |sample| sample.cpu),
+        compared("soak.waiting", "commands", |sample| sample.waiting),
         compared("soak.log", "MB", |sample| sample.log),
         compared("soak.disk", "MB", |sample| sample.disk),
     ]
@@ -177,6 +214,7 @@ mod tests {
             hours,
             memory: 100.0 + 3.0 * hours,
             cpu: 0.0,
+            waiting: 0.0,
             log: 0.0,
             disk: 0.0,
             rate: 0.0,

@@ -14,6 +14,7 @@ use super::Target;
 use super::stage::{
     Book, Bookings, Ledger, Said, all, drop_caches, end, float, ledgers, millis, now,
 };
+use crate::child::end_with_parent;
 use crate::{Bound, Outcome, Settings, Spread, figure};
 
 /// First argument of a child that answers once.
@@ -21,34 +22,39 @@ const ANSWER: &str = "start-child-answer";
 /// First argument of a child that writes until it is killed.
 const WRITE: &str = "start-child-write";
 
+/// Actors on the disk.
+const MILLION: usize = 1_000_000;
+
 /// The rows of the table of targets.
-pub(super) const TARGETS: &[Target] = &[
-    ("start.first_answer", first_answer),
-    ("start.after_kill", after_kill),
-];
+pub(super) const TARGETS: &[Target] = &[(&["start.first_answer", "start.after_kill"], targets)];
+
+/// The first answer at the worse of a warm and a dropped page cache, and that after a kill.
+fn targets(settings: &Settings) -> Vec<Outcome> {
+    let dir = prepared(settings, MILLION);
+    let clean = |cold| clean(settings, dir.path(), MILLION, cold, "start.first_answer");
+    let median = |outcome: &Outcome| match outcome {
+        Outcome::Measured(row) => row.value.median,
+        Outcome::Skipped { .. } => 0.0,
+    };
+    let (warm, cold) = (clean(false), clean(true));
+    let worse = if median(&cold) > median(&warm) {
+        cold
+    } else {
+        warm
+    };
+    vec![worse, killed(settings, dir.path(), MILLION)]
+}
 
 /// Everything about starts.
 pub(super) fn run(settings: &Settings) -> Vec<Outcome> {
-    let dir = prepared(settings);
-    let actors = actors(settings);
-    let mut outcomes = vec![
-        clean(
-            settings,
-            dir.path(),
-            actors,
-            false,
-            "start.first_answer.warm",
-        ),
-        clean(
-            settings,
-            dir.path(),
-            actors,
-            true,
-            "start.first_answer.cold",
-        ),
-    ];
-    outcomes.push(killed(settings, dir.path(), actors));
-    outcomes
+    let actors = if settings.quick { 200_000 } else { MILLION };
+    let dir = prepared(settings, actors);
+    let clean = |cold, name| clean(settings, dir.path(), actors, cold, name);
+    vec![
+        clean(false, "start.first_answer.warm"),
+        clean(true, "start.first_answer.cold"),
+        killed(settings, dir.path(), actors),
+    ]
 }
 
 /// What a child of this program is to do instead of measuring; `None` for any other.
@@ -56,12 +62,13 @@ pub(super) fn run(settings: &Settings) -> Vec<Outcome> {
 pub fn child() -> Option<ExitCode> {
     let mut arguments = std::env::args().skip(1);
     let role = arguments.next()?;
-    let dir = arguments.next();
-    match role.as_str() {
-        ANSWER => answer(Path::new(&dir?)),
-        WRITE => write(Path::new(&dir?)),
+    let work = match role.as_str() {
+        ANSWER => answer,
+        WRITE => write,
         _ => return None,
-    }
+    };
+    end_with_parent();
+    work(Path::new(&arguments.next()?));
     Some(ExitCode::SUCCESS)
 }
 
@@ -128,22 +135,14 @@ fn one_start(dir: &Path) -> (Duration, u64) {
     (took, said["wal_bytes"].as_u64().expect("it says so"))
 }
 
-fn actors(settings: &Settings) -> usize {
-    if settings.quick { 200_000 } else { 1_000_000 }
-}
-
 /// A directory with many actors, closed in order.
-fn prepared(settings: &Settings) -> tempfile::TempDir {
+fn prepared(settings: &Settings, actors: usize) -> tempfile::TempDir {
     let dir = settings.fresh_dir();
     let start = now();
     let node = ledgers(dir.path(), |config| config.resident_bytes = 256 << 20);
-    create(&node, actors(settings));
+    create(&node, actors);
     end(&node);
-    eprintln!(
-        "{} actors in {:.1} s",
-        actors(settings),
-        start.elapsed().as_secs_f64()
-    );
+    eprintln!("{actors} actors in {:.1} s", start.elapsed().as_secs_f64());
     dir
 }
 
@@ -161,32 +160,10 @@ pub(super) fn create(node: &Node, actors: usize) {
     });
 }
 
-/// The worse of a warm and a dropped page cache.
-fn first_answer(settings: &Settings) -> Outcome {
-    let dir = prepared(settings);
-    let name = "start.first_answer";
-    let both = [false, true].map(|cold| clean(settings, dir.path(), actors(settings), cold, name));
-    let median = |outcome: &Outcome| match outcome {
-        Outcome::Measured(row) => row.value.median,
-        Outcome::Skipped { .. } => 0.0,
-    };
-    let [warm, cold] = both;
-    if median(&cold) > median(&warm) {
-        cold
-    } else {
-        warm
-    }
-}
-
-fn after_kill(settings: &Settings) -> Outcome {
-    let dir = prepared(settings);
-    killed(settings, dir.path(), actors(settings))
-}
-
 fn clean(settings: &Settings, dir: &Path, actors: usize, cold: bool, name: &str) -> Outcome {
     one_start(dir);
     let mut dropped = cold;
-    let times: Vec<f64> = (0..settings.runs.max(5))
+    let times: Vec<f64> = (0..settings.runs)
         .map(|_| {
             dropped = dropped && drop_caches();
             millis(one_start(dir).0)

@@ -9,16 +9,19 @@ mod sides;
 use self::sides::{Actix, Kameo, Ractor, Side, Steadfast, Task};
 use super::Target;
 use crate::callers::{Answered, Caller, Period, closed_loop};
+use crate::plot::{self, Chart, Series};
 use crate::{Bound, Outcome, Row, Settings, Spread, figure};
 
-pub(super) const TARGETS: &[Target] = &[("ask.vs_actix", vs_actix)];
+pub(super) const TARGETS: &[Target] = &[(&["ask.vs_actix"], |settings| vec![vs_actix(settings)])];
 
 const CALLERS: [usize; 3] = [1, 1_000, 10_000];
+const OURS: [&str; 3] = ["query", "query, dirty_ok", "command that emits nothing"];
+const OTHERS: [&str; 4] = ["actix", "ractor", "kameo", "tokio mpsc + oneshot"];
 
 /// Questions and commands that write nothing, at 1 to 10,000 callers, against four others.
 pub(super) fn run(settings: &Settings) -> Vec<Outcome> {
     let period = if settings.quick {
-        Period::millis(100, 400)
+        Period::millis(70, 230)
     } else {
         Period::millis(300, 1_500)
     };
@@ -27,6 +30,7 @@ pub(super) fn run(settings: &Settings) -> Vec<Outcome> {
     let (actix, ractor) = (Actix::start(), Ractor::start());
     let (kameo, task) = (Kameo::start(), Task::start());
     let mut outcomes = Vec::new();
+    let mut medians: [Vec<f64>; 7] = Default::default();
     for callers in CALLERS {
         let mut rates: [Vec<f64>; 7] = Default::default();
         for _ in 0..settings.runs {
@@ -43,9 +47,11 @@ pub(super) fn run(settings: &Settings) -> Vec<Outcome> {
                 all.push(one);
             }
         }
+        for (medians, rates) in medians.iter_mut().zip(&rates) {
+            medians.push(Spread::of(rates.iter().copied()).median);
+        }
         let [query, dirty, command, others @ ..] = rates;
-        let names = ["actix", "ractor", "kameo", "tokio mpsc + oneshot"];
-        for (name, other) in names.iter().zip(&others) {
+        for (name, other) in OTHERS.iter().zip(&others) {
             outcomes.push(row(
                 &format!("query, {callers} callers"),
                 name,
@@ -53,16 +59,31 @@ pub(super) fn run(settings: &Settings) -> Vec<Outcome> {
                 other,
             ));
         }
-        let variants = [
-            ("query, dirty_ok", &dirty),
-            ("command that emits nothing", &command),
-        ];
-        for (variant, rates) in variants {
+        for (variant, rates) in OURS[1..].iter().zip([&dirty, &command]) {
             let name = format!("{variant}, {callers} callers");
             outcomes.push(row(&name, "a query of the same run", rates, &query));
         }
     }
+    plot(settings, medians);
     outcomes
+}
+
+/// Rates by callers; `medians` are in the order of what is measured.
+fn plot(settings: &Settings, medians: [Vec<f64>; 7]) {
+    let Some(dir) = &settings.plots else { return };
+    let ours = OURS.map(|variant| format!("steadfast, {variant}"));
+    let names = ours.into_iter().chain(OTHERS.map(str::to_owned));
+    let series = names
+        .zip(medians)
+        .map(|(name, values)| Series { name, values });
+    let title = "Questions answered by one actor in memory";
+    let callers = |callers: usize| match callers {
+        1 => "1 caller".to_owned(),
+        many => format!("{many} callers"),
+    };
+    let categories = CALLERS.map(callers).to_vec();
+    let chart = Chart::bars(title, "answers/s", categories, series.collect());
+    plot::draw(&dir.join("ask.svg"), &[chart]);
 }
 
 fn vs_actix(settings: &Settings) -> Outcome {

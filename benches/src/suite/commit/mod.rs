@@ -8,8 +8,8 @@ mod targets;
 use std::time::Duration;
 
 use crate::load::{Asking, Closed, Measured, Site, Store, float};
-use crate::plot::{self, Line, Series};
-use crate::{Outcome, Pairs, Settings, Spread};
+use crate::plot::{self, Chart, Line, Scale, Series};
+use crate::{Outcome, Pairs, Row, Settings, Spread};
 
 pub(super) use targets::TARGETS;
 
@@ -119,7 +119,7 @@ type Runs = Vec<Measured>;
 #[must_use]
 pub(super) fn run(settings: &Settings) -> Vec<Outcome> {
     let times = if settings.quick {
-        times(120, 350)
+        times(60, 180)
     } else {
         times(500, 1_500)
     };
@@ -137,6 +137,27 @@ pub(super) fn run(settings: &Settings) -> Vec<Outcome> {
     }
     plots(settings, &found);
     outcomes
+}
+
+/// Only the real journal, with all callers at one actor.
+pub(super) fn hot_alone(settings: &Settings) -> Vec<Outcome> {
+    let cell = Cell {
+        callers: 1_000,
+        actors: 1,
+        bytes: 128,
+    };
+    let times = times(500, if settings.quick { 3_000 } else { 10_000 });
+    let runs: Runs = (0..settings.runs)
+        .map(|_| OURS.measure(settings, cell, times))
+        .collect();
+    vec![Outcome::Measured(Row {
+        name: cell.name(),
+        value: Spread::of(runs.iter().map(|measured| measured.rate)),
+        unit: "commands/s",
+        against: "nothing".to_owned(),
+        ratio: None,
+        bound: None,
+    })]
 }
 
 fn rows(cell: Cell, [ours, file, puts, waiting]: &[Runs; 4]) -> Vec<Outcome> {
@@ -187,16 +208,12 @@ fn plots(settings: &Settings, found: &[(Cell, [Runs; 4])]) {
                 .collect(),
         })
         .collect();
-    plot::lines(
-        &dir.join("commit-rate.svg"),
-        "Acknowledged durable commands, 10,000 actors, 128 B",
-        "callers",
-        "commands/s",
-        &rates,
-    );
     let categories: Vec<String> = shown
         .iter()
-        .map(|(cell, _)| format!("{} callers", cell.callers))
+        .map(|(cell, _)| match cell.callers {
+            1 => "1 caller".to_owned(),
+            many => format!("{many} callers"),
+        })
         .collect();
     let times: Vec<Series> = ways()
         .map(|(way, named)| Series {
@@ -207,11 +224,9 @@ fn plots(settings: &Settings, found: &[(Cell, [Runs; 4])]) {
                 .collect(),
         })
         .collect();
-    plot::bars(
-        &dir.join("commit-p99.svg"),
-        "p99, 10,000 actors, 128 B",
-        "ms",
-        &categories,
-        &times,
-    );
+    let title = "Acknowledged durable commands, 10,000 actors, 128 B";
+    let callers = ("callers", Scale::Logarithmic);
+    let rates = Chart::lines(title, callers, "commands/s", rates);
+    let times = Chart::bars("p99, 10,000 actors, 128 B", "ms", categories, times);
+    plot::draw(&dir.join("commit.svg"), &[rates, times]);
 }

@@ -8,10 +8,11 @@ use crate::{Bound, Outcome, Pairs, Settings, figure};
 
 /// The rows.
 pub(in crate::suite) const TARGETS: &[Target] = &[
-    ("commit.vs_file", vs_file),
-    ("commit.vs_puts", vs_puts),
-    ("commit.hot", hot),
-    ("commit.hot_vs_waiting", hot_vs_waiting),
+    (&["commit.vs_file", "commit.vs_puts"], vs_stores),
+    (&["commit.hot"], |settings| vec![hot(settings)]),
+    (&["commit.hot_vs_waiting"], |settings| {
+        vec![hot_vs_waiting(settings)]
+    }),
 ];
 
 fn long_enough(settings: &Settings) -> Times {
@@ -30,36 +31,45 @@ const fn cell(callers: usize, actors: usize) -> Cell {
     }
 }
 
-/// Two ways to measure, turn by turn.
-fn alternate(settings: &Settings, ours: (Way, Cell), theirs: (Way, Cell)) -> Vec<[Measured; 2]> {
+/// Different ways to measure, turn by turn.
+fn alternate<const N: usize>(settings: &Settings, ways: [(Way, Cell); N]) -> Vec<[Measured; N]> {
     let times = long_enough(settings);
     (0..settings.runs)
-        .map(|_| [ours, theirs].map(|(way, cell)| way.measure(settings, cell, times)))
+        .map(|_| ways.map(|(way, cell)| way.measure(settings, cell, times)))
         .collect()
 }
 
-fn rates(runs: &[[Measured; 2]]) -> Pairs {
+/// The first way against another.
+fn rates<const N: usize>(runs: &[[Measured; N]], other: usize) -> Pairs {
     let mut pairs = Pairs::default();
-    for [ours, theirs] in runs {
-        pairs.push(ours.rate, theirs.rate);
+    for run in runs {
+        pairs.push(run[0].rate, run[other].rate);
     }
     pairs
 }
 
-/// Ours ÷ `peer` over 10,000 random actors, with 1,000 and with 10,000 callers: the worse counts.
-fn against(settings: &Settings, name: &str, peer: Way, bound: f64) -> Outcome {
-    let mut found: Vec<(usize, Pairs)> = [1_000, 10_000]
-        .into_iter()
-        .map(|callers| {
-            let cell = cell(callers, 10_000);
-            let runs = alternate(settings, (OURS, cell), (peer, cell));
-            (callers, rates(&runs))
-        })
-        .collect();
-    found.sort_by(|(_, left), (_, right)| left.ratio().total_cmp(&right.ratio()));
-    let [(callers, worse), (others, better)] = &found[..] else {
-        unreachable!("two counts were measured")
+/// Ours ÷ the plain stores over 10,000 random actors, with 1,000 and with 10,000 callers: the worse counts.
+fn vs_stores(settings: &Settings) -> Vec<Outcome> {
+    let counts = [1_000, 10_000].map(|callers| {
+        let cell = cell(callers, 10_000);
+        let ways = [(OURS, cell), (FILE, cell), (PUTS, cell)];
+        (callers, alternate(settings, ways))
+    });
+    let against = |name, peer: Way, other, bound| {
+        let found = counts.each_ref();
+        let found = found.map(|(callers, runs)| (*callers, rates(runs, other)));
+        worse(found, name, peer, bound)
     };
+    vec![
+        against("commit.vs_file", FILE, 1, 0.6),
+        against("commit.vs_puts", PUTS, 2, 2.0),
+    ]
+}
+
+/// The row of the count of callers with the worse ratio.
+fn worse(mut found: [(usize, Pairs); 2], name: &str, peer: Way, bound: f64) -> Outcome {
+    found.sort_by(|(_, left), (_, right)| left.ratio().total_cmp(&right.ratio()));
+    let [(callers, worse), (others, better)] = &found;
     let told = format!(
         "{}, {callers} callers (with {others}: {} against {}, ratio {}), synced on both sides",
         peer.name(),
@@ -70,21 +80,9 @@ fn against(settings: &Settings, name: &str, peer: Way, bound: f64) -> Outcome {
     worse.row(name, "commands/s", &told, Some(Bound::AtLeast(bound)))
 }
 
-fn vs_file(settings: &Settings) -> Outcome {
-    against(settings, "commit.vs_file", FILE, 0.6)
-}
-
-fn vs_puts(settings: &Settings) -> Outcome {
-    against(settings, "commit.vs_puts", PUTS, 2.0)
-}
-
 fn hot(settings: &Settings) -> Outcome {
-    let runs = alternate(
-        settings,
-        (OURS, cell(1_000, 1)),
-        (OURS, cell(1_000, 10_000)),
-    );
-    rates(&runs).row(
+    let ways = [(OURS, cell(1_000, 1)), (OURS, cell(1_000, 10_000))];
+    rates(&alternate(settings, ways), 1).row(
         "commit.hot",
         "commands/s",
         "the same 1,000 callers over 10,000 actors",

@@ -13,6 +13,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::kib_in;
 use crate::callers::{Caller, count};
+use crate::child::end_with_parent;
 use crate::suite::frameworks;
 
 /// The hidden subcommand: it is followed by whose actors, how many, and a directory.
@@ -20,7 +21,7 @@ pub(super) const SUBCOMMAND: &str = "memory-inside";
 /// Actors that are asked at the same time.
 const IN_FLIGHT: usize = 512;
 /// Idle time before an actor leaves memory, where that is measured.
-const SOON: Duration = Duration::from_secs(2);
+const SOON: Duration = Duration::from_millis(500);
 
 /// An actor without a state.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -67,6 +68,7 @@ pub(in crate::suite) fn measure_inside(arguments: &[String]) -> Option<ExitCode>
     if subcommand != SUBCOMMAND {
         return None;
     }
+    end_with_parent();
     let actors = actors.parse().expect("a number of actors");
     let bytes = match what.as_str() {
         "steadfast" => of_steadfast(actors, Path::new(dir)),

@@ -8,11 +8,13 @@ mod inside;
 
 use super::Target;
 use crate::child::Process;
-use crate::{Bound, Outcome, Row, Settings, Spread, figure};
+use crate::plot::{self, Chart, Series};
+use crate::{Bound, Outcome, Pairs, Row, Settings, Spread};
 
 pub(super) use inside::measure_inside;
 
-pub(super) const TARGETS: &[Target] = &[("memory.resident", resident)];
+pub(super) const TARGETS: &[Target] =
+    &[(&["memory.resident"], |settings| vec![resident(settings)])];
 
 /// What the target asks of one actor, in bytes.
 const AT_MOST: f64 = 400.0;
@@ -20,40 +22,69 @@ const MILLION: usize = 1_000_000;
 const OTHERS: [&str; 4] = ["actix", "ractor", "kameo", "tokio"];
 /// The largest of them, roughly, in bytes: what does not fit into memory is not tried.
 const LARGEST: usize = 9_000;
+/// Actors at most that leave memory.
+const LEAVING: usize = 200_000;
 
 /// Bytes of a resident actor, against four others, and of one that left memory.
 pub(super) fn run(settings: &Settings) -> Vec<Outcome> {
-    let wanted = if settings.quick { 200_000 } else { MILLION };
+    let wanted = if settings.quick { 50_000 } else { MILLION };
     let fits = available_bytes().map_or(MILLION / 5, |bytes| bytes / 2 / LARGEST);
     let others = wanted.min(fits);
-    let ours = of_process(settings, "steadfast", wanted);
-    let mut outcomes = Vec::new();
-    for name in OTHERS {
-        let title = format!("resident actor, against {name}'s");
-        outcomes.push(match (&ours, &of_process(settings, name, others)) {
-            (Ok(ours), Ok(other)) => {
-                row(&title, *ours, &format!("{name}, {others} actors"), *other)
+    let mut pairs: [Pairs; 4] = Default::default();
+    let mut passivated = Pairs::default();
+    for _ in 0..settings.runs {
+        let ours = match of_process(settings, "steadfast", wanted) {
+            Ok(bytes) => bytes,
+            Err(why) => return vec![skipped("resident actor", &why)],
+        };
+        for (name, pairs) in OTHERS.iter().zip(&mut pairs) {
+            match of_process(settings, name, others) {
+                Ok(bytes) => pairs.push(ours, bytes),
+                Err(why) => return vec![skipped(name, &why)],
             }
-            (Err(why), _) | (_, Err(why)) => skipped(&title, why),
-        });
+        }
+        match of_process(settings, "passivated", wanted.min(LEAVING)) {
+            Ok(bytes) => passivated.push(bytes, ours),
+            Err(why) => return vec![skipped("actor that left memory", &why)],
+        }
     }
-    let title = "actor that left memory";
-    outcomes.push(
-        match (&ours, &of_process(settings, "passivated", 200_000)) {
-            (Ok(ours), Ok(left)) => row(title, *left, "a resident one", *ours),
-            (Err(why), _) | (_, Err(why)) => skipped(title, why),
-        },
-    );
+    plot(settings, &pairs);
+    let mut outcomes: Vec<Outcome> = OTHERS
+        .iter()
+        .zip(&pairs)
+        .map(|(name, pairs)| {
+            let title = format!("resident actor of {wanted}, against {name}'s");
+            pairs.row(title, "bytes", &format!("{name}, {others} actors"), None)
+        })
+        .collect();
+    outcomes.push(passivated.row("actor that left memory", "bytes", "a resident one", None));
     outcomes
 }
 
+fn plot(settings: &Settings, pairs: &[Pairs; 4]) {
+    let Some(dir) = &settings.plots else { return };
+    let mut categories = vec!["steadfast".to_owned()];
+    let mut values = vec![pairs[0].ours().median];
+    for (name, pairs) in OTHERS.iter().zip(pairs) {
+        categories.push((*name).to_owned());
+        values.push(pairs.theirs().median);
+    }
+    let series = Series {
+        name: "bytes of a resident actor without a state".to_owned(),
+        values,
+    };
+    let chart = Chart::bars("Resident actors", "bytes", categories, vec![series]);
+    plot::draw(&dir.join("memory.svg"), &[chart]);
+}
+
 fn resident(settings: &Settings) -> Outcome {
-    match of_process(settings, "steadfast", MILLION) {
+    let runs = (0..settings.runs).map(|_| of_process(settings, "steadfast", MILLION));
+    match runs.collect::<Result<Vec<f64>, _>>() {
         Ok(bytes) => Outcome::Measured(Row {
             name: "memory.resident".to_owned(),
-            value: Spread::of([bytes]),
+            value: Spread::of(bytes),
             unit: "bytes",
-            against: format!("{MILLION} actors in a process of their own, one run"),
+            against: format!("{MILLION} actors in a process of their own"),
             ratio: None,
             bound: Some(Bound::AtMost(AT_MOST)),
         }),
@@ -67,17 +98,6 @@ fn of_process(settings: &Settings, what: &str, count: usize) -> Result<f64, Stri
     let mut child =
         Process::of_this_program(&[inside::SUBCOMMAND, what, &count.to_string(), &dir])?;
     child.number("bytes")
-}
-
-fn row(name: &str, bytes: f64, other: &str, other_bytes: f64) -> Outcome {
-    Outcome::Measured(Row {
-        name: name.to_owned(),
-        value: Spread::of([bytes]),
-        unit: "bytes",
-        against: format!("{other}: {} bytes", figure(other_bytes)),
-        ratio: Some(bytes / other_bytes),
-        bound: None,
-    })
 }
 
 fn skipped(name: &str, why: &str) -> Outcome {

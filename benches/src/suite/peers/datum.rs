@@ -1,13 +1,12 @@
 //! datum-persistence: a program of its own (`benches/peers/datum`), because it brings another RocksDB.
 
 use std::path::PathBuf;
-use std::process::Command;
 
 use tempfile::TempDir;
 
 use super::Peer;
 use crate::callers::{Answered, Period};
-use crate::child::{Process, number_in, peers_directory};
+use crate::child::{Process, number_in, peers_directory, program};
 use crate::{Quantiles, Settings};
 
 /// The program, and where its databases go.
@@ -20,12 +19,12 @@ pub(super) struct Program {
 
 impl Program {
     pub(super) fn find(settings: &Settings, entities: usize) -> Result<Self, String> {
-        let program = peers_directory()
+        let file = peers_directory()
             .map(|peers| peers.join("datum/release/steadfast-peer-datum"))
-            .filter(|program| program.exists())
+            .filter(|file| file.exists())
             .ok_or("not built: run `scripts/peers.sh datum`, which compiles a RocksDB of its own (some 16 minutes)")?;
         Ok(Self {
-            file: program,
+            file,
             entities,
             dir: settings.fresh_dir(),
             runs: 0,
@@ -36,7 +35,7 @@ impl Program {
 impl Peer for Program {
     fn answered(&mut self, period: Period) -> Result<Answered, String> {
         self.runs += 1;
-        let mut command = Command::new(&self.file);
+        let mut command = program(&self.file);
         command.arg(self.dir.path().join(self.runs.to_string()));
         for number in [
             self.entities.to_string(),

@@ -15,7 +15,7 @@ use tokio_postgres::{Client, Config, NoTls, Statement};
 use super::{COUNTERS, INSTALL, Peer, commit};
 use crate::Settings;
 use crate::callers::{Answered, Caller, Period, Pick, closed_loop};
-use crate::child::Process;
+use crate::child::{Process, program};
 
 /// It takes no orders from root, so that there it runs as this user, whom its package makes.
 const USER: &str = "postgres";
@@ -49,7 +49,7 @@ impl Programs {
     }
 
     fn command(&self, name: &str) -> Command {
-        let mut command = Command::new(self.dir.join(name));
+        let mut command = program(self.dir.join(name));
         if let Some((user, group)) = self.user {
             command.uid(user).gid(group);
         }

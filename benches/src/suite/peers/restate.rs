@@ -1,8 +1,8 @@
-//! Restate's server with its defaults, and the counter as a virtual object of its TypeScript SDK: three processes
-//! with the load, as it is meant to run.
+//! Restate's server with its defaults, and the counter as a virtual object of its Rust SDK, or of its TypeScript SDK
+//! where that one is not built: three processes with the load, as it is meant to run.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use super::http::Connection;
 use super::{INSTALL, commit};
 use crate::Settings;
 use crate::callers::now;
-use crate::child::{Process, peers_directory};
+use crate::child::{Process, peers_directory, program};
 
 /// It must be there after this.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -21,6 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Server and service.
 pub(super) struct Restate {
     ingress: SocketAddr,
+    sdk: &'static str,
     _server: Process,
     _service: Process,
     /// Goes last.
@@ -29,24 +30,12 @@ pub(super) struct Restate {
 
 impl Restate {
     pub(super) fn start(settings: &Settings) -> Result<Self, String> {
-        let (installed, server) = find()?;
+        let installed = Installed::find()?;
         let dir = settings.fresh_dir();
         let [service_at, ingress, admin, between] = free_ports()?;
-        let mut service = Command::new("node");
-        service.arg(installed.join("counter.mjs"));
-        service.arg(service_at.port().to_string());
-        let mut service = Process::start(service.stderr(Stdio::null()))?;
-        loop {
-            // It says more on its way.
-            let line = service
-                .line()
-                .map_err(|why| format!("Restate's service: {why}"))?;
-            if line == "ready" {
-                break;
-            }
-        }
-        service.unheard()?;
-        let mut server = Command::new(server);
+        let (sdk, mut service) = installed.service();
+        let service = serve(service.arg(service_at.port().to_string()))?;
+        let mut server = program(&installed.server);
         server
             .args(["--no-logo", "--node-name", "bench", "--listen-mode", "tcp"])
             .args(["--advertised-host", "127.0.0.1", "--log-filter", "error"])
@@ -63,6 +52,7 @@ impl Restate {
         register(&mut server, admin, service_at, ingress)?;
         Ok(Self {
             ingress,
+            sdk,
             _server: server,
             _service: service,
             _dir: dir,
@@ -72,24 +62,62 @@ impl Restate {
     pub(super) const fn address(&self) -> SocketAddr {
         self.ingress
     }
+
+    /// Whose service it is.
+    pub(super) const fn sdk(&self) -> &'static str {
+        self.sdk
+    }
 }
 
-/// Where it is installed, and the server's program.
-fn find() -> Result<(PathBuf, PathBuf), String> {
-    let missing = || format!("Restate is not installed: {INSTALL}");
-    let installed = peers_directory().ok_or_else(missing)?.join("restate");
-    let packages = installed.join("node_modules/@restatedev");
-    let arch = if cfg!(target_arch = "aarch64") {
-        "arm64"
-    } else {
-        "x64"
-    };
-    let server = packages.join(format!("restate-server-linux-{arch}/bin/restate-server"));
-    let there = |file: &Path| file.exists();
-    if there(&server) && there(&installed.join("counter.mjs")) {
-        Ok((installed, server))
-    } else {
-        Err(missing())
+/// Starts the service, and waits until it can be asked.
+fn serve(service: &mut Command) -> Result<Process, String> {
+    let mut service = Process::start(service.stderr(Stdio::null()))?;
+    // It says more on its way.
+    while service
+        .line()
+        .map_err(|why| format!("Restate's service: {why}"))?
+        != "ready"
+    {}
+    service.unheard()?;
+    Ok(service)
+}
+
+/// What `scripts/peers.sh` has installed.
+struct Installed {
+    server: PathBuf,
+    typescript: PathBuf,
+    /// Where it could be built.
+    rust: Option<PathBuf>,
+}
+
+impl Installed {
+    fn find() -> Result<Self, String> {
+        let missing = || format!("Restate is not installed: {INSTALL}");
+        let peers = peers_directory().ok_or_else(missing)?;
+        let arch = if cfg!(target_arch = "aarch64") {
+            "arm64"
+        } else {
+            "x64"
+        };
+        let server = format!(
+            "restate/node_modules/@restatedev/restate-server-linux-{arch}/bin/restate-server"
+        );
+        let there = |file: &str| Some(peers.join(file)).filter(|file| file.exists());
+        Ok(Self {
+            server: there(&server).ok_or_else(missing)?,
+            typescript: there("restate/counter.mjs").ok_or_else(missing)?,
+            rust: there("restate-rust/release/steadfast-peer-restate"),
+        })
+    }
+
+    /// The faster service that there is, and the name of its SDK.
+    fn service(&self) -> (&'static str, Command) {
+        if let Some(rust) = &self.rust {
+            return ("Rust", program(rust));
+        }
+        let mut service = program("node");
+        service.arg(&self.typescript);
+        ("TypeScript", service)
     }
 }
 

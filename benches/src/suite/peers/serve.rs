@@ -8,7 +8,7 @@ use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use steadfast::Node;
 use tempfile::TempDir;
 
-use crate::child::Process;
+use crate::child::{Process, end_with_parent};
 use crate::{Add, Counter, Settings};
 
 /// The hidden subcommand: it is followed by a directory.
@@ -52,6 +52,7 @@ pub(in crate::suite) fn serve_inside(arguments: &[String]) -> Option<ExitCode> {
     if subcommand != SUBCOMMAND {
         return None;
     }
+    end_with_parent();
     let served = actix_rt::System::new().block_on(serve(Path::new(dir)));
     served.expect("it serves");
     Some(ExitCode::SUCCESS)

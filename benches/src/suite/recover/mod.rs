@@ -4,18 +4,31 @@ mod replay;
 mod state;
 
 use super::Target;
+use crate::plot;
 use crate::{Outcome, Settings};
 
 /// The rows of the table of targets.
 pub(super) const TARGETS: &[Target] = &[
-    ("recover.replay", replay::target),
-    ("recover.state_all", state::all_target),
-    ("recover.state_first", state::first_target),
+    (&["recover.replay"], |settings| {
+        vec![replay::target(settings)]
+    }),
+    (
+        &["recover.state_all", "recover.state_first"],
+        state::targets,
+    ),
 ];
 
 /// Everything about recoveries.
 pub(super) fn run(settings: &Settings) -> Vec<Outcome> {
-    let mut outcomes = replay::rows(settings);
-    outcomes.extend(state::rows(settings));
+    let (mut outcomes, replays) = replay::rows(settings);
+    let (states, restored) = state::rows(settings);
+    outcomes.extend(states);
+    if let Some(dir) = &settings.plots {
+        plot::draw(&dir.join("recover.svg"), &[replays, restored]);
+    }
     outcomes
+}
+
+const fn temperature(cold: bool) -> &'static str {
+    if cold { "dropped" } else { "warm" }
 }

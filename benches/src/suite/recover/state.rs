@@ -16,6 +16,8 @@ use steadfast::{ActorId, Command, Event, Handle, Live, Never, Node, StatefulActo
 use tempfile::TempDir;
 
 use super::super::stage::{Said, Start, Took, all, drop_caches, end, float, kernel_number, text};
+use super::temperature;
+use crate::plot::{Chart, Series};
 use crate::{Bound, Outcome, Settings, Spread, figure};
 
 const ITEMS: u64 = 2_400;
@@ -330,21 +332,14 @@ impl Measured {
     }
 }
 
-const fn temperature(cold: bool) -> &'static str {
-    if cold { "dropped" } else { "warm" }
-}
+/// As the targets ask for.
+const SIZES: [u64; 2] = [1_200_000_000, 4_900_000_000];
+/// For a first look, with as many actors as are asked at once.
+const SMALL: u64 = 150_000_000;
 
-fn sizes(settings: &Settings) -> &'static [u64] {
-    if settings.quick {
-        &[300_000_000]
-    } else {
-        &[1_200_000_000, 4_900_000_000]
-    }
-}
-
-fn measure_all(settings: &Settings, data: &Data) -> Vec<Measured> {
+fn measure_all(settings: &Settings, data: &Data, temperatures: &[bool]) -> Vec<Measured> {
     let mut measured = Vec::new();
-    for cold in [false, true] {
+    for cold in temperatures.iter().copied() {
         if cold && !drop_caches() {
             eprintln!("the page cache cannot be dropped here (not root): no cold figures");
             break;
@@ -407,39 +402,49 @@ fn first(settings: &Settings, data: &Data, name: &str) -> Outcome {
     Said::new(name, "ms", against).bound(ALL_FIRST).of(times)
 }
 
-/// The worst of all sizes and temperatures.
-pub(super) fn all_target(settings: &Settings) -> Outcome {
-    let name = "recover.state_all";
+/// The worst of all sizes and temperatures, and the first answers at the smaller size; when it is to be quick, the
+/// smaller size from the disk.
+pub(super) fn targets(settings: &Settings) -> Vec<Outcome> {
+    let (sizes, temperatures): (&[u64], &[bool]) = if settings.quick {
+        (&SIZES[..1], &[true])
+    } else {
+        (&SIZES, &[false, true])
+    };
     let mut measured = Vec::new();
-    for bytes in sizes(settings) {
+    let mut first_answers = None;
+    for bytes in sizes {
         if let Err(why) = fits(*bytes) {
-            eprintln!("{name}: left out: {why}");
+            eprintln!("recover.state_all: left out: {why}");
             continue;
         }
-        measured.extend(measure_all(settings, &Data::of(settings, *bytes)));
+        let data = Data::of(settings, *bytes);
+        measured.extend(measure_all(settings, &data, temperatures));
+        if first_answers.is_none() {
+            first_answers = Some(first(settings, &data, "recover.state_first"));
+        }
     }
-    match measured
+    let skipped = |name: &str| Outcome::Skipped {
+        name: name.to_owned(),
+        why: "there is not enough free memory, or the page cache cannot be dropped".to_owned(),
+    };
+    let worst = measured
         .iter()
-        .max_by(|a, b| a.ratio().total_cmp(&b.ratio()))
-    {
-        Some(worst) => worst.outcome(name),
-        None => Outcome::Skipped {
-            name: name.to_owned(),
-            why: "there is not enough free memory".to_owned(),
-        },
-    }
-}
-
-/// At the smaller size.
-pub(super) fn first_target(settings: &Settings) -> Outcome {
-    let data = Data::of(settings, sizes(settings)[0]);
-    first(settings, &data, "recover.state_first")
+        .max_by(|a, b| a.ratio().total_cmp(&b.ratio()));
+    vec![
+        worst.map_or_else(
+            || skipped("recover.state_all"),
+            |worst| worst.outcome("recover.state_all"),
+        ),
+        first_answers.unwrap_or_else(|| skipped("recover.state_first")),
+    ]
 }
 
 /// All rows.
-pub(super) fn rows(settings: &Settings) -> Vec<Outcome> {
+pub(super) fn rows(settings: &Settings) -> (Vec<Outcome>, Chart) {
+    let sizes: &[u64] = if settings.quick { &[SMALL] } else { &SIZES };
     let mut outcomes = Vec::new();
-    for bytes in sizes(settings) {
+    let mut all = Vec::new();
+    for bytes in sizes {
         let label = format!("{}mb", bytes / 1_000_000);
         if let Err(why) = fits(*bytes) {
             outcomes.push(Outcome::Skipped {
@@ -449,16 +454,39 @@ pub(super) fn rows(settings: &Settings) -> Vec<Outcome> {
             continue;
         }
         let data = Data::of(settings, *bytes);
-        for one in measure_all(settings, &data) {
+        for one in measure_all(settings, &data, &[false, true]) {
             let temperature = if one.cold { "cold" } else { "warm" };
             let name = format!("recover.state_all.{label}.{temperature}");
             outcomes.extend([
                 one.outcome(&name),
                 one.processor(&format!("{name}.processor")),
             ]);
+            all.push(one);
         }
         let name = format!("recover.state_first.{label}");
         outcomes.push(first(settings, &data, &name));
     }
-    outcomes
+    (outcomes, chart(&all))
+}
+
+fn chart(measured: &[Measured]) -> Chart {
+    let of = |name: &str, of: fn(&(Took, Took)) -> f64| Series {
+        name: name.to_owned(),
+        values: measured
+            .iter()
+            .map(|one| Spread::of(one.runs.iter().map(of)).median)
+            .collect(),
+    };
+    let category = |one: &Measured| {
+        let megabytes = figure(float(one.bytes / 1_000_000));
+        format!("{megabytes} MB, page cache {}", temperature(one.cold))
+    };
+    let series = vec![
+        of("actors recovered by their snapshots", |(node, _)| {
+            node.time()
+        }),
+        of("flat file read and decoded", |(_, flat)| flat.time()),
+    ];
+    let categories = measured.iter().map(category).collect();
+    Chart::bars("States of 85 KB restored", "ms", categories, series)
 }
