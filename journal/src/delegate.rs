@@ -56,6 +56,15 @@ macro_rules! delegate_reads {
                 self.reads.entries(actor, from)
             }
 
+            fn visit_entries(
+                &self,
+                actor: $crate::ids::ActorNumber,
+                from: $crate::ids::EntryNumber,
+                show: &mut $crate::journal::ShowEntry<'_>,
+            ) -> Result<(), $crate::error::Error> {
+                self.reads.visit_entries(actor, from, show)
+            }
+
             fn entries_from_event(
                 &self,
                 actor: $crate::ids::ActorNumber,

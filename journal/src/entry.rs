@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
 use crate::error::Error;
+use crate::frame::EntryRef;
 use crate::ids::{ActorNumber, CommitIndex, EntryNumber, SequenceNumber};
 
 /// One command that changed something, with everything it decided.
@@ -104,7 +105,7 @@ pub struct StoredEntry {
 }
 
 /// First byte of every encoded entry; a decoder refuses any other.
-const ENTRY_FORMAT: u8 = 1;
+pub(crate) const ENTRY_FORMAT: u8 = 1;
 
 /// Encodes an entry for the journal.
 ///
@@ -139,35 +140,7 @@ fn capacity(entry: &Entry) -> usize {
 /// # Errors
 /// [`Error::Undecodable`] for another format byte, damaged bytes or trailing ones.
 pub fn decode_entry(frame: &[u8]) -> Result<Entry, Error> {
-    match frame.split_first() {
-        Some((&ENTRY_FORMAT, body)) => {
-            // From the slice, not through a reader: a replay spends its time here.
-            let mut decoder = rmp_serde::Deserializer::from_read_ref(body);
-            let undecodable = |cause: String| Error::Undecodable {
-                what: "entry",
-                cause,
-            };
-            let entry =
-                Entry::deserialize(&mut decoder).map_err(|cause| undecodable(cause.to_string()))?;
-            // Whatever follows: one that looks no further than its first byte.
-            match bool::deserialize(&mut decoder) {
-                Err(rmp_serde::decode::Error::InvalidMarkerRead(end))
-                    if end.kind() == std::io::ErrorKind::UnexpectedEof =>
-                {
-                    Ok(entry)
-                }
-                Ok(_) | Err(_) => Err(undecodable("bytes follow its end".to_owned())),
-            }
-        }
-        Some((format, _)) => Err(Error::Undecodable {
-            what: "entry",
-            cause: format!("unknown format {format}"),
-        }),
-        None => Err(Error::Undecodable {
-            what: "entry",
-            cause: "it is empty".to_owned(),
-        }),
-    }
+    EntryRef::decode(frame).map(|entry| entry.to_entry())
 }
 
 #[cfg(test)]

@@ -2,11 +2,13 @@
 //! a [`JournalReader`] reads. The conformance suite is the contract of every implementation.
 
 use std::fmt;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::entry::{Entry, StoredEntry, encode_entry};
 use crate::error::{CommitError, Error};
+use crate::frame::EntryRef;
 use crate::hash::Hash;
 use crate::ids::{
     ActorId, ActorNumber, CommitIndex, EntryNumber, Epoch, HistoryId, SequenceNumber,
@@ -178,6 +180,8 @@ pub struct VerifyReport {
 pub type Row = (Vec<u8>, Vec<u8>);
 /// Entries of one actor, in order; ends after the first error.
 pub type Entries<'a> = Box<dyn Iterator<Item = Result<StoredEntry, Error>> + Send + 'a>;
+/// Told each entry with its commit; breaks to end the reading.
+pub type ShowEntry<'a> = dyn FnMut(CommitIndex, &EntryRef<'_>) -> ControlFlow<()> + 'a;
 /// Commits in order; ends after the first error.
 pub type Commits<'a> = Box<dyn Iterator<Item = Result<Commit, Error>> + Send + 'a>;
 
@@ -232,6 +236,26 @@ pub trait JournalReader: Send + Sync {
 
     /// The entries of an actor from number `from` on. A missing number is an error, never a skip.
     fn entries(&self, actor: ActorNumber, from: EntryNumber) -> Entries<'_>;
+
+    /// As [`entries`](Self::entries), each shown where it lies instead of copied: for who reads many and keeps
+    /// none. An error comes behind the entries before it. Stores that can lend their bytes do; this default copies.
+    ///
+    /// # Errors
+    /// A store error, a missing number, bytes that do not decode.
+    fn visit_entries(
+        &self,
+        actor: ActorNumber,
+        from: EntryNumber,
+        show: &mut ShowEntry<'_>,
+    ) -> Result<(), Error> {
+        for stored in self.entries(actor, from) {
+            let stored = stored?;
+            if show(stored.commit, &EntryRef::from(&stored.entry)).is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
 
     /// The entry that holds event `seq` and those after it. Starts at once: found by bisection.
     fn entries_from_event(&self, actor: ActorNumber, seq: SequenceNumber) -> Entries<'_>;

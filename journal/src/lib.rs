@@ -12,6 +12,7 @@
 mod delegate;
 mod entry;
 mod error;
+mod frame;
 mod hash;
 mod ids;
 mod journal;
@@ -41,6 +42,7 @@ pub use entry::{
     Birth, CommandStamp, Entry, EventRecord, KeyStamp, StoredEntry, decode_entry, encode_entry,
 };
 pub use error::{CommitError, Error};
+pub use frame::{BirthRef, CommandRef, EntryRef, EventRef, EventRefs, KeyRef};
 pub use hash::Hash;
 pub use ids::{
     ActorId, ActorNumber, CommitIndex, EntryNumber, Epoch, HistoryId, InvalidActorId,
@@ -48,7 +50,7 @@ pub use ids::{
 };
 pub use journal::{
     ActorRow, Append, Commit, Commits, Completion, Entries, Head, Journal, JournalReader,
-    OpenReport, Row, RowChange, Storage, Submission, Table, VerifyReport,
+    OpenReport, Row, RowChange, ShowEntry, Storage, Submission, Table, VerifyReport,
 };
 pub use lock::{Holder, holder};
 pub use memory::{CommitFault, MemoryStorage};

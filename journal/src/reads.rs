@@ -11,9 +11,10 @@ use crate::chain::{Walk, listed_frame, read as read_commit};
 use crate::committer::HeadCell;
 use crate::entry::{StoredEntry, decode_entry};
 use crate::error::Error;
+use crate::frame::EntryRef;
 use crate::ids::{ActorId, ActorNumber, CommitIndex, EntryNumber, HistoryId, SequenceNumber};
 use crate::journal::{
-    ActorRow, Commit, Commits, Entries, Head, JournalReader, Row, Table, VerifyReport,
+    ActorRow, Commit, Commits, Entries, Head, JournalReader, Row, ShowEntry, Table, VerifyReport,
 };
 use crate::layout::{
     ACTOR_NAMES, ACTOR_NUMBERS, META_HISTORIES, Past, actor_name_key, actor_names_of,
@@ -26,6 +27,8 @@ use crate::verify::{MarkSource, verify};
 /// A chunk of a long read ends after this many rows or bytes.
 const CHUNK_ROWS: usize = 256;
 const CHUNK_BYTES: usize = 1 << 20;
+/// As [`CHUNK_ROWS`], where nothing is kept of a row.
+const VISIT_ROWS: usize = 4_096;
 
 /// Reads one generation of a journal.
 pub(crate) struct Reads {
@@ -63,21 +66,12 @@ impl Reads {
     ) -> Result<Chunk<StoredEntry>, Error> {
         let mut next = Some(from);
         let limits = (CHUNK_ROWS, CHUNK_BYTES);
-        let stretch = self
-            .slot
-            .index()?
-            .entries(actor, from, limits, |commit, frame| {
-                let expected = next.ok_or(Error::Exhausted { what: "entries" })?;
-                let stored = stored_entry(commit, frame)?;
-                if stored.entry.number != expected {
-                    return Err(Error::MissingEntry {
-                        actor,
-                        number: expected,
-                    });
-                }
-                next = expected.next();
-                Ok(stored)
-            })?;
+        let index = self.slot.index()?;
+        let stretch = index.entries(actor, from, limits, |commit, frame| {
+            let stored = stored_entry(commit, frame)?;
+            follows(actor, &mut next, stored.entry.number)?;
+            Ok(stored)
+        });
         Ok(Chunk {
             rows: stretch.rows,
             full: stretch.more,
@@ -207,6 +201,27 @@ impl JournalReader for Reads {
         }))
     }
 
+    fn visit_entries(
+        &self,
+        actor: ActorNumber,
+        from: EntryNumber,
+        show: &mut ShowEntry<'_>,
+    ) -> Result<(), Error> {
+        let mut next = Some(from);
+        while let Some(first) = next {
+            let mut take = |commit, frame: &[u8]| {
+                let entry = EntryRef::decode(frame)?;
+                follows(actor, &mut next, entry.number)?;
+                Ok(show(commit, &entry))
+            };
+            let limits = (VISIT_ROWS, CHUNK_BYTES);
+            if !self.slot.index()?.show(actor, first, limits, &mut take)? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     fn entries_from_event(&self, actor: ActorNumber, seq: SequenceNumber) -> Entries<'_> {
         match self.find_event(actor, seq) {
             Ok(Some(number)) => self.entries(actor, number),
@@ -261,6 +276,23 @@ impl JournalReader for Reads {
 /// The smallest key that is greater than `key`.
 fn successor(key: &[u8]) -> Vec<u8> {
     [key, &[0]].concat()
+}
+
+/// Checks that entry `number` is the one that was expected next, and expects the one after it.
+fn follows(
+    actor: ActorNumber,
+    next: &mut Option<EntryNumber>,
+    number: EntryNumber,
+) -> Result<(), Error> {
+    let expected = next.ok_or(Error::Exhausted { what: "entries" })?;
+    if number != expected {
+        return Err(Error::MissingEntry {
+            actor,
+            number: expected,
+        });
+    }
+    *next = expected.next();
+    Ok(())
 }
 
 fn stored_entry(commit: CommitIndex, frame: &[u8]) -> Result<StoredEntry, Error> {

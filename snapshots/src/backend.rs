@@ -107,13 +107,24 @@ impl Backend {
         }
     }
 
-    /// One row.
-    pub(crate) fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+    /// Shows the value of one row where it lies.
+    pub(crate) fn read<T>(
+        &self,
+        key: &[u8],
+        show: impl FnOnce(&[u8]) -> T,
+    ) -> Result<Option<T>, Error> {
         match self {
-            Self::Rocks { db, dir, .. } => db.get(key).map_err(|error| translate(dir, &error)),
+            Self::Rocks { db, dir, .. } => {
+                let value = db.get_pinned(key).map_err(|error| translate(dir, &error))?;
+                Ok(value.map(|value| show(&value)))
+            }
             Self::Memory(rows) => {
-                let rows = rows.lock().unwrap_or_else(PoisonError::into_inner);
-                Ok(rows.get(key).cloned())
+                // A copy: what is shown may take long, and may ask again.
+                let value = {
+                    let rows = rows.lock().unwrap_or_else(PoisonError::into_inner);
+                    rows.get(key).cloned()
+                };
+                Ok(value.map(|value| show(&value)))
             }
         }
     }

@@ -115,15 +115,25 @@ impl Snapshot {
         body.extend_from_slice(&self.state);
         seal(key, &body)
     }
+}
 
-    /// The snapshot in a row.
-    pub(crate) fn decode(key: &[u8], mut value: Vec<u8>) -> Result<Self, Reason> {
-        let (mut snapshot, length) =
-            snapshot_fields(unseal(key, &value)?).ok_or(Reason::Damaged)?;
-        // In place: a state may be large.
-        value.drain(..value.len().saturating_sub(length));
-        snapshot.state = value;
-        Ok(snapshot)
+impl SnapshotMeta {
+    /// The snapshot in a row; its state where it lies, because it may be large.
+    pub(crate) fn decode<'a>(key: &[u8], value: &'a [u8]) -> Result<(Self, &'a [u8]), Reason> {
+        snapshot_fields(unseal(key, value)?).ok_or(Reason::Damaged)
+    }
+
+    /// The whole snapshot, with a copy of its state.
+    pub(crate) fn with_state(self, state: &[u8]) -> Snapshot {
+        Snapshot {
+            actor: self.actor,
+            history: self.history,
+            commit: self.commit,
+            entry: self.entry,
+            events: self.events,
+            kind_version: self.kind_version,
+            state: state.to_vec(),
+        }
     }
 }
 
@@ -203,24 +213,23 @@ fn listed_fields(rest: &[u8]) -> Option<(Option<Listed>, &[u8])> {
     ))
 }
 
-/// All but the state, and the length of that, which is the end of the row.
-fn snapshot_fields(rest: &[u8]) -> Option<(Snapshot, usize)> {
+/// All but the state, and the state, which is the end of the row.
+fn snapshot_fields(rest: &[u8]) -> Option<(SnapshotMeta, &[u8])> {
     let (history, rest) = rest.split_first_chunk::<16>()?;
     let (actor, rest) = rest.split_first_chunk::<8>()?;
     let (commit, rest) = rest.split_first_chunk::<8>()?;
     let (entry, rest) = rest.split_first_chunk::<8>()?;
     let (events, rest) = rest.split_first_chunk::<8>()?;
     let (kind_version, state) = rest.split_first_chunk::<4>()?;
-    let snapshot = Snapshot {
+    let meta = SnapshotMeta {
         actor: ActorNumber::new(u64::from_be_bytes(*actor))?,
         history: HistoryId::from_bytes(*history),
         commit: CommitIndex::new(u64::from_be_bytes(*commit))?,
         entry: EntryNumber::new(u64::from_be_bytes(*entry))?,
         events: u64::from_be_bytes(*events),
         kind_version: u32::from_be_bytes(*kind_version),
-        state: Vec::new(),
     };
-    Some((snapshot, state.len()))
+    Some((meta, state))
 }
 
 /// CRC-32 of key and the rest, format, body.

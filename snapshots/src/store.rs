@@ -53,13 +53,22 @@ pub enum Opened {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PutNumber(u64);
 
-/// The newest snapshot that counts, and what was passed over.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Loaded {
+/// The newest snapshot that counts, or what was made of it, and what was passed over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loaded<T = Snapshot> {
     /// `None`: replay from the start.
-    pub snapshot: Option<Snapshot>,
+    pub snapshot: Option<T>,
     /// Each newer one that does not count; to be counted and logged.
     pub rejected: Vec<Rejection>,
+}
+
+impl<T> Default for Loaded<T> {
+    fn default() -> Self {
+        Self {
+            snapshot: None,
+            rejected: Vec::new(),
+        }
+    }
 }
 
 /// A snapshot that does not count.
@@ -200,16 +209,35 @@ impl SnapshotStore {
     /// Damage and read errors are rejections, not failures: there is always the journal.
     #[must_use]
     pub fn load(&self, actor: ActorNumber, in_past: &dyn Fn(&SnapshotMeta) -> bool) -> Loaded {
+        self.load_with(actor, in_past, SnapshotMeta::with_state)
+    }
+
+    /// As [`load`](Self::load), with what `make` makes of the snapshot and its state. The state is shown where
+    /// it lies, checked: who only decodes it needs no copy.
+    #[must_use]
+    pub fn load_with<T>(
+        &self,
+        actor: ActorNumber,
+        in_past: &dyn Fn(&SnapshotMeta) -> bool,
+        mut make: impl FnMut(SnapshotMeta, &[u8]) -> T,
+    ) -> Loaded<T> {
         let mut loaded = Loaded::default();
         let newest = self.listed(actor).unwrap_or_default().newest();
         for place in [newest, newest.other()] {
-            match self.read(actor, place) {
+            let read = self.read(actor, place, |meta, state| {
+                if in_past(&meta) {
+                    Ok(make(meta, state))
+                } else {
+                    Err(meta.entry)
+                }
+            });
+            match read {
                 Ok(None) => {}
-                Ok(Some(snapshot)) if in_past(&snapshot.meta()) => {
-                    loaded.snapshot = Some(snapshot);
+                Ok(Some(Ok(found))) => {
+                    loaded.snapshot = Some(found);
                     return loaded;
                 }
-                Ok(Some(Snapshot { entry, .. })) => {
+                Ok(Some(Err(entry))) => {
                     let (entry, reason) = (Some(entry), Reason::Foreign);
                     loaded.rejected.push(Rejection { entry, reason });
                 }
@@ -237,32 +265,36 @@ impl SnapshotStore {
         outcome.inspect_err(|error| self.note_damage(error))
     }
 
-    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Reason> {
-        self.backend.get(key).map_err(|error| {
+    fn get<T>(&self, key: &[u8], show: impl FnOnce(&[u8]) -> T) -> Result<Option<T>, Reason> {
+        self.backend.read(key, show).map_err(|error| {
             self.note_damage(&error);
             Reason::Unreadable(error.to_string())
         })
     }
 
-    fn read(&self, actor: ActorNumber, place: Place) -> Result<Option<Snapshot>, Reason> {
+    fn read<T>(
+        &self,
+        actor: ActorNumber,
+        place: Place,
+        make: impl FnOnce(SnapshotMeta, &[u8]) -> T,
+    ) -> Result<Option<T>, Reason> {
         let key = place.key(actor);
-        let value = self.get(&key)?;
-        let snapshot = value
-            .map(|value| Snapshot::decode(&key, value))
-            .transpose()?;
-        match &snapshot {
-            Some(snapshot) if snapshot.actor != actor => Err(Reason::Damaged),
-            Some(_) | None => Ok(snapshot),
-        }
+        let found = self.get(&key, |value| {
+            let (meta, state) = SnapshotMeta::decode(&key, value)?;
+            if meta.actor == actor {
+                Ok(make(meta, state))
+            } else {
+                Err(Reason::Damaged)
+            }
+        })?;
+        found.transpose()
     }
 
     /// The list of an actor, if it is there and whole.
     fn listed(&self, actor: ActorNumber) -> Option<List> {
         let key = list_key(actor);
-        self.get(&key)
-            .ok()
-            .flatten()
-            .and_then(|value| List::decode(&key, &value).ok())
+        let list = self.get(&key, |value| List::decode(&key, value));
+        list.ok().flatten().and_then(Result::ok)
     }
 
     /// The list of an actor; made anew from what it lists where it is not whole.
@@ -270,7 +302,7 @@ impl SnapshotStore {
         self.listed(actor).unwrap_or_else(|| {
             let mut list = List::default();
             for place in Place::BOTH {
-                if let Ok(Some(found)) = self.read(actor, place) {
+                if let Ok(Some(found)) = self.read(actor, place, |meta, _| meta) {
                     list.set(
                         place,
                         Some(Listed {

@@ -1,5 +1,7 @@
 //! The contract of reading: look-ups, pages, positions.
 
+use std::ops::ControlFlow;
+
 use super::Fresh;
 use super::driver::{Driver, id, row};
 use crate::entry::{Entry, StoredEntry};
@@ -62,6 +64,29 @@ pub(super) fn entries_from_number(fresh: Fresh<'_>) {
         let from = EntryNumber::new(from).expect("a number");
         let read = numbers(journal.entries(actor, from));
         assert_eq!(read, (from.get()..=300).collect::<Vec<_>>());
+    }
+    for (from, last) in [(1, 300), (257, 300), (300, 300), (1, 7), (301, 300)] {
+        let from = EntryNumber::new(from).expect("a number");
+        let mut visited = Vec::new();
+        let visit = journal.visit_entries(actor, from, &mut |commit, entry| {
+            let entry = entry.to_entry();
+            visited.push(StoredEntry { commit, entry });
+            if visited
+                .last()
+                .is_some_and(|one| one.entry.number.get() == last)
+            {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        });
+        visit.expect("it reads");
+        let read: Vec<_> = journal
+            .entries(actor, from)
+            .map(|stored| stored.expect("it reads"))
+            .take_while(|stored| stored.entry.number.get() <= last)
+            .collect();
+        assert_eq!(visited, read);
     }
     let behind = EntryNumber::new(301).expect("a number");
     assert!(journal.entries(actor, behind).next().is_none());

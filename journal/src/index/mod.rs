@@ -14,6 +14,7 @@
 
 mod run;
 mod runs;
+mod showing;
 
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
@@ -22,6 +23,7 @@ use std::thread::JoinHandle;
 
 pub(crate) use run::{Found, Run};
 pub(crate) use runs::{NoRuns, Runs, WATERMARK, fill_value};
+use showing::{Showing, Take};
 
 use crate::error::Error;
 use crate::ids::{ActorNumber, CommitIndex, EntryNumber};
@@ -97,45 +99,8 @@ pub(crate) struct Stretch<T> {
     pub(crate) more: Result<bool, Error>,
 }
 
-/// Fills a [`Stretch`] up to its limits.
-struct Filling<T, M> {
-    stretch: Stretch<T>,
-    make: M,
-    rows_left: usize,
-    bytes_left: usize,
-}
-
-impl<T, M: FnMut(CommitIndex, &[u8]) -> Result<T, Error>> Filling<T, M> {
-    fn new((rows, bytes): (usize, usize), make: M) -> Self {
-        let stretch = Stretch {
-            rows: VecDeque::new(),
-            more: Ok(false),
-        };
-        Self {
-            stretch,
-            make,
-            rows_left: rows,
-            bytes_left: bytes,
-        }
-    }
-
-    fn push(&mut self, commit: CommitIndex, frame: &[u8]) -> ControlFlow<()> {
-        match (self.make)(commit, frame) {
-            Ok(row) => self.stretch.rows.push_back(row),
-            Err(error) => {
-                self.stretch.more = Err(error);
-                return ControlFlow::Break(());
-            }
-        }
-        self.rows_left = self.rows_left.saturating_sub(1);
-        self.bytes_left = self.bytes_left.saturating_sub(frame.len());
-        if self.rows_left == 0 || self.bytes_left == 0 {
-            self.stretch.more = Ok(true);
-            return ControlFlow::Break(());
-        }
-        ControlFlow::Continue(())
-    }
-}
+/// Entries that are looked up in memory at once: each holds on to its commit.
+const FOUND_AT_ONCE: usize = 256;
 
 impl Index {
     /// An index over `runs` that takes in each run on the thread that fills it, until [`Index::go_behind`].
@@ -259,19 +224,40 @@ impl Index {
         actor: ActorNumber,
         from: EntryNumber,
         limits: (usize, usize),
-        make: impl FnMut(CommitIndex, &[u8]) -> Result<T, Error>,
-    ) -> Result<Stretch<T>, Error> {
-        let mut filling = Filling::new(limits, make);
+        mut make: impl FnMut(CommitIndex, &[u8]) -> Result<T, Error>,
+    ) -> Stretch<T> {
+        let mut rows = VecDeque::new();
+        let more = self.show(actor, from, limits, &mut |commit, frame| {
+            rows.push_back(make(commit, frame)?);
+            Ok(ControlFlow::Continue(()))
+        });
+        Stretch { rows, more }
+    }
+
+    /// Shows entries of an actor from number `from` on, up to so many rows or bytes. `Ok(true)`: there may be
+    /// more behind them.
+    pub(crate) fn show(
+        &self,
+        actor: ActorNumber,
+        from: EntryNumber,
+        limits: (usize, usize),
+        take: &mut Take<'_>,
+    ) -> Result<bool, Error> {
+        // Of this call only: what the caller lends may live longer.
+        let mut take = |commit: CommitIndex, frame: &[u8]| take(commit, frame);
+        let mut showing = Showing::new(limits, &mut take);
         // Memory first: what leaves it meanwhile is in the store.
-        let Held { found, begins } = self.shared.held(actor, from.get(), limits.0);
+        let at_once = limits.0.min(FOUND_AT_ONCE);
+        let Held { found, begins } = self.shared.held(actor, from.get(), at_once);
         if let Some((found, more)) = found {
-            let filled = found
+            let shown = found
                 .iter()
-                .try_for_each(|found| filling.push(found.commit, found.frame()));
-            if filled.is_continue() {
-                filling.stretch.more = Ok(more);
-            }
-            return Ok(filling.stretch);
+                .try_for_each(|found| showing.push(found.commit, found.frame()));
+            return if shown.is_continue() {
+                Ok(more)
+            } else {
+                showing.more
+            };
         }
         let first = entry_key(actor, from);
         let end = begins.map_or_else(
@@ -283,29 +269,26 @@ impl Index {
             to: Some(&end),
         };
         let mut broken = Ok(());
-        self.shared
-            .runs
-            .scan(span, &mut |_, value| match split_entry(value) {
-                Ok((commit, frame)) => filling.push(commit, frame),
-                Err(error) => {
-                    broken = Err(error);
-                    ControlFlow::Break(())
-                }
-            })?;
-        let mut stretch = filling.stretch;
-        match (broken, begins) {
-            (Err(error), _) => stretch.more = Err(error),
-            (Ok(()), Some(_)) if stretch.rows.is_empty() && stretch.more.is_ok() => {
-                return Err(Error::MissingEntry {
-                    actor,
-                    number: from,
-                });
-            }
+        let mut ended = false;
+        self.shared.runs.scan(span, &mut |_, value| {
+            let shown = split_entry(value).map(|(commit, frame)| showing.push(commit, frame));
+            let flow = shown.unwrap_or_else(|error| {
+                broken = Err(error);
+                ControlFlow::Break(())
+            });
+            ended = flow.is_break();
+            flow
+        })?;
+        broken?;
+        match (showing.more, begins) {
+            (Ok(false), Some(_)) if showing.rows == 0 && !ended => Err(Error::MissingEntry {
+                actor,
+                number: from,
+            }),
             // The rest is in memory.
-            (Ok(()), Some(_)) if matches!(stretch.more, Ok(false)) => stretch.more = Ok(true),
-            (Ok(()), _) => {}
+            (Ok(false), Some(_)) if !ended => Ok(true),
+            (more, _) => more,
         }
-        Ok(stretch)
     }
 
     /// One entry.
@@ -315,7 +298,7 @@ impl Index {
         number: EntryNumber,
         make: impl FnMut(CommitIndex, &[u8]) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let mut stretch = self.entries(actor, number, (1, usize::MAX), make)?;
+        let mut stretch = self.entries(actor, number, (1, usize::MAX), make);
         match stretch.rows.pop_front() {
             Some(row) => Ok(row),
             None => stretch.more.and(Err(Error::MissingEntry { actor, number })),

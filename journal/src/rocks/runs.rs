@@ -105,12 +105,15 @@ impl RocksRuns {
 
     fn iterator(&self, span: Span<'_>, one_actor: bool) -> Result<DBRawIterator<'_>, Error> {
         let mut reading = ReadOptions::default();
-        reading.set_iterate_lower_bound(span.from);
         if let Some(to) = span.to {
             reading.set_iterate_upper_bound(to);
         }
-        reading.set_prefix_same_as_start(one_actor);
+        // Within one actor files without it are passed over, and the upper bound alone says where it ends: asking
+        // each row for its prefix as well would cost a comparison more.
         reading.set_total_order_seek(!one_actor);
+        if !one_actor {
+            reading.set_iterate_lower_bound(span.from);
+        }
         Ok(self.db.raw_iterator_cf_opt(self.family()?, reading))
     }
 

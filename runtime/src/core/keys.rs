@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
-use steadfast_journal::KeyStamp;
+use steadfast_journal::KeyRef;
 
 /// Bounds of a window.
 #[derive(Debug, Clone, Copy)]
@@ -59,12 +59,12 @@ impl KeyWindow {
         known.filter(|known| known.expires > running).count()
     }
 
-    pub(crate) fn remember(&mut self, stamp: &KeyStamp, running: Duration, age: Duration) {
+    pub(crate) fn remember(&mut self, stamp: KeyRef<'_>, running: Duration, age: Duration) {
         let remaining = self.limits.time.saturating_sub(age);
         self.insert(
-            stamp.key.clone(),
+            stamp.key.to_owned(),
             stamp.fingerprint,
-            stamp.reply.clone(),
+            stamp.reply.to_vec().into(),
             running.saturating_add(remaining),
         );
         self.forget(running);

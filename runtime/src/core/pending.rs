@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
-use steadfast_journal::{ActorId, ActorNumber, Entry};
+use steadfast_journal::{ActorId, ActorNumber, Entry, EntryNumber, EntryRef, KeyRef};
 
 use super::keys::{KeyLimits, KeyWindow, SavedKeys};
 use super::{Due, EffectKey, MessageId, Operation, Repeat, TimerId};
@@ -93,6 +93,47 @@ pub(crate) struct Core {
     pub(crate) keys: KeyWindow,
 }
 
+/// What a `Core` takes of an entry beside its operations.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Outline<'a> {
+    actor: ActorNumber,
+    number: EntryNumber,
+    events_after: u64,
+    has_events: bool,
+    time_us: i64,
+    key: Option<KeyRef<'a>>,
+}
+
+impl<'a> From<&'a Entry> for Outline<'a> {
+    fn from(entry: &'a Entry) -> Self {
+        let key = entry
+            .command
+            .as_ref()
+            .and_then(|command| command.key.as_ref());
+        Self {
+            actor: entry.actor,
+            number: entry.number,
+            events_after: entry.events_after(),
+            has_events: !entry.events.is_empty(),
+            time_us: entry.time_us,
+            key: key.map(KeyRef::from),
+        }
+    }
+}
+
+impl<'a> From<&EntryRef<'a>> for Outline<'a> {
+    fn from(entry: &EntryRef<'a>) -> Self {
+        Self {
+            actor: entry.actor,
+            number: entry.number,
+            events_after: entry.events_after(),
+            has_events: !entry.events.is_empty(),
+            time_us: entry.time_us,
+            key: entry.command.and_then(|command| command.key),
+        }
+    }
+}
+
 /// A `Core` in a snapshot.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct SavedCore {
@@ -113,27 +154,24 @@ impl Core {
         }
     }
 
-    /// Takes an entry in. `running` is the running clock, from which remembered keys age; `age` is how
+    /// Takes an entry in, owned or borrowed. `running` is the running clock, from which remembered keys age; `age` is how
     /// old the entry is, zero when it is being written now.
-    pub(crate) fn take(
+    pub(crate) fn take<'a>(
         &mut self,
-        entry: &Entry,
+        entry: impl Into<Outline<'a>>,
         operations: &[Operation],
         running: Duration,
         age: Duration,
     ) -> Vec<Change> {
+        let entry: Outline<'_> = entry.into();
         self.number = Some(entry.actor);
         self.entry = entry.number.get();
-        self.events = entry.events_after();
-        if let Some(key) = entry
-            .command
-            .as_ref()
-            .and_then(|command| command.key.as_ref())
-        {
+        self.events = entry.events_after;
+        if let Some(key) = entry.key {
             self.keys.remember(key, running, age);
         }
         let mut changes = Vec::new();
-        let cause = (!entry.events.is_empty()).then_some(self.events);
+        let cause = entry.has_events.then_some(self.events);
         let time = Timestamp::from_micros(entry.time_us);
         for (index, operation) in (0_u32..).zip(operations) {
             let key = EffectKey {

@@ -3,15 +3,16 @@
 //! Streams: never holds more than one entry beside the state. Runs on a recovery thread.
 
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use steadfast_journal::{
-    ActorId, ActorRow, CommitIndex, Entry, EntryNumber, JournalReader, SequenceNumber,
+    ActorId, ActorRow, CommitIndex, EntryNumber, EntryRef, EventRef, JournalReader, SequenceNumber,
 };
-use steadfast_snapshots::{Snapshot, SnapshotStore};
+use steadfast_snapshots::{SnapshotMeta, SnapshotStore};
 
 use super::execute::panic_text;
 use super::{Host, Resident};
@@ -301,11 +302,14 @@ fn load_snapshot<A: StatefulActor>(
 ) -> Option<Host<A>> {
     let mut below = u64::MAX;
     loop {
-        let loaded = cx.snapshots.load(row.number, &|meta| {
+        let in_past = |meta: &SnapshotMeta| {
             cx.journal.contains(meta.history, meta.commit)
                 && meta.entry.get() < below
                 && cx.until.is_none_or(|until| meta.events <= until)
                 && meta.kind_version == A::STATE_VERSION
+        };
+        let loaded = cx.snapshots.load_with(row.number, &in_past, |meta, state| {
+            (meta.entry, decode_snapshot::<A>(cx, meta, state))
         });
         if below == u64::MAX && cx.until.is_none() {
             rejected.extend(
@@ -315,28 +319,29 @@ fn load_snapshot<A: StatefulActor>(
                     .map(|rejection| rejection.reason.to_string()),
             );
         }
-        let snapshot = loaded.snapshot?;
-        match decode_snapshot::<A>(cx, &snapshot) {
+        let (entry, decoded) = loaded.snapshot?;
+        match decoded {
             Ok(host) => return Some(host),
             Err(reason) => rejected.push(reason),
         }
-        below = snapshot.entry.get();
+        below = entry.get();
     }
 }
 
 fn decode_snapshot<A: StatefulActor>(
     cx: &RecoverContext<'_>,
-    snapshot: &Snapshot,
+    meta: SnapshotMeta,
+    state: &[u8],
 ) -> Result<Host<A>, String> {
     let age = |then| cx.start.age(then, cx.now, cx.running);
-    let load = || Host::<A>::load(&snapshot.state, cx.limits, cx.running, age);
-    cx.progress.note(0, snapshot.state.len());
+    let load = || Host::<A>::load(state, cx.limits, cx.running, age);
+    cx.progress.note(0, state.len());
     let mut host = catch_unwind(AssertUnwindSafe(load))
         .map_err(|panic| format!("decoding it panicked: {}", panic_text(panic.as_ref())))?
         .map_err(|error| format!("its state does not decode: {error}"))?;
-    host.core.number = Some(snapshot.actor);
-    host.core.entry = snapshot.entry.get();
-    host.core.events = snapshot.events;
+    host.core.number = Some(meta.actor);
+    host.core.entry = meta.entry.get();
+    host.core.events = meta.events;
     Ok(host)
 }
 
@@ -350,17 +355,24 @@ fn replay<A: StatefulActor>(
     let from = EntryNumber::after(EntryNumber::new(host.core.entry)).ok_or_else(exhausted)?;
     let mut commit = None;
     let mut read = Read::of(cx.progress);
-    for stored in cx.journal.entries(row.number, from) {
-        let seq = host.core.events;
-        let stored = stored.map_err(|error| Unrecoverable::store(&error, seq))?;
-        if cx.until.is_some_and(|until| host.core.events >= until) {
-            break;
-        }
-        check_cancelled(cx, seq)?;
-        take_entry(host, cx, &stored.entry, skipped)?;
-        read.note(stored.entry.events.len(), size(&stored.entry));
-        commit = Some(stored.commit);
-    }
+    let mut outcome = Ok(());
+    let seen = cx
+        .journal
+        .visit_entries(row.number, from, &mut |index, entry| {
+            if cx.until.is_some_and(|until| host.core.events >= until) {
+                return ControlFlow::Break(());
+            }
+            outcome = check_cancelled(cx, host.core.events)
+                .and_then(|()| take_entry(host, cx, entry, skipped));
+            if outcome.is_err() {
+                return ControlFlow::Break(());
+            }
+            read.note(entry.events.len(), size(entry));
+            commit = Some(index);
+            ControlFlow::Continue(())
+        });
+    outcome?;
+    seen.map_err(|error| Unrecoverable::store(&error, host.core.events))?;
     drop(read);
     host.core.number = Some(row.number);
     Ok(commit)
@@ -380,7 +392,7 @@ fn check_cancelled(cx: &RecoverContext<'_>, seq: u64) -> Result<(), Unrecoverabl
 fn take_entry<A: StatefulActor>(
     host: &mut Host<A>,
     cx: &RecoverContext<'_>,
-    entry: &Entry,
+    entry: &EntryRef<'_>,
     skipped: &BTreeSet<u64>,
 ) -> Result<(), Unrecoverable> {
     if entry.events_before != host.core.events {
@@ -400,18 +412,10 @@ fn take_entry<A: StatefulActor>(
             continue;
         }
         let before = seq.get().saturating_sub(1);
-        let poison = |reason| Unrecoverable::event(reason, before, &record.name);
-        let apply = || {
-            let event = A::Event::decode(&record.name, record.version, &record.data)
-                .map_err(|error| describe(&error))?;
-            host.state.apply(&event);
-            Ok::<_, String>(())
-        };
-        catch_unwind(AssertUnwindSafe(apply))
-            .unwrap_or_else(|panic| Err(format!("apply panicked: {}", panic_text(panic.as_ref()))))
-            .map_err(poison)?;
+        apply::<A>(host, record)
+            .map_err(|reason| Unrecoverable::event(reason, before, record.name))?;
     }
-    let operations = decode_operations(&entry.operations).map_err(|error| {
+    let operations = decode_operations(entry.operations).map_err(|error| {
         Unrecoverable::data(
             format!("entry {}: {error}", entry.number),
             entry.events_before,
@@ -423,13 +427,22 @@ fn take_entry<A: StatefulActor>(
     Ok(())
 }
 
+/// Decodes an event and applies it; says why not.
+fn apply<A: StatefulActor>(host: &mut Host<A>, record: &EventRef<'_>) -> Result<(), String> {
+    let apply = || {
+        let event = A::Event::decode(record.name, record.version, record.data)
+            .map_err(|error| describe(&error))?;
+        host.state.apply(&event);
+        Ok::<_, String>(())
+    };
+    catch_unwind(AssertUnwindSafe(apply))
+        .unwrap_or_else(|panic| Err(format!("apply panicked: {}", panic_text(panic.as_ref()))))
+}
+
 /// What an entry adds to a state at most, roughly.
-fn size(entry: &Entry) -> usize {
+fn size(entry: &EntryRef<'_>) -> usize {
     let events: usize = entry.events.iter().map(|event| event.data.len()).sum();
-    let key = entry
-        .command
-        .as_ref()
-        .and_then(|command| command.key.as_ref());
+    let key = entry.command.and_then(|command| command.key);
     events + entry.operations.len() + key.map_or(0, |key| key.key.len() + key.reply.len())
 }
 

@@ -3,11 +3,13 @@
 //! Both ways see the same entries, however much is written meanwhile: the journal is read through a
 //! window that ends at one entry.
 
+use std::ops::ControlFlow;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use steadfast_journal::{
     ActorId, ActorNumber, ActorRow, CommitIndex, Commits, Entries, EntryNumber, Error, Head,
-    HistoryId, JournalReader, Row, SequenceNumber, StoredEntry, Table, VerifyReport,
+    HistoryId, JournalReader, Row, SequenceNumber, ShowEntry, StoredEntry, Table, VerifyReport,
 };
 use steadfast_snapshots::SnapshotStore;
 
@@ -245,6 +247,22 @@ impl JournalReader for Window<'_> {
 
     fn entries(&self, actor: ActorNumber, from: EntryNumber) -> Entries<'_> {
         Box::new(self.upto_last(self.journal.entries(actor, from)))
+    }
+
+    fn visit_entries(
+        &self,
+        actor: ActorNumber,
+        from: EntryNumber,
+        show: &mut ShowEntry<'_>,
+    ) -> Result<(), Error> {
+        let last = self.limit.map(|(last, _)| last);
+        self.journal
+            .visit_entries(actor, from, &mut |commit, entry| {
+                if last.is_some_and(|last| entry.number > last) {
+                    return ControlFlow::Break(());
+                }
+                show(commit, entry)
+            })
     }
 
     fn entries_from_event(&self, actor: ActorNumber, seq: SequenceNumber) -> Entries<'_> {

@@ -59,6 +59,8 @@ struct Queue {
     went_before: usize,
     /// Recoveries that began and were not yet taken: told when nobody wants them any more.
     under_way: Vec<Arc<Progress>>,
+    /// Threads that wait for a change: without any, nobody is woken, which would be a system call each time.
+    idle: usize,
     /// Nobody waits for recoveries any more.
     closed: bool,
 }
@@ -76,8 +78,11 @@ impl Drop for Held {
         queue
             .under_way
             .retain(|progress| !Arc::ptr_eq(progress, &self.progress));
+        let idle = queue.idle;
         drop(queue);
-        self.flow.changed.notify_all();
+        if idle > 0 {
+            self.flow.changed.notify_all();
+        }
     }
 }
 
@@ -100,10 +105,12 @@ impl Flow {
             {
                 return Some(work);
             }
+            queue.idle += 1;
             queue = self
                 .changed
                 .wait(queue)
                 .unwrap_or_else(PoisonError::into_inner);
+            queue.idle -= 1;
         }
     }
 
@@ -144,6 +151,7 @@ impl RecoveryPool {
                 background: VecDeque::new(),
                 went_before: 0,
                 under_way: Vec::new(),
+                idle: 0,
                 closed: false,
             }),
             changed: Condvar::new(),
@@ -185,8 +193,11 @@ impl RecoveryPool {
         } else {
             queue.waiting.push(priority, work);
         }
+        let idle = queue.idle;
         drop(queue);
-        self.flow.changed.notify_one();
+        if idle > 0 {
+            self.flow.changed.notify_one();
+        }
     }
 
     /// Ends the threads: what waits is dropped, and what is under way ends at its next entry.
@@ -285,6 +296,7 @@ mod tests {
             background: VecDeque::from([work("warm"), work("warm")]),
             went_before: 0,
             under_way: Vec::new(),
+            idle: 0,
             closed: false,
         };
         for _ in 0..20 {

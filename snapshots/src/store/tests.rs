@@ -174,7 +174,10 @@ fn every_flipped_byte_falls_back_to_the_older_one() {
         store.put(&new).unwrap();
         let key = Place::Second.key(new.actor);
         let value = new.encode(&key);
-        assert_eq!(store.backend.get(&key).unwrap(), Some(value.clone()));
+        assert_eq!(
+            store.backend.read(&key, <[u8]>::to_vec).unwrap(),
+            Some(value.clone())
+        );
         for at in 0..value.len() {
             let mut damaged = value.clone();
             damaged[at] ^= 0x10;
@@ -198,7 +201,7 @@ fn a_damaged_list_changes_nothing() {
         store.put(&snapshot(1, 1)).unwrap();
         store.put(&snapshot(1, 2)).unwrap();
         let key = list_key(ActorNumber::FIRST);
-        let value = store.backend.get(&key).unwrap().unwrap();
+        let value = store.backend.read(&key, <[u8]>::to_vec).unwrap().unwrap();
         for at in 0..value.len() {
             let mut damaged = value.clone();
             damaged[at] ^= 0x10;
