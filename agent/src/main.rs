@@ -38,6 +38,10 @@ mod view;
 
 use std::process::ExitCode;
 
+/// RocksDB allocates and frees from many threads, and so do commands: the system's allocator is the slower one.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().collect();
     cli::main(&arguments).into()

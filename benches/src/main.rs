@@ -8,6 +8,10 @@ use steadfast_benches::load::now;
 use steadfast_benches::suite::{APART, SUBCOMMANDS, child, targets};
 use steadfast_benches::{Machine, Outcome, Settings};
 
+/// As the agent has it, and for all sides alike.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// Measures steadfast; each figure stands beside its limit or peer from the same run.
 #[derive(Debug, Parser)]
 #[command(name = "steadfast-bench", version)]

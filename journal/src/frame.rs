@@ -178,7 +178,7 @@ impl<'a> EntryRef<'a> {
 impl CommandRef<'_> {
     fn to_stamp(self) -> CommandStamp {
         CommandStamp {
-            name: self.name.to_owned(),
+            name: self.name.to_owned().into(),
             id: self.id,
             key: self.key.map(|key| KeyStamp {
                 key: key.key.to_owned(),
@@ -192,7 +192,7 @@ impl CommandRef<'_> {
 impl EventRef<'_> {
     fn to_record(self) -> EventRecord {
         EventRecord {
-            name: self.name.to_owned(),
+            name: self.name.to_owned().into(),
             version: self.version,
             data: self.data.to_vec().into(),
         }

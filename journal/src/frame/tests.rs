@@ -30,7 +30,7 @@ fn key() -> impl Strategy<Value = KeyStamp> {
 
 fn command() -> impl Strategy<Value = CommandStamp> {
     (".{0,9}", any::<u128>(), option::of(key())).prop_map(|(name, id, key)| CommandStamp {
-        name,
+        name: name.into(),
         id,
         key,
     })
@@ -38,7 +38,7 @@ fn command() -> impl Strategy<Value = CommandStamp> {
 
 fn event() -> impl Strategy<Value = EventRecord> {
     (".{0,9}", any::<u32>(), blob()).prop_map(|(name, version, data)| EventRecord {
-        name,
+        name: name.into(),
         version,
         data: data.into(),
     })

@@ -15,6 +15,11 @@ use crate::ids::{ActorNumber, CommitIndex};
 use crate::layout::{Checked, entry_key_raw};
 use crate::record::{Frame, Listed, Place};
 
+/// Entries that are brought into the cache together.
+const NEAR: usize = 16;
+/// Bytes that a processor fetches at once.
+const CACHE_LINE: usize = 64;
+
 /// One entry in a run.
 #[derive(Debug, Clone, Copy)]
 struct Node {
@@ -189,15 +194,33 @@ impl Run {
         &self,
         mut show: impl FnMut([u8; 16], CommitIndex, &[u8]) -> Result<(), E>,
     ) -> Result<(), E> {
-        for (_, at) in self.order() {
-            let Some(node) = self.node(at) else { continue };
-            let Some((commit, bytes)) = self.commits.get(node.commit as usize) else {
-                continue;
-            };
-            let key = entry_key_raw(node.actor, node.number);
-            show(key, *commit, node.place.of(bytes))?;
+        let mut near = Vec::with_capacity(NEAR);
+        for some in self.order().chunks(NEAR) {
+            near.clear();
+            near.extend(some.iter().filter_map(|(_, at)| self.node(*at)));
+            self.touch(&near);
+            for node in &near {
+                if let Some((commit, frame)) = self.frame(node) {
+                    show(entry_key_raw(node.actor, node.number), commit, frame)?;
+                }
+            }
         }
         Ok(())
+    }
+
+    fn frame(&self, node: &Node) -> Option<(CommitIndex, &[u8])> {
+        let (commit, bytes) = self.commits.get(node.commit as usize)?;
+        Some((*commit, node.place.of(bytes)))
+    }
+
+    /// Brings the frames into the processor's cache. They lie all over the run: read one after the other, each would
+    /// be waited for; read together, they are under way at the same time.
+    fn touch(&self, nodes: &[&Node]) {
+        let lines = nodes
+            .iter()
+            .filter_map(|node| self.frame(node))
+            .flat_map(|(_, frame)| frame.iter().step_by(CACHE_LINE));
+        std::hint::black_box(lines.fold(0, |sum, byte| sum ^ byte));
     }
 
     fn order(&self) -> Vec<(u128, u32)> {

@@ -37,8 +37,8 @@ pub(super) struct RocksRuns {
     /// First, so that it is closed before the lease ends.
     db: DB,
     dir: PathBuf,
-    /// What table files are written with.
-    settings: Options,
+    /// What files of runs are written with.
+    run_settings: Options,
     _lease: Option<Arc<Lease>>,
 }
 
@@ -60,13 +60,13 @@ impl RocksRuns {
         let (mut store, family) = (plain_settings(options), family_settings(options));
         store.create_if_missing(true);
         store.create_missing_column_families(true);
-        let families = [ColumnFamilyDescriptor::new(FAMILY, family.clone())];
+        let families = [ColumnFamilyDescriptor::new(FAMILY, family)];
         let db = DB::open_cf_descriptors(&store, dir, families)
             .map_err(|error| translate(dir, &error))?;
         Ok(Self {
             db,
             dir: dir.to_owned(),
-            settings: family,
+            run_settings: run_settings(options),
             _lease: Some(lease),
         })
     }
@@ -79,14 +79,16 @@ impl RocksRuns {
         if !dir.join("CURRENT").exists() {
             return Ok(None);
         }
-        let family = family_settings(options);
-        let families = [ColumnFamilyDescriptor::new(FAMILY, family.clone())];
+        let families = [ColumnFamilyDescriptor::new(
+            FAMILY,
+            family_settings(options),
+        )];
         let db = DB::open_cf_descriptors_read_only(&plain_settings(options), dir, families, false)
             .map_err(|error| translate(dir, &error))?;
         Ok(Some(Self {
             db,
             dir: dir.to_owned(),
-            settings: family,
+            run_settings: run_settings(options),
             _lease: None,
         }))
     }
@@ -118,7 +120,7 @@ impl RocksRuns {
     }
 
     fn write_file(&self, path: &Path, run: &Run, upto: Checked) -> Result<(), Error> {
-        let mut writer = SstFileWriter::create(&self.settings);
+        let mut writer = SstFileWriter::create(&self.run_settings);
         let failed = |error: rocksdb::Error| self.failed(&error);
         writer.open(path).map_err(failed)?;
         writer.put(WATERMARK, upto.encode()).map_err(failed)?;
@@ -188,6 +190,13 @@ impl Runs for RocksRuns {
             .ingest_external_file_cf_opts(self.family()?, &options, vec![&path])
             .map_err(|error| self.failed(&error))
     }
+}
+
+/// How the file of a run is written: compaction soon writes it anew, and compresses then.
+fn run_settings(options: &RocksOptions) -> Options {
+    let mut settings = family_settings(options);
+    settings.set_compression_type(DBCompressionType::None);
+    settings
 }
 
 fn family_settings(options: &RocksOptions) -> Options {

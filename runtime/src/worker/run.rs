@@ -277,6 +277,7 @@ impl Handler<Continue> for Worker {
 
 impl StreamHandler<Vec<Envelope>> for Worker {
     fn handle(&mut self, chunk: Vec<Envelope>, ctx: &mut Self::Context) {
+        self.touch(&chunk);
         for envelope in chunk {
             self.accept(envelope);
         }
