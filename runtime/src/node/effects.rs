@@ -4,9 +4,9 @@
 //! Invariant: one effect has one task at most. It is known from its launch until its outcome is consumed
 //! by a durable entry; reloading pending effects starts only those whose task has ended.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -39,8 +39,26 @@ pub(crate) struct EffectRunner {
     /// Weak: the node's end is not to wait for an effect.
     shared: Weak<Shared>,
     permits: Permits,
+    ledger: Mutex<Ledger>,
+}
+
+/// What is known of effects that are not over.
+#[derive(Default)]
+struct Ledger {
     /// Effects that have a task, or an outcome under way.
-    known: Mutex<HashMap<Name, Known>>,
+    known: HashMap<Name, Known>,
+    /// While pending effects are read from the journal: those that were consumed since, whose rows may have been read
+    /// before.
+    consumed: Option<HashSet<Name>>,
+}
+
+/// Pending effects are being read from the journal.
+pub(super) struct Reading<'a>(&'a EffectRunner);
+
+impl Drop for Reading<'_> {
+    fn drop(&mut self) {
+        self.0.ledger().consumed = None;
+    }
 }
 
 /// How far an effect is.
@@ -72,8 +90,18 @@ impl EffectRunner {
         Arc::new(Self {
             shared: Arc::downgrade(shared),
             permits: Permits::new(&shared.config),
-            known: Mutex::new(HashMap::new()),
+            ledger: Mutex::default(),
         })
+    }
+
+    fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Until it is dropped, an effect that is over is not started on the word of a row. One at a time.
+    pub(super) fn reading(&self) -> Reading<'_> {
+        self.ledger().consumed = Some(HashSet::new());
+        Reading(self)
     }
 
     /// How many effects execute at the moment.
@@ -90,7 +118,7 @@ impl EffectRunner {
             return;
         }
         let name = (job.number, job.effect.key);
-        if !self.claim(name, shared.generation(), &job) {
+        if !self.claim(name, shared.generation(), || job.clone()) {
             return;
         }
         let runner = Arc::clone(self);
@@ -106,12 +134,15 @@ impl EffectRunner {
     }
 
     /// Whether the effect is to be given a task now; from then on it is known.
-    fn claim(&self, name: Name, current: u64, job: &EffectJob) -> bool {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+    fn claim(&self, name: Name, current: u64, again: impl FnOnce() -> EffectJob) -> bool {
+        let Ledger { known, consumed } = &mut *self.ledger();
+        if consumed.as_ref().is_some_and(|over| over.contains(&name)) {
+            return false;
+        }
         match known.get_mut(&name) {
             Some(Known::Running { generation, then }) => {
                 if *generation != current {
-                    *then = Some(Box::new(job.clone()));
+                    *then = Some(Box::new(again()));
                 }
                 return false;
             }
@@ -129,8 +160,7 @@ impl EffectRunner {
     /// The effect's outcome is about to be handed over in the current generation: whoever reloaded the
     /// effect so far need not start it again.
     fn handing_over(&self, name: Name, current: u64) {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(Known::Running { generation, then }) = known.get_mut(&name) {
+        if let Some(Known::Running { generation, then }) = self.ledger().known.get_mut(&name) {
             *generation = current;
             *then = None;
         }
@@ -139,7 +169,7 @@ impl EffectRunner {
     /// The effect's task is over.
     fn ended(self: &Arc<Self>, name: Name, handed_over: bool) {
         let next = {
-            let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+            let Ledger { known, .. } = &mut *self.ledger();
             match known.remove(&name) {
                 // Reloaded since: the task ended without outcome, or the outcome went down with the
                 // journal's old generation.
@@ -163,10 +193,11 @@ impl EffectRunner {
 
     /// The effect's outcome was consumed.
     pub(crate) fn consumed(&self, number: ActorNumber, key: EffectKey) {
-        self.known
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&(number, key));
+        let mut ledger = self.ledger();
+        ledger.known.remove(&(number, key));
+        if let Some(consumed) = &mut ledger.consumed {
+            consumed.insert((number, key));
+        }
     }
 
     /// Waits until no effect runs: all permits are back.
@@ -475,4 +506,32 @@ async fn hand_over(shared: &Arc<Shared>, job: EffectJob, outcome: RawOutcome) ->
         .send(Control::Answer(Arc::new(answer)))
         .await
         .is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    /// Regression: the rows of pending effects were read, an effect's outcome was consumed and the effect forgotten,
+    /// and then it was started again on the word of its row.
+    #[test]
+    fn what_is_over_is_not_started_on_the_word_of_a_row_read_before() {
+        let runner = Arc::new(EffectRunner {
+            shared: Weak::new(),
+            permits: Permits::new(&Config::default()),
+            ledger: Mutex::default(),
+        });
+        let name = (ActorNumber::FIRST, EffectKey { entry: 1, index: 0 });
+        let claim = || runner.claim(name, 2, || panic!("it is of this generation"));
+        assert!(claim(), "nobody knows it");
+        let reading = runner.reading();
+        runner.handing_over(name, 2);
+        runner.ended(name, true);
+        assert!(!claim(), "its outcome is under way");
+        runner.consumed(name.0, name.1);
+        assert!(!claim(), "it is over");
+        drop(reading);
+        assert!(runner.ledger().consumed.is_none() && runner.ledger().known.is_empty());
+    }
 }

@@ -90,6 +90,8 @@ pub(super) async fn load_pending_work(
 }
 
 async fn load_effects(shared: &Arc<Shared>, journal: &Arc<dyn Journal>) -> Result<(), NodeError> {
+    let runner = shared.effects.get();
+    let _reading = runner.map(|runner| runner.reading());
     let mut after: Option<Vec<u8>> = None;
     loop {
         let rows = shared.rows(journal, Table::Effects, after, PAGE).await?;

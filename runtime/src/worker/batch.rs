@@ -18,11 +18,12 @@ pub(crate) const MAX_IN_FLIGHT: usize = 64;
 const FEW_ANSWERS: usize = 4;
 
 /// The journal's word on a batch.
-#[derive(Debug)]
 pub(crate) struct Durable {
     pub(crate) generation: u64,
     pub(crate) ticket: u64,
     pub(crate) outcome: Result<CommitIndex, CommitError>,
+    /// Answers that are still to be let out, after a failure.
+    pub(crate) answers: Vec<Box<dyn Invoke>>,
 }
 
 /// Pending work that an entry brings about, once it is durable.
@@ -55,6 +56,8 @@ pub(crate) struct Batch {
     pub(crate) events: usize,
     pub(crate) answers: Vec<Box<dyn Invoke>>,
     pub(crate) consequences: Vec<Consequence>,
+    /// Whether an actor asked to leave memory.
+    pub(crate) stops: bool,
     pub(crate) snapshots: Vec<Taken>,
     /// The slots that have an entry here; each stays until the batch has its outcome.
     pub(crate) slots: Vec<usize>,
@@ -72,7 +75,7 @@ impl Batch {
     /// out, which spares a lone caller a thread's waking. More of them would keep the next commit waiting, and
     /// whoever is answered may rely on it that the worker has seen to the consequences.
     pub(crate) fn take_few_answers(&mut self) -> Vec<Box<dyn Invoke>> {
-        let few = self.answers.len() <= FEW_ANSWERS;
+        let few = self.answers.len() <= FEW_ANSWERS && !self.stops;
         if few && self.consequences.is_empty() && self.snapshots.is_empty() {
             std::mem::take(&mut self.answers)
         } else {

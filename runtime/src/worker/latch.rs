@@ -27,25 +27,24 @@ impl Worker {
         let mut batch = std::mem::replace(&mut self.open, next);
         batch.handed_over = self.shared.clock.running();
         let (sender, number) = (self.durable_sender.clone(), generation.number);
-        let answers = batch.take_few_answers();
+        let (shared, mut answers) = (Arc::clone(&self.shared), batch.take_few_answers());
         let submission = Submission {
             appends: std::mem::take(&mut batch.appends),
             done: Box::new(move |outcome| {
-                let durable = outcome.is_ok();
+                // Before the worker is woken: there may be no processor for both. After a failure they go with the
+                // news, because whoever is told may ask again, and the worker must know by then.
+                if let (Ok(commit), false) = (&outcome, answers.is_empty()) {
+                    shared.note_durable(*commit);
+                    answers.drain(..).for_each(|answer| answer.finish());
+                }
                 // The channel holds more than a worker can have in flight, and it closes only when the
                 // worker is gone and nobody waits any more.
                 drop(sender.try_send(Durable {
                     generation: number,
                     ticket,
                     outcome,
+                    answers,
                 }));
-                for answer in answers {
-                    if durable {
-                        answer.finish();
-                    } else {
-                        answer.refuse(Refusal::OutcomeUnknown);
-                    }
-                }
             }),
         };
         self.in_flight.push_back(batch);
@@ -64,6 +63,9 @@ impl Worker {
             Err(error) => {
                 self.shared.journal_failed(durable.generation, &error);
                 self.on_latch(durable.generation);
+                for answer in durable.answers {
+                    answer.refuse(Refusal::OutcomeUnknown);
+                }
             }
         }
     }

@@ -15,6 +15,7 @@ mod quarantine;
 mod ready;
 mod recoveries;
 mod residency;
+mod round;
 mod run;
 mod slot;
 mod slots;

@@ -222,6 +222,7 @@ impl Worker {
             matches!(first.internal, Some(Internal::Skip)).then(|| slot.mailbox.pop_front())?
         });
         if let Some(envelope) = skip {
+            self.begin_round();
             self.turn(key, envelope);
         }
     }

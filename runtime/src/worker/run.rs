@@ -17,6 +17,7 @@ use super::inboxes::Inboxes;
 use super::input::{Answer, Control, Envelope, Inputs};
 use super::ready::Ready;
 use super::residency::UseOrder;
+use super::round::Round;
 use super::slot::Spare;
 use super::slots::Slots;
 use super::slow::SlowHandlers;
@@ -80,6 +81,7 @@ pub(crate) struct Worker {
     pub(super) inboxes: Inboxes,
     pub(super) slow: SlowHandlers,
     pub(super) tally: Tally,
+    pub(super) round: Round,
     /// Slots whose mailbox is held after failures, with the moment when it is let go.
     pub(super) holds: BTreeSet<(Duration, usize)>,
     pub(super) draining: Option<oneshot::Sender<()>>,
@@ -90,6 +92,7 @@ pub(crate) struct Worker {
 
 impl Worker {
     pub(crate) fn new(shared: Arc<Shared>, index: usize, inputs: Inputs) -> Self {
+        let round = Round::at(shared.clocks());
         Self {
             shared,
             index,
@@ -117,6 +120,7 @@ impl Worker {
             inboxes: Inboxes::default(),
             slow: SlowHandlers::default(),
             tally: Tally::default(),
+            round,
             holds: BTreeSet::new(),
             draining: None,
             stopping: false,
@@ -146,6 +150,7 @@ impl Worker {
     pub(super) fn work(&mut self, ctx: &mut Context<Self>) -> usize {
         self.collect_mail();
         self.lift_holds(false);
+        self.begin_round();
         let mut turns = 0;
         while turns < TURNS && self.can_run() {
             let Some((priority, slot)) = self.ready.pop() else {

@@ -57,21 +57,21 @@ impl Worker {
     }
 
     pub(super) fn turn(&mut self, key: usize, envelope: Envelope) {
-        let now = self.shared.clock.now();
-        // Read after `now`: a timer that waits from here is never early by what its entry says, however long
-        // the thread was kept from running between the two.
-        let running = self.shared.clock.running();
-        let late = |deadline: &Deadline| deadline.expires <= running || !deadline.claim.begin();
+        let clock = &self.shared.clock;
+        let late =
+            |deadline: &Deadline| deadline.expires <= clock.running() || !deadline.claim.begin();
         if envelope.deadline.as_deref().is_some_and(late) {
             return self.refuse(envelope, Refusal::Expired);
         }
         let Some(mut envelope) = self.admit_sender(key, envelope) else {
             return;
         };
+        let (now, running) = self.turn_begins();
         let Some(ran) = self.run_guarded(key, &mut envelope, now, running) else {
             return;
         };
-        self.measure(&envelope, running);
+        let took = self.turn_ends();
+        self.measure(&envelope, running, took);
         if let Some(slot) = self.slots.get_mut(key) {
             slot.last_used = running;
         }
@@ -180,8 +180,7 @@ impl Worker {
         }))
     }
 
-    fn measure(&mut self, envelope: &Envelope, started: Duration) {
-        let took = self.shared.clock.running().saturating_sub(started);
+    fn measure(&mut self, envelope: &Envelope, started: Duration, took: Duration) {
         let kind = &envelope.to.kind;
         self.tally.handled(kind, took);
         if took > self.shared.config.slow_handler {
@@ -289,6 +288,7 @@ impl Worker {
                 change,
             });
         }
+        self.open.stops |= stop;
         self.succeeded(key, envelope.invoke.as_ref());
         self.open.answers.push(envelope.invoke);
         let ticket = self.open.ticket;
