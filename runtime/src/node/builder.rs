@@ -16,7 +16,7 @@ use super::routes::Routes;
 use super::shared::{Parts, Shared};
 use super::snapshots::SnapshotSink;
 use super::threads::WorkerThreads;
-use super::{keeper, loader};
+use super::{keeper, loader, recovery};
 use crate::config::Config;
 use crate::error::NodeError;
 use crate::host::{KindBuilder, Registry};
@@ -243,7 +243,10 @@ impl NodeBuilder {
             .build()
             .map_err(NodeError::Thread)?;
         let (failures, failed) = watch::channel(keeper::Failure::default());
-        let recovery = RecoveryPool::start(workers, self.config.recovery_bytes);
+        let recovery = RecoveryPool::start(
+            workers.saturating_mul(recovery::THREADS_PER_WORKER),
+            self.config.recovery_bytes,
+        );
         let shared = Arc::new(Shared::new(Parts {
             config: self.config,
             registry: self.registry,

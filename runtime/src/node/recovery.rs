@@ -28,6 +28,9 @@ pub(crate) struct RecoveryJob {
     pub(crate) progress: Arc<Progress>,
 }
 
+/// Recovery threads for each worker: with a cold cache most of them wait for the disk.
+pub(super) const THREADS_PER_WORKER: usize = 4;
+
 /// Recoveries that one worker may have asked for at once.
 pub(crate) const PER_WORKER: usize = 64;
 

@@ -394,7 +394,7 @@ fn first(settings: &Settings, data: &Data, name: &str) -> Outcome {
         })
         .collect();
     let against = format!(
-        "until each of {} random actors of {} has answered, asked at once when the node has started, 85 KB each, {THREADS} recovery threads, page cache {}",
+        "until each of {} random actors of {} has answered, asked at once when the node has started, 85 KB each, {THREADS} workers, page cache {}",
         FIRST.min(data.actors),
         data.actors,
         temperature(cold),
