@@ -59,12 +59,15 @@ pub(crate) fn verify_tail(store: &dyn Store, past: &Past) -> Result<Tail, Stop> 
     Ok(Tail { head, verified })
 }
 
+/// Is shown a commit and the frames of its entries.
+type Seen<'a> = dyn FnMut(&CommitRecord, &[Cow<'_, [u8]>]) + 'a;
+
 /// Judges each commit from `from` on and every entry that it lists.
 fn each_commit(
     store: &dyn Store,
     walk: &mut Walk<'_>,
     from: CommitIndex,
-    seen: &mut dyn FnMut(&CommitRecord, &[Cow<'_, [u8]>]),
+    seen: &mut Seen<'_>,
 ) -> Result<(), Stop> {
     let key = from.get().to_be_bytes();
     let mut broken = None;

@@ -408,7 +408,7 @@ fn take_entry<A: StatefulActor>(
             return Ok(());
         }
         if skipped.contains(&seq.get()) {
-            tracing::warn!(actor = %cx.id, seq = seq.get(), event = &*record.name, "event not applied: it was skipped by hand");
+            tracing::warn!(actor = %cx.id, seq = seq.get(), event = record.name, "event not applied: it was skipped by hand");
             continue;
         }
         let before = seq.get().saturating_sub(1);

@@ -11,6 +11,7 @@ use super::slot::State;
 use super::timers::TimerKey;
 use crate::core::{Change, TimerRow, message_of};
 use crate::error::Refusal;
+use crate::host::Invoke;
 use crate::node::EffectJob;
 
 impl Worker {
@@ -35,7 +36,7 @@ impl Worker {
                 // news, because whoever is told may ask again, and the worker must know by then.
                 if let (Ok(commit), false) = (&outcome, answers.is_empty()) {
                     shared.note_durable(*commit);
-                    answers.drain(..).for_each(|answer| answer.finish());
+                    answers.drain(..).for_each(Invoke::finish);
                 }
                 // The channel holds more than a worker can have in flight, and it closes only when the
                 // worker is gone and nobody waits any more.
