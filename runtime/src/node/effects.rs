@@ -4,9 +4,10 @@
 //! Invariant: one effect has one task at most. It is known from its launch until its outcome is consumed
 //! by a durable entry; reloading pending effects starts only those whose task has ended.
 
-use std::collections::{HashMap, HashSet};
+mod ledger;
+
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -14,6 +15,7 @@ use steadfast_journal::{ActorId, ActorNumber};
 use tokio::sync::{SemaphorePermit, oneshot};
 use tracing::Instrument;
 
+use self::ledger::{Ledger, Reading};
 use super::Shared;
 use super::permits::Permits;
 use crate::core::{EffectKey, PendingEffect};
@@ -32,45 +34,14 @@ pub(crate) struct EffectJob {
     pub(crate) resumed: bool,
 }
 
-type Name = (ActorNumber, EffectKey);
+pub(super) type Name = (ActorNumber, EffectKey);
 
 /// Runs the node's effects.
 pub(crate) struct EffectRunner {
     /// Weak: the node's end is not to wait for an effect.
     shared: Weak<Shared>,
     permits: Permits,
-    ledger: Mutex<Ledger>,
-}
-
-/// What is known of effects that are not over.
-#[derive(Default)]
-struct Ledger {
-    /// Effects that have a task, or an outcome under way.
-    known: HashMap<Name, Known>,
-    /// While pending effects are read from the journal: those that were consumed since, whose rows may have been read
-    /// before.
-    consumed: Option<HashSet<Name>>,
-}
-
-/// Pending effects are being read from the journal.
-pub(super) struct Reading<'a>(&'a EffectRunner);
-
-impl Drop for Reading<'_> {
-    fn drop(&mut self) {
-        self.0.ledger().consumed = None;
-    }
-}
-
-/// How far an effect is.
-enum Known {
-    /// It has a task, begun in this generation of the journal. If the journal was reopened meanwhile,
-    /// this is to be started when the task ends.
-    Running {
-        generation: u64,
-        then: Option<Box<EffectJob>>,
-    },
-    /// Its outcome was handed to its actor, in this generation of the journal.
-    HandedOver { generation: u64 },
+    ledger: Ledger,
 }
 
 /// How an attempt ended.
@@ -90,18 +61,8 @@ impl EffectRunner {
         Arc::new(Self {
             shared: Arc::downgrade(shared),
             permits: Permits::new(&shared.config),
-            ledger: Mutex::default(),
+            ledger: Ledger::default(),
         })
-    }
-
-    fn ledger(&self) -> MutexGuard<'_, Ledger> {
-        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Until it is dropped, an effect that is over is not started on the word of a row. One at a time.
-    pub(super) fn reading(&self) -> Reading<'_> {
-        self.ledger().consumed = Some(HashSet::new());
-        Reading(self)
     }
 
     /// How many effects execute at the moment.
@@ -118,7 +79,7 @@ impl EffectRunner {
             return;
         }
         let name = (job.number, job.effect.key);
-        if !self.claim(name, shared.generation(), || job.clone()) {
+        if !self.ledger.claim(name, shared.generation(), || job.clone()) {
             return;
         }
         let runner = Arc::clone(self);
@@ -133,71 +94,21 @@ impl EffectRunner {
         shared.runtime.spawn(task.instrument(span));
     }
 
-    /// Whether the effect is to be given a task now; from then on it is known.
-    fn claim(&self, name: Name, current: u64, again: impl FnOnce() -> EffectJob) -> bool {
-        let Ledger { known, consumed } = &mut *self.ledger();
-        if consumed.as_ref().is_some_and(|over| over.contains(&name)) {
-            return false;
-        }
-        match known.get_mut(&name) {
-            Some(Known::Running { generation, then }) => {
-                if *generation != current {
-                    *then = Some(Box::new(again()));
-                }
-                return false;
-            }
-            Some(Known::HandedOver { generation }) if *generation == current => return false,
-            Some(Known::HandedOver { .. }) | None => {}
-        }
-        let begun = Known::Running {
-            generation: current,
-            then: None,
-        };
-        known.insert(name, begun);
-        true
-    }
-
-    /// The effect's outcome is about to be handed over in the current generation: whoever reloaded the
-    /// effect so far need not start it again.
-    fn handing_over(&self, name: Name, current: u64) {
-        if let Some(Known::Running { generation, then }) = self.ledger().known.get_mut(&name) {
-            *generation = current;
-            *then = None;
-        }
-    }
-
     /// The effect's task is over.
     fn ended(self: &Arc<Self>, name: Name, handed_over: bool) {
-        let next = {
-            let Ledger { known, .. } = &mut *self.ledger();
-            match known.remove(&name) {
-                // Reloaded since: the task ended without outcome, or the outcome went down with the
-                // journal's old generation.
-                Some(Known::Running {
-                    then: Some(job), ..
-                }) => Some(job),
-                Some(Known::Running {
-                    then: None,
-                    generation,
-                }) if handed_over => {
-                    known.insert(name, Known::HandedOver { generation });
-                    None
-                }
-                Some(Known::Running { then: None, .. } | Known::HandedOver { .. }) | None => None,
-            }
-        };
-        if let Some(job) = next {
+        if let Some(job) = self.ledger.ended(name, handed_over) {
             self.launch(*job);
         }
     }
 
     /// The effect's outcome was consumed.
     pub(crate) fn consumed(&self, number: ActorNumber, key: EffectKey) {
-        let mut ledger = self.ledger();
-        ledger.known.remove(&(number, key));
-        if let Some(consumed) = &mut ledger.consumed {
-            consumed.insert((number, key));
-        }
+        self.ledger.consumed((number, key));
+    }
+
+    /// Until it is dropped, an effect that is over is not started on the word of a row. One at a time.
+    pub(super) fn reading(&self) -> Reading<'_> {
+        self.ledger.reading()
     }
 
     /// Waits until no effect runs: all permits are back.
@@ -206,7 +117,8 @@ impl EffectRunner {
     }
 
     async fn hand_over(&self, shared: &Arc<Shared>, job: EffectJob, outcome: RawOutcome) -> bool {
-        self.handing_over((job.number, job.effect.key), shared.generation());
+        self.ledger
+            .handing_over((job.number, job.effect.key), shared.generation());
         hand_over(shared, job, outcome).await
     }
 
@@ -506,32 +418,4 @@ async fn hand_over(shared: &Arc<Shared>, job: EffectJob, outcome: RawOutcome) ->
         .send(Control::Answer(Arc::new(answer)))
         .await
         .is_ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::Config;
-
-    /// Regression: the rows of pending effects were read, an effect's outcome was consumed and the effect forgotten,
-    /// and then it was started again on the word of its row.
-    #[test]
-    fn what_is_over_is_not_started_on_the_word_of_a_row_read_before() {
-        let runner = Arc::new(EffectRunner {
-            shared: Weak::new(),
-            permits: Permits::new(&Config::default()),
-            ledger: Mutex::default(),
-        });
-        let name = (ActorNumber::FIRST, EffectKey { entry: 1, index: 0 });
-        let claim = || runner.claim(name, 2, || panic!("it is of this generation"));
-        assert!(claim(), "nobody knows it");
-        let reading = runner.reading();
-        runner.handing_over(name, 2);
-        runner.ended(name, true);
-        assert!(!claim(), "its outcome is under way");
-        runner.consumed(name.0, name.1);
-        assert!(!claim(), "it is over");
-        drop(reading);
-        assert!(runner.ledger().consumed.is_none() && runner.ledger().known.is_empty());
-    }
 }
