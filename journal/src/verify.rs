@@ -3,7 +3,6 @@
 //! A file of its own because both answer one question, whether this is all that was ever
 //! acknowledged, and neither trusts what the other remembers.
 
-use std::borrow::Cow;
 use std::path::PathBuf;
 
 use crate::chain::{Break, Stop, Walk, listed_frame};
@@ -19,7 +18,7 @@ use crate::layout::{
 };
 use crate::mark::{self, Found, Mark};
 use crate::reads::{hash_at, load_head, scan_up_to};
-use crate::record::CommitRecord;
+use crate::record::Listed;
 use crate::store::{Keyspace, Span, Store};
 
 /// More findings than this are counted, not kept.
@@ -54,20 +53,18 @@ pub(crate) fn verify_tail(store: &dyn Store, past: &Past) -> Result<Tail, Stop> 
         return Err(Error::Exhausted { what: "commits" }.into());
     };
     let mut verified = 0;
-    each_commit(store, &mut walk, from, &mut |_, _| verified += 1)?;
+    each_commit(store, &mut walk, from, &mut verified, &mut |_, _| {})?;
     let head = load_head(store, Some(past))?;
     Ok(Tail { head, verified })
 }
 
-/// Is shown a commit and the frames of its entries.
-type Seen<'a> = dyn FnMut(&CommitRecord, &[Cow<'_, [u8]>]) + 'a;
-
-/// Judges each commit from `from` on and every entry that it lists.
+/// Judges each commit from `from` on and every entry that it lists; counts the commits, shows the entries.
 fn each_commit(
     store: &dyn Store,
     walk: &mut Walk<'_>,
     from: CommitIndex,
-    seen: &mut Seen<'_>,
+    judged: &mut u64,
+    seen: &mut dyn FnMut(&Listed, &[u8]),
 ) -> Result<(), Stop> {
     let key = from.get().to_be_bytes();
     let mut broken = None;
@@ -82,9 +79,10 @@ fn each_commit(
         usize::MAX,
         &mut |key, value| {
             let step = walk.step(key, value).and_then(|(index, record)| {
-                let frame = |listed| listed_frame(store, index, listed, value);
-                let frames = record.entries.iter().map(frame);
-                seen(&record, &frames.collect::<Result<Vec<_>, _>>()?);
+                for listed in &record.entries {
+                    seen(listed, &listed_frame(store, index, listed, value)?);
+                }
+                *judged += 1;
                 Ok(())
             });
             step.map_err(|stop| {
@@ -278,12 +276,8 @@ impl Check {
             store,
             &mut walk,
             CommitIndex::FIRST,
-            &mut |record, frames| {
-                self.report.commits += 1;
-                for (entry, frame) in record.entries.iter().zip(frames) {
-                    listed.add(entry.actor, entry.number, &Hash::of(frame));
-                }
-            },
+            &mut self.report.commits,
+            &mut |entry, frame| listed.add(entry.actor, entry.number, &Hash::of(frame)),
         );
         match walked {
             Ok(()) => Ok(Some(listed)),
