@@ -28,6 +28,7 @@ mod lock;
 mod mark;
 mod memory;
 mod preflight;
+mod priority;
 mod reads;
 mod record;
 mod rocks;

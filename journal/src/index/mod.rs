@@ -28,6 +28,7 @@ use showing::{Showing, Take};
 use crate::error::Error;
 use crate::ids::{ActorNumber, CommitIndex, EntryNumber};
 use crate::layout::{Checked, entry_key, entry_key_raw, split_entry};
+use crate::priority::stand_back;
 use crate::record::Listed;
 use crate::store::Span;
 
@@ -117,12 +118,16 @@ impl Index {
         }
     }
 
-    /// From now on full runs are taken in by a thread of their own.
+    /// From now on full runs are taken in by a thread of their own, which leaves the cores to commits: where it
+    /// falls behind, [`Index::add`] waits.
     pub(crate) fn go_behind(&self) -> Result<(), Error> {
         let shared = Arc::clone(&self.shared);
         let thread = std::thread::Builder::new()
             .name("steadfast-index".to_owned())
-            .spawn(move || shared.work())
+            .spawn(move || {
+                stand_back();
+                shared.work();
+            })
             .map_err(Error::NoThread)?;
         *self.thread() = Some(thread);
         Ok(())

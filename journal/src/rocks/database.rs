@@ -17,6 +17,7 @@ use rocksdb::{
     WriteBatch, WriteOptions,
 };
 
+use super::behind::compaction_stands_back;
 use super::{Lease, RocksOptions};
 use crate::error::Error;
 use crate::journal::Row;
@@ -50,6 +51,7 @@ impl Database {
         lease: Arc<Lease>,
     ) -> Result<Self, Error> {
         preflight(dir)?;
+        compaction_stands_back();
         let mut settings = settings(options);
         settings.create_if_missing(mode == Mode::Create);
         settings.create_missing_column_families(mode == Mode::Create);

@@ -9,8 +9,9 @@
 //! ```
 //!
 //! `database` talks to `RocksDB`, `protect` sets files aside while opening, `open` puts both together
-//! with the checks, `reader` reads without writing a byte.
+//! with the checks, `reader` reads without writing a byte, `behind` keeps removed and new files out of the way.
 
+mod behind;
 mod database;
 mod open;
 mod protect;

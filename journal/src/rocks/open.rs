@@ -213,7 +213,7 @@ fn new_index(
     lease: &Arc<Lease>,
 ) -> Result<Arc<Index>, Error> {
     paths.remove_index()?;
-    let runs = RocksRuns::open(&paths.index, options, Arc::clone(lease))?;
+    let runs = RocksRuns::open(&paths.index, &paths.journal, options, Arc::clone(lease))?;
     Ok(Arc::new(Index::new(
         Arc::new(runs),
         options.index_run_bytes,
@@ -246,7 +246,7 @@ fn index(
         tracing::warn!(%error, "the index of the journal is damaged and built anew from the commits");
         paths.remove_index()?;
     }
-    let runs = RocksRuns::open(&paths.index, options, Arc::clone(lease))?;
+    let runs = RocksRuns::open(&paths.index, &paths.journal, options, Arc::clone(lease))?;
     let index = Arc::new(Index::new(Arc::new(runs), options.index_run_bytes));
     catch_up(database, &index, past)?;
     Ok(index)

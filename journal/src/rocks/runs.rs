@@ -7,6 +7,7 @@
 //! * A run and its watermark are one file: both are there or neither.
 //! * Everything here follows from the journal. A store that does not open is removed and built anew.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -16,6 +17,7 @@ use rocksdb::{
     SliceTransform, SstFileWriter, WaitForCompactOptions,
 };
 
+use super::behind::Behind;
 use super::database::{plain_settings, read_rows, translate};
 use super::{Lease, RocksOptions};
 use crate::error::Error;
@@ -39,13 +41,17 @@ pub(super) struct RocksRuns {
     dir: PathBuf,
     /// What files of runs are written with.
     run_settings: Options,
+    /// `None` where nothing is written.
+    behind: Option<Behind>,
     _lease: Option<Arc<Lease>>,
 }
 
 impl RocksRuns {
-    /// Opens the runs in `dir`, or a new store where there is none.
+    /// Opens the runs in `dir`, or a new store where there is none; `beside` is where the journal lies that
+    /// they follow from.
     pub(super) fn open(
         dir: &Path,
+        beside: &Path,
         options: &RocksOptions,
         lease: Arc<Lease>,
     ) -> Result<Self, Error> {
@@ -67,6 +73,7 @@ impl RocksRuns {
             db,
             dir: dir.to_owned(),
             run_settings: run_settings(options),
+            behind: Some(Behind::start(vec![dir.to_owned(), beside.to_owned()])?),
             _lease: Some(lease),
         })
     }
@@ -89,6 +96,7 @@ impl RocksRuns {
             db,
             dir: dir.to_owned(),
             run_settings: run_settings(options),
+            behind: None,
             _lease: None,
         }))
     }
@@ -184,11 +192,16 @@ impl Runs for RocksRuns {
         self.wait_for_compaction()?;
         let path = self.dir.join(BUILDING);
         self.write_file(&path, run, upto)?;
+        let file = File::open(&path);
         let mut options = IngestExternalFileOptions::default();
         options.set_move_files(true);
         self.db
             .ingest_external_file_cf_opts(self.family()?, &options, vec![&path])
-            .map_err(|error| self.failed(&error))
+            .map_err(|error| self.failed(&error))?;
+        if let (Some(behind), Ok(file)) = (&self.behind, file) {
+            behind.taken_in(file);
+        }
+        Ok(())
     }
 }
 
