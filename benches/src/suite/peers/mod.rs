@@ -139,16 +139,16 @@ fn over_http(
 ) -> Outcome {
     let measured = servers.map_err(Clone::clone).and_then(|servers| {
         let turns = servers.asked(settings, period, load)?;
-        Ok((turns, servers.restate.sdk()))
+        Ok((turns, servers.restate.sdk(), servers.restate.durable()))
     });
-    let (turns, sdk) = match measured {
+    let (turns, sdk, durable) = match measured {
         Ok(measured) => measured,
         Err(why) => return skipped(name, why),
     };
     let (rates, times) = (turns.rates(), turns.times());
     let against = format!(
         "{}. Rate × {}, p50 × {:.3}; the ratio is the worse",
-        turns.against(&format!("Restate, {sdk} SDK, same requests")),
+        turns.against(&format!("Restate, {sdk} SDK, same requests ({durable})")),
         figure(rates),
         1.0 / times
     );

@@ -2,7 +2,7 @@
 //! where that one is not built: three processes with the load, as it is meant to run.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
@@ -18,10 +18,15 @@ use crate::child::{Process, peers_directory, program};
 /// It must be there after this.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Settings that decide it, and the sections of the logs that they are for.
+const DURABLE: [&str; 2] = ["rocksdb-disable-wal =", "rocksdb-disable-wal-fsync ="];
+const LOGS: [&str; 2] = ["[bifrost.local]", "[log-server]"];
+
 /// Server and service.
 pub(super) struct Restate {
     ingress: SocketAddr,
     sdk: &'static str,
+    durable: String,
     _server: Process,
     _service: Process,
     /// Goes last.
@@ -35,6 +40,7 @@ impl Restate {
         let [service_at, ingress, admin, between] = free_ports()?;
         let (sdk, mut service) = installed.service();
         let service = serve(service.arg(service_at.port().to_string()))?;
+        let durable = durable_settings(&installed.server)?;
         let mut server = program(&installed.server);
         server
             .args(["--no-logo", "--node-name", "bench", "--listen-mode", "tcp"])
@@ -53,6 +59,7 @@ impl Restate {
         Ok(Self {
             ingress,
             sdk,
+            durable,
             _server: server,
             _service: service,
             _dir: dir,
@@ -63,10 +70,34 @@ impl Restate {
         self.ingress
     }
 
+    /// Which of its settings make an answer durable.
+    pub(super) fn durable(&self) -> &str {
+        &self.durable
+    }
+
     /// Whose service it is.
     pub(super) const fn sdk(&self) -> &'static str {
         self.sdk
     }
+}
+
+/// Which of its defaults make an answer durable, in the server's own words.
+fn durable_settings(server: &Path) -> Result<String, String> {
+    let dumped = program(server).arg("--dump-config").output();
+    let dumped = dumped.map_err(|error| format!("Restate's settings: {error}"))?;
+    let text = String::from_utf8_lossy(&dumped.stdout);
+    let (mut section, mut found) = ("", Vec::new());
+    for line in text.lines().map(str::trim) {
+        if line.starts_with('[') {
+            section = line;
+        } else if DURABLE.iter().any(|name| line.starts_with(name)) && LOGS.contains(&section) {
+            found.push(format!("{section} {line}"));
+        }
+    }
+    if found.is_empty() {
+        return Err("Restate does not say whether its log is synced".to_owned());
+    }
+    Ok(found.join(", "))
 }
 
 /// Starts the service, and waits until it can be asked.
