@@ -58,9 +58,11 @@ struct State {
     paused: bool,
     /// Held commits that may go on all the same.
     let_go: u64,
-    /// Whether a commit is being held back.
-    waiting: bool,
+    /// The generation whose commit is being held back; 0 where none is.
+    waiting: u64,
     refuses: bool,
+    /// Whether each submission is a commit of its own.
+    alone: bool,
     /// Raised by each opening and crash: an older generation writes no more.
     generation: u64,
 }
@@ -69,6 +71,19 @@ type Rows = BTreeMap<Vec<u8>, Vec<u8>>;
 type Change = (Keyspace, Vec<u8>, Option<Vec<u8>>);
 
 impl State {
+    /// Whether a commit of the open generation is held back, and stays so.
+    const fn is_holding(&self) -> bool {
+        self.waiting == self.generation && self.paused && self.let_go == 0
+    }
+
+    /// A commit of that generation is held back no more. An older generation, which may notice its end late, says
+    /// nothing about the commits of a newer one.
+    const fn end_wait(&mut self, generation: u64) {
+        if self.waiting == generation {
+            self.waiting = 0;
+        }
+    }
+
     fn apply(&mut self, changes: Vec<Change>) {
         for (space, key, value) in changes {
             let rows = self.spaces.entry(space).or_default();
@@ -112,6 +127,12 @@ impl MemoryStorage {
         self.state().refuses = refuse;
     }
 
+    /// Lets each submission be a commit of its own from the next opening on: then what is in which commit depends on
+    /// the order of submissions alone, not on which thread was faster.
+    pub fn commit_alone(&self) {
+        self.state().alone = true;
+    }
+
     /// Ends the open journal as a power cut would: what was not acknowledged is lost, held commits
     /// fail, nothing is written any more. The storage can be opened again at once.
     pub fn crash(&self) {
@@ -143,7 +164,7 @@ impl fmt::Debug for MemoryStorage {
 impl Storage for MemoryStorage {
     fn open(&self) -> Result<Arc<dyn Journal>, Error> {
         let started = clock::now();
-        let generation = {
+        let (generation, alone) = {
             let mut state = self.state();
             if state.refuses {
                 return Err(Error::Store {
@@ -157,7 +178,7 @@ impl Storage for MemoryStorage {
             state.apply(kept);
             state.fault = None;
             state.generation += 1;
-            state.generation
+            (state.generation, state.alone)
         };
         let store = Arc::new(MemoryStore {
             shared: Arc::clone(&self.shared),
@@ -190,7 +211,7 @@ impl Storage for MemoryStorage {
             mark_source: MarkSource::None,
             limits: Limits {
                 group_bytes: 8 << 20,
-                group_appends: 8192,
+                group_appends: if alone { 1 } else { 8192 },
                 queue: 1024,
             },
             flush_every: u64::MAX,
@@ -239,8 +260,8 @@ impl MemoryStore {
                 state.let_go -= 1;
                 break;
             }
-            if !state.waiting {
-                state.waiting = true;
+            if state.waiting != self.generation {
+                state.waiting = self.generation;
                 let watcher = state.disk.watcher();
                 drop(state);
                 watcher();
@@ -253,7 +274,7 @@ impl MemoryStore {
                 .wait(state)
                 .unwrap_or_else(PoisonError::into_inner);
         }
-        state.waiting = false;
+        state.end_wait(self.generation);
         state
     }
 

@@ -153,8 +153,7 @@ impl MemoryStorage {
     /// Whether a commit is held back at this moment.
     #[must_use]
     pub fn is_holding(&self) -> bool {
-        let state = self.state();
-        state.waiting && state.paused && state.let_go == 0
+        self.state().is_holding()
     }
 
     /// Calls `watcher` each time a commit begins to be held back, on the thread that writes it.

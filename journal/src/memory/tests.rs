@@ -227,3 +227,23 @@ fn failing_reads_end() {
     assert!(matches!(first, Err(Error::Store { corrupt: false, .. })));
     assert!(driver.journal().last_entry(ActorNumber::FIRST).is_ok());
 }
+
+/// A node that was crashed while a commit was held waited for ever in its next life, now and then: the old writer
+/// woke late and took back that a commit of the new one was being held.
+#[test]
+fn an_old_generation_that_wakes_late_does_not_end_the_wait_of_a_new_one() {
+    let mut state = super::State {
+        generation: 1,
+        paused: true,
+        waiting: 1,
+        ..super::State::default()
+    };
+    assert!(state.is_holding());
+    state.generation = 2;
+    assert!(!state.is_holding());
+    state.waiting = 2;
+    state.end_wait(1);
+    assert!(state.is_holding());
+    state.end_wait(2);
+    assert!(!state.is_holding());
+}

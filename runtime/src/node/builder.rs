@@ -64,6 +64,16 @@ impl NodeBuilder {
     }
 
     /// A node of the test kit.
+    /// Threads that recover, for each worker. One with the test kit, so that a test's recoveries come in the order in
+    /// which they were asked for.
+    const fn recovery_threads(&self) -> usize {
+        if self.hooks.is_some() {
+            1
+        } else {
+            recovery::THREADS_PER_WORKER
+        }
+    }
+
     pub(crate) fn hooked(hooks: Hooks) -> Self {
         Self {
             clock: Arc::new(hooks.clock.clone()),
@@ -217,6 +227,7 @@ impl NodeBuilder {
             return Err(mistake);
         }
         self.config.validate()?;
+        let recovery_threads = self.recovery_threads();
         let (storage, dir): (Arc<dyn Storage>, _) = match self.place {
             Place::Directory(dir) => {
                 let storage = RocksStorage::acquire(&dir, RocksOptions::default())?;
@@ -244,7 +255,7 @@ impl NodeBuilder {
             .map_err(NodeError::Thread)?;
         let (failures, failed) = watch::channel(keeper::Failure::default());
         let recovery = RecoveryPool::start(
-            workers.saturating_mul(recovery::THREADS_PER_WORKER),
+            workers.saturating_mul(recovery_threads),
             self.config.recovery_bytes,
         );
         let shared = Arc::new(Shared::new(Parts {

@@ -45,12 +45,19 @@ impl Worker {
 
     fn report(&self) -> Report {
         let open = self.generation.is_some();
+        // Full, or rebuilt only once its last commit is durable: the journal has the next move, not this worker.
+        let full = !self.in_flight.is_empty() && !self.can_run();
         let waiting = |slot: &Slot| {
+            let for_disk =
+                full || matches!(slot.state, State::Broken) && slot.last_ticket > self.durable;
             let held = slot
                 .trouble
                 .as_ref()
                 .is_some_and(|trouble| trouble.held_until.is_some());
-            !slot.mailbox.is_empty() && !held && !matches!(slot.state, State::Quarantined(_))
+            !slot.mailbox.is_empty()
+                && !held
+                && !for_disk
+                && !matches!(slot.state, State::Quarantined(_))
         };
         let told = self.durable_sender.capacity() < self.durable_sender.max_capacity();
         let busy = if told {

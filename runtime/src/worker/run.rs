@@ -134,7 +134,7 @@ impl Worker {
         self.shared.command_of(self.index, self.drawn)
     }
 
-    fn can_run(&self) -> bool {
+    pub(super) fn can_run(&self) -> bool {
         self.generation.is_some()
             && self.in_flight.len() < MAX_IN_FLIGHT
             && self.undurable_bytes < self.shared.config.undurable_bytes

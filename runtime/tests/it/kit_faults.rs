@@ -6,7 +6,7 @@ use futures_util::poll;
 use steadfast::AskError;
 use steadfast::testkit::{CommitFault, FaultPlan, TestNode};
 
-use crate::probe::{Probe, note, notes, with_probe};
+use crate::probe::{Do, Probe, note, notes, with_probe};
 use crate::world::send;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -100,6 +100,25 @@ async fn held_commits_are_let_go_one_by_one_and_a_crash_takes_them() {
     node.reopen();
     assert_eq!(two.await, Err(AskError::OutcomeUnknown));
     assert_eq!(noted(&node).await, ["one"]);
+}
+
+/// `settle` waited for ever: an actor that failed is rebuilt only once what it wrote before is durable, and commands
+/// in its mailbox counted as something that goes on by itself meanwhile.
+#[tokio::test]
+async fn an_actor_to_be_rebuilt_behind_a_held_commit_is_at_rest() {
+    let node = node();
+    let probe = node.actor::<Probe>("a");
+    node.faults(&FaultPlan::new().held());
+    let one = send(probe.ask(note("one"))).await;
+    node.settle().await.unwrap();
+    let failed = send(probe.ask(Do::NoteThenPanic)).await;
+    let two = send(probe.ask(note("two"))).await;
+    node.settle().await.unwrap();
+    node.faults(&FaultPlan::new());
+    assert_eq!(one.await, Ok(1));
+    assert!(matches!(failed.await, Err(AskError::Failed { .. })));
+    assert_eq!(two.await, Ok(2));
+    assert_eq!(noted(&node).await, ["one", "two"]);
 }
 
 #[tokio::test]
