@@ -24,7 +24,7 @@ export CARGO_TARGET_DIR
 
 SCOPE := --release --workspace $(LOCKED)
 
-.PHONY: help prerequisites build run test check fmt fmt-check readme-check clippy doc deny deb unit crash bench scale-50 soak microbench flamegraph clean
+.PHONY: help prerequisites build run test check fmt fmt-check readme-check clippy doc deny deb unit crash sim proof bench scale-50 soak microbench flamegraph clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -69,6 +69,18 @@ deb: build ## Make the Debian package, and look at it
 
 crash: prerequisites ## The long form of the crash tests (much more than a minute)
 	STEADFAST_TEST_SCALE=long cargo test $(SCOPE) --no-fail-fast --test '*' -- --nocapture
+
+# Seeds that `make sim` plays, and the first of them.
+SEEDS ?= 100000
+FROM ?= 0
+# It ends after so many seconds, whatever is left.
+SIM_SECONDS ?= 3600
+
+sim: build ## Play SEEDS (100000) seeds of the simulation, from FROM
+	"$(CARGO_TARGET_DIR)/release/steadfast-sim" $(SEEDS) $(FROM) $(SIM_SECONDS)
+
+proof: build ## Try every claim thousands of times; goes on where it stopped (hours)
+	@bash scripts/proof.sh $(CLAIMS)
 
 # Hours that `make soak` lasts, and where its plot goes.
 HOURS ?= 1

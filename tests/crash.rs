@@ -12,8 +12,8 @@ use std::time::Duration;
 use steadfast_tests::{Dice, History, Load, Options, Plan};
 
 use crate::harness::{
-    Place, Victim, check_acknowledged, check_all, peek_all, runtime, say, scaled, seed, start,
-    wait_settled,
+    Place, Victim, check_acknowledged, check_all, peek_all, proved, runtime, say, scaled, seed,
+    start, tries, wait_settled,
 };
 
 /// Acknowledgements looked up after each kill.
@@ -24,7 +24,7 @@ const ASKED_AGAIN: usize = 256;
 #[test]
 fn crash_loop_loses_and_doubles_nothing() {
     let seed = seed("crash_loop");
-    let (kills, every) = scaled((12, 6), (200, 50));
+    let (kills, every) = (tries(12, 200), scaled(6, 50));
     let place = Place::new();
     let mut dice = Dice::new(seed);
     let mut history = History::default();
@@ -50,6 +50,7 @@ fn crash_loop_loses_and_doubles_nothing() {
          {without_answer} before a first answer"
     ));
     settle_and_check(&place, &mut history);
+    proved("kills", kills);
 }
 
 /// Runs the victim until a random moment; true if it served by then.

@@ -9,7 +9,7 @@ use std::process::Command;
 
 use steadfast_tests::History;
 
-use crate::harness::{Place, Victim, check_all, say, scaled, seed};
+use crate::harness::{Place, Victim, check_all, proved, say, seed, tries};
 
 /// Bytes that each operation carries, to fill the disk soon.
 const NOTE: usize = 4_096;
@@ -50,7 +50,8 @@ fn full_disk_refuses_and_goes_on_when_there_is_space() {
     };
     place.dir = at.join("data");
     let ballast = at.join("ballast");
-    for life in 1..=scaled(1, 10) {
+    let cycles = tries(1, 10);
+    for life in 1..=cycles {
         std::fs::write(&ballast, vec![1; 40 << 20]).expect("there is room for the ballast");
         let command = Command::new(env!("CARGO_BIN_EXE_victim"));
         let mut victim = Victim::load_with(command, &place, (life, seed, NOTE), &[]);
@@ -70,4 +71,5 @@ fn full_disk_refuses_and_goes_on_when_there_is_space() {
         std::fs::remove_file(&place.record).expect("it is removed");
     }
     drop(disk);
+    proved("full_disks", cycles);
 }

@@ -10,10 +10,12 @@ use steadfast::{AskError, Node};
 use steadfast_tests::tally::{Add, Stumble, Tally};
 use steadfast_tests::{ACTORS, Dice, Extra, History, Plan, Record, operation, tally};
 
-use crate::harness::{Place, check_all, peek_all, runtime, say, scaled, seed, wait_settled};
+use crate::harness::{Place, check_all, peek_all, proved, runtime, say, seed, tries, wait_settled};
 
 /// Commands of the same actor in flight at once.
 const IN_FLIGHT: u64 = 10;
+/// Actors, each with a handler that fails, at the same time.
+const TOGETHER: u64 = 20;
 
 #[test]
 fn panic_loses_and_doubles_nothing_in_flight() {
@@ -24,7 +26,7 @@ fn panic_loses_and_doubles_nothing_in_flight() {
     let record = place.open_record();
     let mut next = operation(1, 0, 0);
     let mut failed = 0;
-    for round in 0..scaled(6, 100) {
+    for round in 0..tries(120, 2_000) / TOGETHER {
         failed += runtime().block_on(async {
             let node = tally::restless_node(&place.dir, &record).start().await;
             let node = node.expect("the node starts");
@@ -50,6 +52,7 @@ fn panic_loses_and_doubles_nothing_in_flight() {
     assert_eq!(figures.acknowledged, figures.applied, "nothing is unknown");
     let operations: u64 = states.iter().map(|state| state.operations).sum();
     assert_eq!(operations, figures.applied as u64);
+    proved("failed_handlers", failed as u64);
 }
 
 /// Panics of [`Stumble`] would hide those that are not on purpose.
@@ -66,7 +69,7 @@ fn silence_panics_on_purpose() {
 async fn one_round(node: &Node, record: &Arc<Record>, next: &mut u64, dice: &mut Dice) -> usize {
     let mut asked = Vec::new();
     let mut stumbled = Vec::new();
-    for _ in 0..20 {
+    for _ in 0..TOGETHER {
         let actor = dice.roll(ACTORS);
         let at = dice.roll(IN_FLIGHT);
         for place in 0..IN_FLIGHT {

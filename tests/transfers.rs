@@ -13,7 +13,7 @@ use steadfast_tests::bank::{
 };
 use steadfast_tests::{Dice, History, Options};
 
-use crate::harness::{PATIENCE, Place, Victim, runtime, say, scaled, seed};
+use crate::harness::{PATIENCE, Place, Victim, proved, runtime, say, scaled, seed, tries};
 
 /// Where one transfer left its traces: places in the event logs of its two accounts.
 #[derive(Debug, Default)]
@@ -36,7 +36,7 @@ struct Figures {
 #[test]
 fn transfers_keep_the_sum_over_kills() {
     let seed = seed("transfers_keep_the_sum_over_kills");
-    let (kills, deliver_every) = scaled((10, 5), (200, 20));
+    let (kills, deliver_every) = (tries(10, 200), scaled(5, 20));
     let place = Place::new();
     let mut dice = Dice::new(seed);
     let mut history = History::default();
@@ -61,6 +61,7 @@ fn transfers_keep_the_sum_over_kills() {
     history.read_on(&place.record);
     let figures = check(&place, &history, true);
     say(&format!("transfers: {kills} kills, {figures:?}"));
+    proved("transfer_kills", kills);
 }
 
 fn open_transfers(history: &History) -> Vec<u64> {

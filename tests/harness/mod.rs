@@ -1,6 +1,7 @@
 //! What the tests of this binary share: how large and how random they are, the killed program, and the
 //! laws.
 
+mod disk;
 mod laws;
 mod tree;
 mod victim;
@@ -14,6 +15,7 @@ use steadfast::{Clock, Node, SystemClock};
 use steadfast_tests::tally::{Peek, Tally};
 use steadfast_tests::{ACTORS, Plan, Record, tally};
 
+pub(crate) use disk::{Cuttable, FileSystem};
 pub(crate) use laws::{check_acknowledged, check_all};
 pub(crate) use tree::{copy_tree, read_tree};
 pub(crate) use victim::Victim;
@@ -27,6 +29,20 @@ pub(crate) fn scaled<T>(bounded: T, long: T) -> T {
         Ok("long") => long,
         _ => bounded,
     }
+}
+
+/// How often to try: as often as `STEADFAST_TEST_TRIES` says, which `make proof` sets, else `bounded` or `long`.
+pub(crate) fn tries(bounded: u64, long: u64) -> u64 {
+    let given = std::env::var("STEADFAST_TEST_TRIES").ok();
+    given.map_or_else(
+        || scaled(bounded, long),
+        |text| text.parse().expect("STEADFAST_TEST_TRIES is a number"),
+    )
+}
+
+/// What `make proof` adds up: a claim held so often.
+pub(crate) fn proved(claim: &str, count: u64) {
+    say(&format!("proved: {claim} {count}"));
 }
 
 /// This run's seed, said together with the command that repeats it.

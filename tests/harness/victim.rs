@@ -128,8 +128,21 @@ impl Victim {
 
     /// Whether it said that it serves.
     pub(crate) fn is_ready(&mut self) -> bool {
-        self.heard.extend(self.lines.try_iter());
+        for line in self.lines.try_iter() {
+            if let Some(pid) = line.strip_prefix("ready ") {
+                self.pid = pid.parse().ok();
+            }
+            self.heard.push(line);
+        }
         self.heard.iter().any(|line| line.starts_with("ready"))
+    }
+
+    /// Stops it where it is: it says and promises nothing more, until it is killed.
+    pub(crate) fn hold(&mut self) {
+        self.is_ready();
+        let pid = self.pid.unwrap_or_else(|| self.child.id()).to_string();
+        let held = Command::new("kill").args(["-STOP", &pid]).status();
+        assert!(held.is_ok_and(|status| status.success()), "it runs");
     }
 
     /// `kill -9`, and waits until it is gone.

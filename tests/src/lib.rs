@@ -5,6 +5,7 @@
 //! * [`Plan`]: what an operation does, derived from its number alone, so that the number is all that
 //!   has to be written down.
 //! * [`Record`]: the file of what was tried and what was promised.
+//! * [`sim`]: a node in the hands of a seed.
 //! * [`Load`]: 64 tasks that try, and write down what they were promised.
 
 pub mod bank;
@@ -12,6 +13,7 @@ mod dice;
 mod load;
 mod plan;
 mod record;
+pub mod sim;
 pub mod tally;
 
 pub use dice::Dice;

@@ -1,0 +1,81 @@
+#!/usr/bin/env bash
+# Tries every claim as often as it says, and prints a table: claim, tries, violations. Goes on where it stopped: what
+# was tried is in $PROOF_DIR, by default beside the build. Remove that to begin anew.
+# Usage: scripts/proof.sh [CLAIM...]; PROOF_SECONDS bounds the time of this run.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+: "${CARGO_TARGET_DIR:?is set by the Makefile: use make proof}"
+
+state=${PROOF_DIR:-$CARGO_TARGET_DIR/proof}
+limit=${PROOF_SECONDS:-999999}
+mkdir -p "$state"
+
+# claim, tries wanted, tries at once, who tries: a test, or `sim`.
+claims='
+simulated_seeds 100000 10000 sim
+kills 10000 100 crash::crash_loop_loses_and_doubles_nothing
+transfer_kills 1000 50 transfers::transfers_keep_the_sum_over_kills
+power_cuts_ext4 1500 50 powercut::power_cuts_lose_nothing_on_ext4
+power_cuts_xfs 500 50 powercut::power_cuts_lose_nothing_on_xfs
+mutations 10000 400 mutations::no_damage_takes_anything_without_a_word
+each_call 1800 180 each_call::each_call_may_fail_once
+full_disks 100 10 disk::full_disk_refuses_and_goes_on_when_there_is_space
+failed_handlers 10000 2000 panics::panic_loses_and_doubles_nothing_in_flight
+'
+
+# The integration tests, as cargo built them.
+integration() {
+    cargo test --release --workspace --test integration --no-run --message-format=json 2>/dev/null \
+        | sed -n 's/.*"executable":"\([^"]*\/integration-[^"]*\)".*/\1/p' | tail -n 1
+}
+
+count() { cat "$state/$1.$2" 2>/dev/null || echo 0; }
+
+add() { echo $(($(count "$1" "$2") + $3)) >"$state/$1.$2"; }
+
+# One go at a claim. What it did not hold in is kept as a log.
+try() {
+    local claim=$1 at_once=$2 who=$3 tried log
+    log=$state/$claim.log
+    if [ "$who" = sim ]; then
+        "$CARGO_TARGET_DIR/release/steadfast-sim" "$at_once" "$(count "$claim" tries)" >"$log" 2>&1 && outcome=0 || outcome=$?
+        tried=$at_once
+    else
+        STEADFAST_TEST_TRIES=$at_once "$tests" --exact "$who" --nocapture >"$log" 2>&1 && outcome=0 || outcome=$?
+        tried=$(sed -n "s/^proved: $claim \([0-9]*\)$/\1/p" "$log" | tail -n 1)
+    fi
+    if [ "$outcome" != 0 ]; then
+        add "$claim" violations 1
+        cp "$log" "$state/$claim.violation.$(date +%s).log"
+        # As many as it was meant to be: a violation ends the go early.
+        add "$claim" tries "$at_once"
+    elif [ -z "$tried" ]; then
+        grep -m 1 SKIPPED "$log" >"$state/$claim.skipped" || { echo "$claim: neither tried nor skipped: $log"; exit 1; }
+    else
+        add "$claim" tries "$tried"
+    fi
+}
+
+table() {
+    printf '\n| claim | tries | of | violations | |\n| --- | ---: | ---: | ---: | --- |\n'
+    while read -r claim wanted _; do
+        [ -n "$claim" ] || continue
+        printf '| %s | %s | %s | %s | %s |\n' "${claim//_/ }" "$(count "$claim" tries)" "$wanted" \
+            "$(count "$claim" violations)" "$(cat "$state/$claim.skipped" 2>/dev/null || true)"
+    done <<<"$claims"
+}
+
+tests=$(integration)
+[ -x "$tests" ] || { echo "proof: the integration tests are not built"; exit 1; }
+rm -f "$state"/*.skipped
+while read -r claim wanted at_once who; do
+    [ -n "$claim" ] || continue
+    if [ $# != 0 ] && [[ " $* " != *" $claim "* ]]; then continue; fi
+    while [ "$(count "$claim" tries)" -lt "$wanted" ] && [ ! -e "$state/$claim.skipped" ] && [ "$SECONDS" -lt "$limit" ]; do
+        left=$((wanted - $(count "$claim" tries)))
+        try "$claim" $((at_once < left ? at_once : left)) "$who"
+        echo "$claim: $(count "$claim" tries) of $wanted, $(count "$claim" violations) violations, after $SECONDS s"
+    done
+done <<<"$claims"
+table
+cat "$state"/*.violations 2>/dev/null | awk '{ sum += $1 } END { exit sum > 0 }'

@@ -1,0 +1,107 @@
+//! Goal: whichever call of the system fails, and whenever, nothing acknowledged is lost.
+//!
+//! Method: `strace` lets the n-th call of each kind fail in the victim, for an n that is drawn; in each thread, as it counts
+//! them so, up to two hundred. The victim is killed after a while, whatever it made of that, and its directory judged.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use steadfast_tests::{Dice, History};
+
+use crate::harness::{Place, Victim, check_all, proved, say, seed, tries};
+
+/// Calls, and how they fail.
+const CALLS: [(&str, &str); 9] = [
+    ("fdatasync", "EIO"),
+    ("fsync", "EIO"),
+    ("write", "EIO"),
+    ("write", "ENOSPC"),
+    ("pwrite64", "EIO"),
+    ("openat", "EMFILE"),
+    ("rename", "EIO"),
+    ("ftruncate", "EIO"),
+    ("fallocate", "ENOSPC"),
+];
+
+/// Numbers that files have in the first second.
+const NUMBERS: u32 = 30;
+
+#[test]
+fn each_call_may_fail_once() {
+    let test = "each_call_may_fail_once";
+    let tried = Command::new("strace")
+        .args(["-o", "/dev/null", "true"])
+        .stderr(Stdio::null())
+        .status();
+    if !tried.is_ok_and(|status| status.success()) {
+        return say(&format!(
+            "{test}: SKIPPED: strace is missing or may not trace"
+        ));
+    }
+    let seed = seed(test);
+    let mut dice = Dice::new(seed);
+    let (wanted, mut done) = (tries(18, 1_800), 0);
+    let (mut served, mut acknowledged) = (0, 0);
+    while done < wanted {
+        let (call, error) = CALLS[usize::try_from(done).expect("few") % CALLS.len()];
+        let nth = 1 + dice.roll(200);
+        let place = Place::new();
+        served += u64::from(one(&place, (call, error, nth), seed, &mut dice));
+        let history = History::read(&place.record);
+        acknowledged += history.acknowledged.len();
+        if !history.acknowledged.is_empty() {
+            say_case(call, error, nth);
+            check_all(&place.dir, &place, &history, false);
+        }
+        done += 1;
+    }
+    say(&format!(
+        "{test}: {done} failures, {served} times it served, {acknowledged} acknowledged"
+    ));
+    proved("each_call", done);
+}
+
+/// Whether it served.
+fn one(place: &Place, (call, error, nth): (&str, &str, u64), seed: u64, dice: &mut Dice) -> bool {
+    let mut strace = Command::new("strace");
+    strace
+        .args(["-f", "-qq", "--seccomp-bpf", "-o", "/dev/null", "-e"])
+        .arg(format!("trace={call}"))
+        .args(["-e", &format!("inject={call}:error={error}:when={nth}")]);
+    if call.contains("write") {
+        // Else those that wake a thread or say something would meet it, which no disk lets fail.
+        strace.args(files(&place.dir).flat_map(|file| ["-P".to_owned(), file]));
+    }
+    strace.arg(env!("CARGO_BIN_EXE_victim"));
+    let mut victim = Victim::load_with(strace, place, (1, seed, 0), &[]);
+    let served = victim.hears("ready").is_some();
+    if served {
+        std::thread::sleep(Duration::from_micros(50_000 + dice.roll(250_000)));
+        victim.kill();
+    }
+    served
+}
+
+/// The files that a young directory writes to.
+fn files(dir: &Path) -> impl Iterator<Item = String> {
+    let numbered = (1..NUMBERS).flat_map(|number| {
+        [
+            format!("journal/{number:06}.log"),
+            format!("journal/{number:06}.sst"),
+            format!("journal/MANIFEST-{number:06}"),
+            format!("index/{number:06}.log"),
+            format!("index/MANIFEST-{number:06}"),
+        ]
+    });
+    let named = ["mark", "lock", "index/run.building"].map(str::to_owned);
+    let names = named.into_iter().chain(numbered);
+    let dir = dir.display().to_string();
+    names.map(move |name| format!("{dir}/{name}"))
+}
+
+fn say_case(call: &str, error: &str, nth: u64) {
+    if std::env::var_os("STEADFAST_TEST_VERBOSE").is_some() {
+        say(&format!("{call} {nth} with {error}"));
+    }
+}

@@ -1,0 +1,155 @@
+//! Goal: a power cut at any moment takes nothing that was acknowledged.
+//!
+//! Method: the victim loads a directory on a file system of its own. It is stopped, what it was promised is read, and
+//! the file system is shut down without writing its journal back; then it is mounted again and looked at. The
+//! record lies elsewhere. Control: on a disk that lies about its syncs the loss is noticed.
+
+use std::process::Command;
+use std::time::Duration;
+
+use steadfast_tests::{Dice, History, Record, tally};
+
+use crate::harness::{
+    Cuttable, FileSystem, Place, Victim, check_acknowledged, check_all, proved, runtime, say, seed,
+    tries,
+};
+
+/// Cuts until the directory is made anew, so that it stays small.
+const LIVES: u64 = 25;
+/// Acknowledgements looked up after each cut.
+const LOOKED_UP: usize = 2_000;
+/// Cuts within which a lying disk must be found out.
+const CONTROLS: u64 = 20;
+
+#[test]
+fn power_cuts_lose_nothing_on_ext4() {
+    cuts(
+        FileSystem::Ext4,
+        "power_cuts_lose_nothing_on_ext4",
+        tries(6, 1_500),
+    );
+}
+
+#[test]
+fn power_cuts_lose_nothing_on_xfs() {
+    cuts(
+        FileSystem::Xfs,
+        "power_cuts_lose_nothing_on_xfs",
+        tries(4, 500),
+    );
+}
+
+fn cuts(kind: FileSystem, test: &str, cuts: u64) {
+    let seed = seed(test);
+    let mut dice = Dice::new(seed);
+    let (mut done, mut acknowledged) = (0, 0);
+    while done < cuts {
+        let mut place = Place::new();
+        let Some(disk) = Cuttable::create(test, place.root.path(), kind) else {
+            return;
+        };
+        place.dir = disk.at.join("data");
+        let mut history = History::default();
+        for life in 1..=LIVES.min(cuts - done) {
+            let known = history.acknowledged.len();
+            let command = Command::new(env!("CARGO_BIN_EXE_victim"));
+            one_cut(&disk, &place, command, (life, seed), &mut dice);
+            history.read_on(&place.record);
+            done += 1;
+            if history.acknowledged.is_empty() {
+                continue;
+            }
+            reopen(&place);
+            // What was pending came back meanwhile.
+            history.read_on(&place.record);
+            let fresh = &history.acknowledged[known..];
+            let newest = &fresh[fresh.len().saturating_sub(LOOKED_UP)..];
+            check_acknowledged(&place.dir, &place, &history, newest);
+        }
+        acknowledged += history.acknowledged.len();
+        if !history.acknowledged.is_empty() {
+            check_all(&place.dir, &place, &history, false);
+        }
+    }
+    say(&format!(
+        "{test}: {done} cuts, {acknowledged} acknowledged operations are there"
+    ));
+    proved(&format!("power_cuts_{}", kind.name()), done);
+}
+
+/// Loads until a random moment, cuts, and mounts again.
+fn one_cut(
+    disk: &Cuttable,
+    place: &Place,
+    command: Command,
+    (life, seed): (u64, u64),
+    dice: &mut Dice,
+) {
+    // Under strace only one that serves can be told from strace itself.
+    let traced = command.get_program() == "strace";
+    let mut victim = Victim::load_with(command, place, (life, seed, 0), &[]);
+    if traced || dice.roll(4) > 0 {
+        victim.wait_for("ready");
+    }
+    std::thread::sleep(Duration::from_micros(dice.roll(300_000)));
+    // Nothing is promised between the cut and the end.
+    victim.hold();
+    disk.cut();
+    victim.kill();
+    disk.restore();
+}
+
+/// An opening for writing judges the log by the mark, which readers do not.
+fn reopen(place: &Place) {
+    let record = place.open_record();
+    runtime().block_on(async {
+        let node = tally::plain_node(&place.dir, &record).start().await;
+        let node = node.expect("what a power cut left opens");
+        node.shutdown().await.expect("an orderly end");
+    });
+}
+
+#[test]
+fn a_lying_disk_is_found_out() {
+    let test = "a_lying_disk_is_found_out";
+    let seed = seed(test);
+    let mut dice = Dice::new(seed);
+    for cut in 1..=CONTROLS {
+        let mut place = Place::new();
+        let Some(disk) = Cuttable::create(test, place.root.path(), FileSystem::Ext4) else {
+            return;
+        };
+        place.dir = disk.at.join("data");
+        let mut strace = Command::new("strace");
+        strace
+            .args(["-f", "-qq", "--seccomp-bpf", "-o", "/dev/null"])
+            .args(["-e", "trace=fdatasync,fsync,sync_file_range"])
+            .args(["-e", "inject=fdatasync,fsync,sync_file_range:retval=0"])
+            .arg(env!("CARGO_BIN_EXE_victim"));
+        one_cut(&disk, &place, strace, (1, seed), &mut dice);
+        let history = History::read(&place.record);
+        if !history.acknowledged.is_empty() && !is_there(&place, &history) {
+            say(&format!("{test}: by cut {cut}"));
+            return;
+        }
+    }
+    panic!("{CONTROLS} cuts of a disk that never synced, and nothing was missed");
+}
+
+/// Whether the directory opens and has everything that was acknowledged.
+fn is_there(place: &Place, history: &History) -> bool {
+    let record = std::sync::Arc::new(
+        Record::append_to(&place.root.path().join("other")).expect("a record of its own"),
+    );
+    let opened = runtime().block_on(async {
+        let node = tally::plain_node(&place.dir, &record).start().await?;
+        node.shutdown().await
+    });
+    if opened.is_err() {
+        return false;
+    }
+    let looked = std::panic::AssertUnwindSafe(|| {
+        check_acknowledged(&place.dir, place, history, &history.acknowledged);
+    });
+    std::panic::catch_unwind(looked).is_ok()
+}

@@ -1,0 +1,24 @@
+//! Goal: whatever order commands, commits, time, failures and crashes come in, every law holds.
+//!
+//! Method: a slice of the seeds that `make sim` plays; which of them differs from run to run, and is said.
+
+use steadfast_tests::sim::{self, Sometimes};
+
+use crate::harness::{say, scaled, seed};
+
+#[test]
+fn every_law_holds_in_every_order() {
+    let from = seed("every_law_holds_in_every_order");
+    let seeds = scaled(400, 20_000);
+    let mut sometimes = Sometimes::default();
+    for seed in from..from + seeds {
+        match sim::run(seed) {
+            Ok(run) => sometimes += run.sometimes,
+            Err(faults) => {
+                panic!("seed {seed}, repeat it with `make sim SEEDS=1 FROM={seed}`:\n{faults}")
+            }
+        }
+    }
+    say(&format!("{seeds} seeds reached:\n{sometimes}"));
+    assert_eq!(sometimes.missing(), Vec::<&str>::new(), "never reached");
+}

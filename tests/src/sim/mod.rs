@@ -1,0 +1,59 @@
+//! The simulation: a whole node over a journal in memory, with its clock, its disk and its power in the hands of
+//! one seed.
+//!
+//! A seed draws steps: commands of all kinds to a few cells, commits that are let go one by one, time, power cuts
+//! now or in a later write, syncs that fail and keep or lose what they wrote, a full disk, failing reads,
+//! passivation, orderly restarts. Between two steps the node comes to rest, as far as what is held allows: a step is
+//! the smallest thing that the seed orders, and what is under way at a crash is whatever earlier steps left so.
+//! At the end all faults are over, what is open is asked again, and [`oracle`] judges everything that was seen.
+//!
+//! A seed orders the steps, not the turns of the node's own threads within one: two runs of a seed may differ
+//! ([`Run::trace`] tells them apart), and a failing one may need several goes to fail again.
+
+pub mod cell;
+mod client;
+mod oracle;
+mod player;
+mod sometimes;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Once;
+
+pub use player::STEPS;
+pub use sometimes::Sometimes;
+
+/// A run in which every law held.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Run {
+    /// All answers, events and their times.
+    pub trace: Vec<String>,
+    /// What was reached.
+    pub sometimes: Sometimes,
+}
+
+/// Plays `seed`.
+///
+/// # Errors
+/// Each law that did not hold, in words.
+pub fn run(seed: u64) -> Result<Run, String> {
+    silence();
+    let played = catch_unwind(AssertUnwindSafe(|| player::Player::new(seed).play()));
+    played.unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().cloned();
+        let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+        Err(text.unwrap_or_else(|| "it panicked".to_owned()))
+    })
+}
+
+/// Handlers that panic on purpose do so without a word.
+fn silence() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            if panic.payload().downcast_ref::<&str>() != Some(&"on purpose") {
+                before(panic);
+            }
+        }));
+    });
+}
