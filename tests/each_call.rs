@@ -94,8 +94,8 @@ fn files(dir: &Path) -> impl Iterator<Item = String> {
             format!("index/MANIFEST-{number:06}"),
         ]
     });
-    let named = ["mark", "lock", "index/run.building"].map(str::to_owned);
-    let names = named.into_iter().chain(numbered);
+    let fixed = ["mark", "lock", "index/run.building"].map(str::to_owned);
+    let names = fixed.into_iter().chain(numbered);
     let dir = dir.display().to_string();
     names.map(move |name| format!("{dir}/{name}"))
 }

@@ -103,6 +103,14 @@ pub(crate) struct Stretch<T> {
 /// Entries that are looked up in memory at once: each holds on to its commit.
 const FOUND_AT_ONCE: usize = 256;
 
+/// An opening that fails behind [`Index::go_behind`] leaves nothing open: the store would stay locked, and every later
+/// opening of this process be refused.
+impl Drop for Index {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
 impl Index {
     /// An index over `runs` that takes in each run on the thread that fills it, until [`Index::go_behind`].
     pub(crate) fn new(runs: Arc<dyn Runs>, run_bytes: usize) -> Self {

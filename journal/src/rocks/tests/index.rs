@@ -11,6 +11,7 @@ use crate::entry::{decode_entry, encode_entry};
 use crate::error::Error;
 use crate::hash::{CommitHeader, Hash};
 use crate::ids::CommitIndex;
+use crate::index::{Index, NoRuns, Runs};
 use crate::journal::{Head, JournalReader, Storage};
 use crate::layout::{Checked, META_CHECKED, META_FORMAT, commit_key, entry_key};
 use crate::mark::MarkFile;
@@ -181,4 +182,15 @@ fn a_directory_of_format_1_goes_on() {
             .count(),
         0
     );
+}
+
+/// An opening that failed after the index had its thread, as one does whose table of actors is damaged, kept the index
+/// locked: every later opening in the same process was refused with "no locks available", of a sound journal too.
+#[test]
+fn an_index_that_is_dropped_lets_go_of_its_store() {
+    let runs: Arc<dyn Runs> = Arc::new(NoRuns);
+    let index = Index::new(Arc::clone(&runs), 1 << 20);
+    index.go_behind().unwrap();
+    drop(index);
+    assert_eq!(Arc::strong_count(&runs), 1);
 }
