@@ -5,7 +5,7 @@
 //! now or in a later write, syncs that fail and keep or lose what they wrote, a full disk, failing reads,
 //! passivation, orderly restarts. Between two steps the node comes to rest, as far as what is held allows: a step is
 //! the smallest thing that the seed orders, and what is under way at a crash is whatever earlier steps left so.
-//! At the end all faults are over, what is open is asked again, and [`oracle`] judges everything that was seen.
+//! At the end all faults are over, what is open is asked again, and `oracle` judges everything that was seen.
 //!
 //! A seed orders the steps, not the turns of the node's own threads within one: two runs of a seed may differ
 //! ([`Run::trace`] tells them apart), and a failing one may need several goes to fail again.
