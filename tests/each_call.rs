@@ -4,12 +4,12 @@
 //! them so, up to two hundred. The victim is killed after a while, whatever it made of that, and its directory judged.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use steadfast_tests::{Dice, History};
 
-use crate::harness::{Place, Victim, check_all, proved, say, seed, tries};
+use crate::harness::{Place, Victim, can_trace, check_all, proved, say, say_case, seed, tries};
 
 /// Calls, and how they fail.
 const CALLS: [(&str, &str); 9] = [
@@ -30,14 +30,8 @@ const NUMBERS: u32 = 30;
 #[test]
 fn each_call_may_fail_once() {
     let test = "each_call_may_fail_once";
-    let tried = Command::new("strace")
-        .args(["-o", "/dev/null", "true"])
-        .stderr(Stdio::null())
-        .status();
-    if !tried.is_ok_and(|status| status.success()) {
-        return say(&format!(
-            "{test}: SKIPPED: strace is missing or may not trace"
-        ));
+    if !can_trace(test) {
+        return;
     }
     let seed = seed(test);
     let mut dice = Dice::new(seed);
@@ -51,7 +45,7 @@ fn each_call_may_fail_once() {
         let history = History::read(&place.record);
         acknowledged += history.acknowledged.len();
         if !history.acknowledged.is_empty() {
-            say_case(call, error, nth);
+            say_case(|| format!("{call} {nth} with {error}"));
             check_all(&place.dir, &place, &history, false);
         }
         done += 1;
@@ -98,10 +92,4 @@ fn files(dir: &Path) -> impl Iterator<Item = String> {
     let names = fixed.into_iter().chain(numbered);
     let dir = dir.display().to_string();
     names.map(move |name| format!("{dir}/{name}"))
-}
-
-fn say_case(call: &str, error: &str, nth: u64) {
-    if std::env::var_os("STEADFAST_TEST_VERBOSE").is_some() {
-        say(&format!("{call} {nth} with {error}"));
-    }
 }

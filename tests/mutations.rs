@@ -12,7 +12,7 @@ use steadfast::{ActorId, NodeError, SequenceNumber, StatefulActor};
 use steadfast_tests::tally::Tally;
 use steadfast_tests::{Dice, History, Plan, Record, tally};
 
-use crate::harness::{Place, Victim, proved, runtime, say, scaled, seed, tries};
+use crate::harness::{Place, Victim, proved, reopen, say, say_case, seed, tries};
 
 /// Copies of one directory until another one is made.
 const OF_ONE: u64 = 200;
@@ -50,7 +50,7 @@ fn no_damage_takes_anything_without_a_word() {
     }
     say(&format!("mutations: {done}, {outcomes:?}"));
     proved("mutations", done);
-    if done >= scaled(60, 60) {
+    if done >= 60 {
         assert!(outcomes.refused > 0 && outcomes.whole > 0, "both happen");
     }
 }
@@ -141,12 +141,8 @@ fn judge(place: &Place, damaged: &Path, history: &History, what: &str, outcomes:
     let record = std::sync::Arc::new(
         Record::append_to(&place.root.path().join("other")).expect("a record of its own"),
     );
-    let opened = runtime().block_on(async {
-        let node = tally::plain_node(damaged, &record).start().await?;
-        node.shutdown().await
-    });
-    if let Err(error) = opened {
-        say_why(what, &error);
+    if let Err(error) = reopen(damaged, &record) {
+        say_case(|| format!("{what}: {error}"));
         outcomes.refused += 1;
         return;
     }
@@ -184,12 +180,5 @@ fn missing(
         // What is not told must be there all the same.
         Some(error) if missing == 0 => Err(error),
         _ => Ok(missing),
-    }
-}
-
-/// Why a directory was refused, for whoever wonders.
-fn say_why(what: &str, error: &NodeError) {
-    if std::env::var_os("STEADFAST_TEST_VERBOSE").is_some() {
-        say(&format!("{what}: {error}"));
     }
 }

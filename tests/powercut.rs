@@ -7,10 +7,10 @@
 use std::process::Command;
 use std::time::Duration;
 
-use steadfast_tests::{Dice, History, Record, tally};
+use steadfast_tests::{Dice, History, Record};
 
 use crate::harness::{
-    Cuttable, FileSystem, Place, Victim, check_acknowledged, check_all, proved, runtime, say, seed,
+    Cuttable, FileSystem, Place, Victim, check_acknowledged, check_all, proved, reopen, say, seed,
     tries,
 };
 
@@ -59,7 +59,8 @@ fn cuts(kind: FileSystem, test: &str, cuts: u64) {
             if history.acknowledged.is_empty() {
                 continue;
             }
-            reopen(&place);
+            // An opening for writing judges the log by the mark, which readers do not.
+            reopen(&place.dir, &place.open_record()).expect("what a power cut left opens");
             // What was pending came back meanwhile.
             history.read_on(&place.record);
             let fresh = &history.acknowledged[known..];
@@ -99,16 +100,6 @@ fn one_cut(
     disk.restore();
 }
 
-/// An opening for writing judges the log by the mark, which readers do not.
-fn reopen(place: &Place) {
-    let record = place.open_record();
-    runtime().block_on(async {
-        let node = tally::plain_node(&place.dir, &record).start().await;
-        let node = node.expect("what a power cut left opens");
-        node.shutdown().await.expect("an orderly end");
-    });
-}
-
 #[test]
 fn a_lying_disk_is_found_out() {
     let test = "a_lying_disk_is_found_out";
@@ -141,11 +132,7 @@ fn is_there(place: &Place, history: &History) -> bool {
     let record = std::sync::Arc::new(
         Record::append_to(&place.root.path().join("other")).expect("a record of its own"),
     );
-    let opened = runtime().block_on(async {
-        let node = tally::plain_node(&place.dir, &record).start().await?;
-        node.shutdown().await
-    });
-    if opened.is_err() {
+    if reopen(&place.dir, &record).is_err() {
         return false;
     }
     let looked = std::panic::AssertUnwindSafe(|| {

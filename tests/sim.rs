@@ -60,10 +60,10 @@ fn main() -> Result<(), Failure> {
     report(&done.into_inner()?, took())
 }
 
-fn note(done: &mut Done, seed: u64, run: Result<sim::Run, String>) {
+fn note(done: &mut Done, seed: u64, run: Result<Sometimes, String>) {
     done.seeds += 1;
     match run {
-        Ok(run) => done.sometimes += run.sometimes,
+        Ok(reached) => done.sometimes += reached,
         Err(faults) => done.failed.push((seed, faults)),
     }
     if done.seeds.is_multiple_of(PROGRESS) {

@@ -13,7 +13,7 @@ fn every_law_holds_in_every_order() {
     let mut sometimes = Sometimes::default();
     for seed in from..from + seeds {
         match sim::run(seed) {
-            Ok(run) => sometimes += run.sometimes,
+            Ok(reached) => sometimes += reached,
             Err(faults) => {
                 panic!("seed {seed}, repeat it with `make sim SEEDS=1 FROM={seed}`:\n{faults}")
             }

@@ -6,11 +6,13 @@
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 
 use steadfast_tests::{Dice, History};
 
-use crate::harness::{Place, Victim, check_all, runtime, say, scaled, seed, start, wait_settled};
+use crate::harness::{
+    Place, Victim, can_trace, check_all, runtime, say, scaled, seed, start, wait_settled,
+};
 
 /// `strace` that fails syncs as `inject` says and writes what it sees to `trace`.
 fn strace(inject: &str, trace: &Path) -> Command {
@@ -21,21 +23,6 @@ fn strace(inject: &str, trace: &Path) -> Command {
         .arg("-o")
         .arg(trace);
     strace
-}
-
-/// Whether `strace` is there and may trace.
-fn can_trace(test: &str) -> bool {
-    let tried = Command::new("strace")
-        .args(["-o", "/dev/null", "true"])
-        .stderr(Stdio::null())
-        .status();
-    let can = tried.is_ok_and(|status| status.success());
-    if !can {
-        say(&format!(
-            "{test}: SKIPPED: strace is missing or may not trace"
-        ));
-    }
-    can
 }
 
 #[test]

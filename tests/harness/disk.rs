@@ -42,8 +42,6 @@ impl FileSystem {
 pub(crate) struct Cuttable {
     image: PathBuf,
     pub(crate) at: PathBuf,
-    /// Kept open by nobody: the shut-down call takes its name.
-    handle: PathBuf,
 }
 
 impl Cuttable {
@@ -52,7 +50,6 @@ impl Cuttable {
         let disk = Self {
             image: root.join("disk.img"),
             at: root.join("disk"),
-            handle: root.join("disk").join("handle"),
         };
         let made = disk.make(kind);
         if let Err(why) = made {
@@ -78,9 +75,14 @@ impl Cuttable {
             FileSystem::Xfs => run("mkfs.xfs", &["-q", "-f", &image])?,
         }
         self.mount()?;
-        std::fs::write(&self.handle, b"").map_err(|error| error.to_string())?;
-        let synced = std::fs::File::open(&self.handle).and_then(|file| file.sync_all());
+        let handle = std::fs::File::create(self.handle());
+        let synced = handle.and_then(|file| file.sync_all());
         synced.map_err(|error| error.to_string())
+    }
+
+    /// A file for the call that shuts it down.
+    fn handle(&self) -> PathBuf {
+        self.at.join("handle")
     }
 
     fn mount(&self) -> Result<(), String> {
@@ -97,7 +99,7 @@ impl Cuttable {
 
     /// From here on nothing reaches the disk that was not there.
     pub(crate) fn cut(&self) {
-        let handle = self.handle.display().to_string();
+        let handle = self.handle().display().to_string();
         run("perl", &["-e", SHUT_DOWN, &handle]).expect("the file system shuts down");
     }
 

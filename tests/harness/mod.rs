@@ -8,10 +8,11 @@ mod victim;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use steadfast::{Clock, Node, SystemClock};
+use steadfast::{Clock, Node, NodeError, SystemClock};
 use steadfast_tests::tally::{Peek, Tally};
 use steadfast_tests::{ACTORS, Plan, Record, tally};
 
@@ -62,6 +63,36 @@ pub(crate) fn seed(test: &str) -> u64 {
 /// A line that is seen also when the test passes.
 pub(crate) fn say(text: &str) {
     writeln!(std::io::stderr().lock(), "{text}").expect("standard error is open");
+}
+
+/// The same where somebody asked for every case, with `STEADFAST_TEST_VERBOSE`.
+pub(crate) fn say_case(text: impl FnOnce() -> String) {
+    if std::env::var_os("STEADFAST_TEST_VERBOSE").is_some() {
+        say(&text());
+    }
+}
+
+/// Whether `strace` is there and may trace.
+pub(crate) fn can_trace(test: &str) -> bool {
+    let tried = Command::new("strace")
+        .args(["-o", "/dev/null", "true"])
+        .stderr(Stdio::null())
+        .status();
+    let can = tried.is_ok_and(|status| status.success());
+    if !can {
+        say(&format!(
+            "{test}: SKIPPED: strace is missing or may not trace"
+        ));
+    }
+    can
+}
+
+/// Opens a directory for writing, which judges it, and closes it in order.
+pub(crate) fn reopen(dir: &Path, record: &Arc<Record>) -> Result<(), NodeError> {
+    runtime().block_on(async {
+        let node = tally::plain_node(dir, record).start().await?;
+        node.shutdown().await
+    })
 }
 
 /// A runtime for the test's own async parts.

@@ -116,23 +116,24 @@ impl Victim {
                 Err(RecvTimeoutError::Disconnected) => return None,
             };
             let rest = line.strip_prefix(word).map(|rest| rest.trim().to_owned());
-            if let Some(pid) = line.strip_prefix("ready ") {
-                self.pid = Some(pid.parse().expect("a process number"));
-            }
-            self.heard.push(line);
+            self.hear(line);
             if rest.is_some() {
                 return rest;
             }
         }
     }
 
+    fn hear(&mut self, line: String) {
+        if let Some(pid) = line.strip_prefix("ready ") {
+            self.pid = Some(pid.parse().expect("a process number"));
+        }
+        self.heard.push(line);
+    }
+
     /// Whether it said that it serves.
     pub(crate) fn is_ready(&mut self) -> bool {
-        for line in self.lines.try_iter() {
-            if let Some(pid) = line.strip_prefix("ready ") {
-                self.pid = pid.parse().ok();
-            }
-            self.heard.push(line);
+        while let Ok(line) = self.lines.try_recv() {
+            self.hear(line);
         }
         self.heard.iter().any(|line| line.starts_with("ready"))
     }

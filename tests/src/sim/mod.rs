@@ -7,8 +7,8 @@
 //! the smallest thing that the seed orders, and what is under way at a crash is whatever earlier steps left so.
 //! At the end all faults are over, what is open is asked again, and `oracle` judges everything that was seen.
 //!
-//! A seed orders the steps, not the turns of the node's own threads within one: two runs of a seed may differ
-//! ([`Run::trace`] tells them apart), and a failing one may need several goes to fail again.
+//! A seed orders the steps, not the turns of the node's own threads within one: two runs of a seed may differ,
+//! and a failing one may need several goes to fail again.
 
 pub mod cell;
 mod client;
@@ -22,20 +22,11 @@ use std::sync::Once;
 pub use player::STEPS;
 pub use sometimes::Sometimes;
 
-/// A run in which every law held.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Run {
-    /// All answers, events and their times.
-    pub trace: Vec<String>,
-    /// What was reached.
-    pub sometimes: Sometimes,
-}
-
-/// Plays `seed`.
+/// Plays `seed`, and says what it reached.
 ///
 /// # Errors
 /// Each law that did not hold, in words.
-pub fn run(seed: u64) -> Result<Run, String> {
+pub fn run(seed: u64) -> Result<Sometimes, String> {
     silence();
     let played = catch_unwind(AssertUnwindSafe(|| player::Player::new(seed).play()));
     played.unwrap_or_else(|panic| {

@@ -22,7 +22,6 @@ use super::sometimes::Sometimes;
 /// What a run came to.
 pub(super) struct Judged {
     pub(super) faults: Vec<String>,
-    pub(super) trace: Vec<String>,
     pub(super) sometimes: Sometimes,
 }
 
@@ -52,7 +51,6 @@ struct Court<'a> {
     stories: Vec<Story>,
     traces: BTreeMap<u64, Traces>,
     faults: Vec<String>,
-    trace: Vec<String>,
     sometimes: Sometimes,
 }
 
@@ -69,7 +67,6 @@ pub(super) fn judge(
         stories: Vec::new(),
         traces: BTreeMap::new(),
         faults: told.wrong.clone(),
-        trace: Vec::new(),
         sometimes: Sometimes::default(),
     };
     court.verify(node);
@@ -84,10 +81,6 @@ pub(super) fn judge(
             .runs
             .push(effect.clone());
     }
-    // Effects run on threads of their own: in which order says nothing.
-    let mut ran: Vec<u64> = runs.iter().map(|(op, _)| *op).collect();
-    ran.sort_unstable();
-    court.trace.push(format!("effects of {ran:?} ran"));
     court.attempted();
     court.operations();
     court.orders();
@@ -95,7 +88,6 @@ pub(super) fn judge(
     court.pairs(node);
     Judged {
         faults: court.faults,
-        trace: court.trace,
         sometimes: court.sometimes,
     }
 }
@@ -146,9 +138,6 @@ impl Court<'_> {
     }
 
     fn trace(&mut self, cell: u64, seq: u64, event: &CellEvent, state: &Cell, time: Timestamp) {
-        let at = time.as_micros();
-        self.trace
-            .push(format!("cell {cell}, event {seq}, at {at}: {event:?}"));
         match event {
             CellEvent::Did { op, .. } => {
                 let did = (cell, seq, state.sum, time);
@@ -186,7 +175,6 @@ impl Court<'_> {
                     .push(format!("operation {op}: {fault}: {operation:?} {traces:?}"));
             }
             reached(operation, traces, self.openings, &mut self.sometimes);
-            self.trace.push(format!("operation {op}: {operation:?}"));
         }
     }
 
@@ -247,7 +235,6 @@ impl Court<'_> {
                     look.cell, state.events
                 ));
             }
-            self.trace.push(format!("looked: {look:?}"));
         }
     }
 

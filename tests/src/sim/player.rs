@@ -7,7 +7,6 @@ use steadfast::{Clock, Timestamp};
 use tokio::runtime::Runtime;
 use tokio::task::{LocalSet, yield_now};
 
-use super::Run;
 use super::cell::{CELLS, Extra, World, kind};
 use super::client::{Client, Operation};
 use super::oracle;
@@ -79,7 +78,7 @@ impl Player {
         player
     }
 
-    pub(super) fn play(mut self) -> Result<Run, String> {
+    pub(super) fn play(mut self) -> Result<Sometimes, String> {
         for _ in 0..STEPS {
             self.step()?;
             self.come_to_rest()?;
@@ -93,10 +92,7 @@ impl Player {
         let mut sometimes = self.sometimes;
         sometimes += judged.sometimes;
         if judged.faults.is_empty() {
-            Ok(Run {
-                trace: judged.trace,
-                sometimes,
-            })
+            Ok(sometimes)
         } else {
             Err(judged.faults.join("\n"))
         }
