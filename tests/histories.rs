@@ -3,7 +3,7 @@
 //! took effect before the node was open again or never.
 //!
 //! Method: two to four clients ask two slates of a real node with one to three workers, over a journal in memory, while
-//! its power is cut, its syncs fail, its commits are held, time passes, it is restarted (`course`). What they asked and
+//! its power is cut, its syncs fail, its commits are held, time passes, it is restarted (`course`, `hand`). What they asked and
 //! heard is explained by a sequential specification (`slate`) with a search that knows nothing of the node
 //! (`linear`). Histories of killed processes are read from their record and explained in the same way (`killed`).
 //!
@@ -11,11 +11,13 @@
 
 mod controls;
 mod course;
+mod hand;
+mod judged;
 mod killed;
 mod linear;
 mod slate;
 
-use course::Reached;
+use judged::Reached;
 
 use crate::harness::{proved, runtime, say, seed, tries};
 
@@ -46,7 +48,7 @@ fn every_history_of_a_node_is_explained_by_one_list() {
     let runtime = runtime();
     let mut reached = Reached::new();
     for seed in from..from + histories {
-        let judged = course::record(&runtime, seed).judge();
+        let judged = hand::record(&runtime, seed).judge();
         let judged = judged.unwrap_or_else(|fault| panic!("seed {seed}: {fault}"));
         for (what, times) in judged.reached {
             *reached.entry(what).or_default() += times;

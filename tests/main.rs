@@ -14,6 +14,7 @@ mod exec;
 mod first_ask;
 mod harness;
 mod histories;
+mod model;
 mod mutations;
 mod panics;
 mod powercut;

@@ -42,9 +42,8 @@ fn reads_apart(calls: &[Call<Plain>]) -> Option<(usize, usize)> {
     let reads = calls.iter().enumerate();
     let mut reads = reads.filter(|(_, call)| call.question.what == What::Read);
     let (early, first) = reads.next()?;
-    let (late, _) = reads
-        .filter(|(_, call)| first.over < call.asked && first.answer != call.answer)
-        .last()?;
+    let (late, _) =
+        reads.rfind(|(_, call)| first.over < call.asked && first.answer != call.answer)?;
     Some((early, late))
 }
 
