@@ -6,6 +6,7 @@
 #![expect(
     clippy::expect_used,
     clippy::missing_panics_doc,
+    clippy::panic,
     reason = "to panic is how a check reports"
 )]
 
@@ -239,7 +240,13 @@ pub fn every_submission_is_told_once(fault: Option<CommitFault>) {
         assert!(more.is_none(), "told more than once: {told:?}");
         let (_, outcome) = first.expect("it is told");
         let there = is_there(&*journal, actor);
+        let panicked = |cause: &Error| matches!(cause, Error::WriterPanicked);
         match outcome {
+            Err(CommitError::NotWritten(cause) | CommitError::Unknown(cause))
+                if panicked(cause) =>
+            {
+                panic!("it is told of a panic that never was: {told:?}")
+            }
             Ok(_) => assert!(there, "acknowledged, and lost: {told:?}"),
             Err(CommitError::NotWritten(_)) => assert!(!there, "not written, and there: {told:?}"),
             Err(CommitError::Unknown(_)) => assert!(fault.is_some(), "it is known: {told:?}"),
