@@ -91,7 +91,7 @@ impl EffectRunner {
             runner.ended(name, life.unwrap_or(false));
             drop(busy);
         };
-        shared.runtime.spawn(task.instrument(span));
+        shared.tasks.spawn(task.instrument(span));
     }
 
     /// The effect's task is over.
@@ -200,6 +200,7 @@ impl EffectRunner {
             (shared.rest(wait), shared.stopping.subscribe())
         };
         tokio::select! {
+            biased;
             () = sleep => true,
             _ = stopping.wait_for(|stopping| *stopping) => false,
         }
@@ -364,6 +365,7 @@ async fn journal_step(shared: &Arc<Shared>, job: &EffectJob, step: Step) -> bool
             Stepped::Refused => {}
         }
         tokio::select! {
+            biased;
             () = shared.rest(STEP_AGAIN) => {}
             _ = stopping.wait_for(|stopping| *stopping) => return false,
         }

@@ -83,7 +83,9 @@ const RUNTIME_END: Duration = Duration::from_secs(1);
 /// Owns the threads.
 pub(super) struct Inner {
     pub(super) shared: Arc<Shared>,
+    /// `None` in a simulation, which brings its own, and once ended.
     runtime: Mutex<Option<tokio::runtime::Runtime>>,
+    /// The same.
     threads: Mutex<Option<WorkerThreads>>,
 }
 
@@ -100,18 +102,30 @@ impl Inner {
         }
     }
 
+    /// A node of a simulation: its workers and tasks end when the simulation drops them.
+    pub(super) fn in_turns(shared: Arc<Shared>) -> Self {
+        Self {
+            shared,
+            runtime: Mutex::new(None),
+            threads: Mutex::new(None),
+        }
+    }
+
     /// Runs a future on the node's runtime from a thread that is in none.
     pub(super) fn block_on<T: Send + 'static>(
         &self,
         future: impl Future<Output = Result<T, NodeError>>,
     ) -> Result<T, NodeError> {
-        self.shared.runtime.block_on(future)
+        self.shared.tasks.block_on(future)
     }
 
     /// Ends every thread and lets go of the directory. What is not durable by now is answered
     /// `OutcomeUnknown`.
     fn end(&self) {
         self.shared.stop();
+        if self.shared.tasks.turns().is_some() {
+            return let_go(&self.shared);
+        }
         let threads = self
             .threads
             .lock()
@@ -148,12 +162,18 @@ fn end_blocking(
     shared.recovery.close();
     threads.stop();
     shared.recovery.join();
-    shared.set_journal(None);
-    shared.snapshots.close();
+    let_go(shared);
     if let Some(runtime) = runtime {
         // The keeper's task holds the directory's lock; it is gone when this returns.
         runtime.shutdown_timeout(RUNTIME_END);
     }
+}
+
+/// Lets go of journal and snapshots.
+fn let_go(shared: &Shared) {
+    shared.recovery.close();
+    shared.set_journal(None);
+    shared.snapshots.close();
 }
 
 impl Drop for Inner {
@@ -271,9 +291,10 @@ impl Node {
     pub async fn start_pending_work(&self) -> Result<(), NodeError> {
         let shared = Arc::clone(&self.inner.shared);
         // A task of its own: a caller that gives up leaves nothing half loaded.
-        let runtime = shared.runtime.clone();
-        let started = runtime.spawn(async move { keeper::start_held_work(&shared).await });
-        started.await.map_err(|_| NodeError::Stopped)?
+        let tasks = shared.tasks.clone();
+        let (done, is_done) = oneshot::channel();
+        tasks.spawn(async move { drop(done.send(keeper::start_held_work(&shared).await)) });
+        is_done.await.map_err(|_| NodeError::Stopped)?
     }
 
     /// What opening the journal found.
@@ -367,7 +388,7 @@ impl Node {
         let journal = shared.journal().ok_or(NodeError::Stopped)?;
         let actors: Vec<ActorId> = actors.into_iter().collect();
         let registry = shared.registry.clone();
-        let look_up = shared.runtime.spawn_blocking(move || {
+        let look_up = shared.tasks.blocking(move || {
             let mut found = Vec::with_capacity(actors.len());
             for actor in actors {
                 let row = journal.actor(&actor)?;
@@ -376,7 +397,7 @@ impl Node {
             }
             Ok::<_, steadfast_journal::Error>(found)
         });
-        let found = look_up.await.map_err(|_| NodeError::Stopped)??;
+        let found = look_up.await.ok_or(NodeError::Stopped)??;
         let mut by_worker = vec![Vec::new(); shared.ports.len()];
         for (actor, kind) in found {
             if let Some(share) = by_worker.get_mut(shared.worker_index(&actor)) {
@@ -415,7 +436,7 @@ impl Node {
     /// Runs a future to its end on this node's runtime: for programs without one. Must not be called
     /// from inside an async runtime.
     pub fn block_on<F: IntoFuture>(&self, future: F) -> F::Output {
-        self.inner.shared.runtime.block_on(future.into_future())
+        self.inner.shared.tasks.block_on(future.into_future())
     }
 
     /// Ends the node in order: from now on no command is accepted, no timer fires and no message is
@@ -428,10 +449,14 @@ impl Node {
     /// A store error; what was acknowledged is safe all the same.
     pub async fn shutdown(&self) -> Result<(), NodeError> {
         let inner = Arc::clone(&self.inner);
-        let (done, is_done) = oneshot::channel();
         // All workers see it at their next look, however much their queues hold.
         self.inner.shared.stop();
         self.inner.shared.draining.send_replace(true);
+        if inner.shared.tasks.turns().is_some() {
+            drained(&inner.shared).await;
+            return close(&inner);
+        }
+        let (done, is_done) = oneshot::channel();
         // A thread of its own: the caller's runtime may not be tokio, and ours ends here.
         std::thread::Builder::new()
             .name("steadfast-stop".to_owned())
@@ -442,25 +467,34 @@ impl Node {
 }
 
 fn shutdown_blocking(inner: &Inner) -> Result<(), NodeError> {
-    let shared = &inner.shared;
+    inner.shared.tasks.block_on(drained(&inner.shared));
+    close(inner)
+}
+
+/// Waits until everything that was accepted is done, as long as that may take.
+async fn drained(shared: &Shared) {
     let timeout: Duration = shared.config.drain_timeout;
-    let drained = shared.runtime.block_on(async {
-        let end = tokio::time::Instant::now() + timeout;
+    let in_order = async {
         if let Some(effects) = shared.effects.get() {
             // The rest is for what was accepted, and for the snapshots of who is in memory.
-            let waited = tokio::time::timeout(timeout / 4 * 3, effects.wait_idle()).await;
-            if waited.is_err() {
+            let limit = timeout / 4 * 3;
+            let waited = shared.tasks.within(limit, effects.wait_idle()).await;
+            if waited.is_none() {
                 tracing::warn!("effects still run; they are tried again at the next start");
             }
         }
-        tokio::time::timeout_at(end, join_all(shared.ports.iter().map(drain))).await
-    });
-    if drained.is_err() {
+        join_all(shared.ports.iter().map(drain)).await
+    };
+    if shared.tasks.within(timeout, in_order).await.is_none() {
         tracing::warn!(
             ?timeout,
             "not everything finished in time; it goes on at the next start"
         );
     }
+}
+
+fn close(inner: &Inner) -> Result<(), NodeError> {
+    let shared = &inner.shared;
     let journal = shared.journal();
     let closed = journal.map_or(Ok(()), |journal| journal.close());
     inner.end();

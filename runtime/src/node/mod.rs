@@ -19,6 +19,8 @@ mod recovery;
 mod routes;
 mod shared;
 mod snapshots;
+mod start;
+mod tasks;
 mod threads;
 mod timers;
 
@@ -34,3 +36,4 @@ pub(crate) use mail::{Letters, MailPage};
 pub use quarantine::{QuarantineControl, Quarantined};
 pub(crate) use recovery::{Held, PER_WORKER, RecoveryJob};
 pub(crate) use shared::Shared;
+pub(crate) use tasks::Turns;
