@@ -14,22 +14,20 @@ impl MemoryStorage {
     }
 
     /// Writes the next commit; false if there is none, or it is held back.
+    #[must_use]
     pub fn step(&self) -> bool {
         let Some(hand) = self.state().hand.clone() else {
             return false;
         };
-        match hand.next() {
+        let goes_on = match hand.next() {
             Next::Nothing => false,
-            Next::Refuse => {
-                hand.step();
-                true
-            }
-            Next::Write if self.may_write() => {
-                hand.step();
-                true
-            }
-            Next::Write => false,
+            Next::Refuse => true,
+            Next::Write => self.may_write(),
+        };
+        if goes_on {
+            hand.step();
         }
+        goes_on
     }
 
     /// Whether the disk takes a commit now; it counts as held back from here on if not.
