@@ -4,20 +4,19 @@ use std::fmt;
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
-use futures_util::future::join_all;
 use serde::Serialize;
 use steadfast_journal::{ActorId, OpenReport};
 use tokio::sync::{oneshot, watch};
 
+use super::ending::{end_blocking, let_go};
 use super::shared::Shared;
 use super::threads::WorkerThreads;
 use super::{ActorRef, NodeBuilder, QuarantineControl, keeper};
 use crate::error::NodeError;
 use crate::inspect::Inspector;
 use crate::model::{Address, StatefulActor};
-use crate::worker::{ActorStatus, Control, WorkerPort};
+use crate::worker::{ActorStatus, Control};
 
 /// A running node. Cheap to clone; the last clone that is dropped ends the node at once, which loses
 /// nothing that was acknowledged. [`shutdown`](Self::shutdown) ends it in order.
@@ -77,9 +76,6 @@ impl From<ActorStatus> for ActorHealth {
     }
 }
 
-/// How long the end of a node waits for effects that do not notice it.
-const RUNTIME_END: Duration = Duration::from_secs(1);
-
 /// Owns the threads.
 pub(super) struct Inner {
     pub(super) shared: Arc<Shared>,
@@ -121,7 +117,7 @@ impl Inner {
 
     /// Ends every thread and lets go of the directory. What is not durable by now is answered
     /// `OutcomeUnknown`.
-    fn end(&self) {
+    pub(super) fn end(&self) {
         self.shared.stop();
         if self.shared.tasks.turns().is_some() {
             return let_go(&self.shared);
@@ -147,33 +143,6 @@ impl Inner {
             Err(error) => tracing::error!(%error, "the node could not be ended in order"),
         }
     }
-}
-
-fn end_blocking(
-    shared: &Arc<Shared>,
-    threads: Option<WorkerThreads>,
-    runtime: Option<tokio::runtime::Runtime>,
-) {
-    let Some(mut threads) = threads else { return };
-    for port in &shared.ports {
-        // A full queue is no reason to wait: the system's end stops the worker too.
-        drop(port.control.try_send(Control::Stop));
-    }
-    shared.recovery.close();
-    threads.stop();
-    shared.recovery.join();
-    let_go(shared);
-    if let Some(runtime) = runtime {
-        // The keeper's task holds the directory's lock; it is gone when this returns.
-        runtime.shutdown_timeout(RUNTIME_END);
-    }
-}
-
-/// Lets go of journal and snapshots.
-fn let_go(shared: &Shared) {
-    shared.recovery.close();
-    shared.set_journal(None);
-    shared.snapshots.close();
 }
 
 impl Drop for Inner {
@@ -437,75 +406,5 @@ impl Node {
     /// from inside an async runtime.
     pub fn block_on<F: IntoFuture>(&self, future: F) -> F::Output {
         self.inner.shared.tasks.block_on(future.into_future())
-    }
-
-    /// Ends the node in order: from now on no command is accepted, no timer fires and no message is
-    /// delivered. Running effects are told ([`EffectContext::stopping`](crate::EffectContext::stopping)); they
-    /// and accepted commands may finish within [`Config::drain_timeout`](crate::Config::drain_timeout), of
-    /// which effects have three quarters; then the journal is flushed and the directory closed. What is
-    /// pending goes on at the next start.
-    ///
-    /// # Errors
-    /// A store error; what was acknowledged is safe all the same.
-    pub async fn shutdown(&self) -> Result<(), NodeError> {
-        let inner = Arc::clone(&self.inner);
-        // All workers see it at their next look, however much their queues hold.
-        self.inner.shared.stop();
-        self.inner.shared.draining.send_replace(true);
-        if inner.shared.tasks.turns().is_some() {
-            drained(&inner.shared).await;
-            return close(&inner);
-        }
-        let (done, is_done) = oneshot::channel();
-        // A thread of its own: the caller's runtime may not be tokio, and ours ends here.
-        std::thread::Builder::new()
-            .name("steadfast-stop".to_owned())
-            .spawn(move || drop(done.send(shutdown_blocking(&inner))))
-            .map_err(NodeError::Thread)?;
-        is_done.await.map_err(|_| NodeError::Stopped)?
-    }
-}
-
-fn shutdown_blocking(inner: &Inner) -> Result<(), NodeError> {
-    inner.shared.tasks.block_on(drained(&inner.shared));
-    close(inner)
-}
-
-/// Waits until everything that was accepted is done, as long as that may take.
-async fn drained(shared: &Shared) {
-    let timeout: Duration = shared.config.drain_timeout;
-    let in_order = async {
-        if let Some(effects) = shared.effects.get() {
-            // The rest is for what was accepted, and for the snapshots of who is in memory.
-            let limit = timeout / 4 * 3;
-            let waited = shared.tasks.within(limit, effects.wait_idle()).await;
-            if waited.is_none() {
-                tracing::warn!("effects still run; they are tried again at the next start");
-            }
-        }
-        join_all(shared.ports.iter().map(drain)).await
-    };
-    if shared.tasks.within(timeout, in_order).await.is_none() {
-        tracing::warn!(
-            ?timeout,
-            "not everything finished in time; it goes on at the next start"
-        );
-    }
-}
-
-fn close(inner: &Inner) -> Result<(), NodeError> {
-    let shared = &inner.shared;
-    let journal = shared.journal();
-    let closed = journal.map_or(Ok(()), |journal| journal.close());
-    inner.end();
-    Ok(closed?)
-}
-
-/// Has a worker finish what it accepted.
-async fn drain(port: &WorkerPort) {
-    let (ack, drained) = oneshot::channel();
-    if port.control.send(Control::Drain(ack)).await.is_ok() {
-        // A worker that is gone has drained.
-        drop(drained.await);
     }
 }

@@ -178,6 +178,12 @@ impl Shared {
         }
     }
 
+    /// What the test kit counts by.
+    pub(super) fn activity(&self) -> Option<Arc<Activity>> {
+        let hooks = self.hooks.as_ref();
+        hooks.map(|hooks| Arc::clone(&hooks.activity))
+    }
+
     /// Something happened.
     pub(crate) fn note_activity(&self) {
         if let Some(hooks) = &self.hooks {

@@ -4,6 +4,7 @@ mod actor_ref;
 mod answering;
 mod builder;
 mod effects;
+mod ending;
 mod handle;
 mod hooks;
 mod json;

@@ -53,12 +53,15 @@ impl Player {
         let world = World::default();
         let resource = world.clone();
         let (snapshot_every, held) = (1 + dice.roll(8), dice.roll(4) > 0);
+        // Few enough at times that they wait for each other.
+        let effects = 1 + usize::try_from(dice.roll(4)).unwrap_or(0);
         let workers = NonZeroUsize::MIN.saturating_add(usize::try_from(dice.roll(3)).unwrap_or(0));
         let node = SimNode::new(seed, move |node| {
             node.register(kind)
                 .resource(resource.clone())
                 .config(|config| {
                     config.workers = workers;
+                    config.effects = effects;
                     config.snapshot_every = snapshot_every;
                     config.passivate_after = Duration::from_secs(1);
                 })
