@@ -41,7 +41,7 @@ try() {
         "$CARGO_TARGET_DIR/release/steadfast-sim" "$at_once" "$(count "$claim" tries)" >"$log" 2>&1 && outcome=0 || outcome=$?
         tried=$at_once
     else
-        STEADFAST_TEST_TRIES=$at_once "$tests" --exact "$who" --nocapture >"$log" 2>&1 && outcome=0 || outcome=$?
+        STEADFAST_TEST_TRIES=$at_once STEADFAST_TEST_FROM=$(count "$claim" tries) "$tests" --exact "$who" --nocapture >"$log" 2>&1 && outcome=0 || outcome=$?
         tried=$(sed -n "s/^proved: $claim \([0-9]*\)$/\1/p" "$log" | tail -n 1)
     fi
     if [ "$outcome" != 0 ]; then

@@ -16,7 +16,7 @@ use crate::mark::MarkFile;
 use crate::reads::{Reads, load_last_actor};
 use crate::store::Store;
 use crate::verify::MarkSource;
-use crate::writer::{Limits, Writer};
+use crate::writer::{Hand, Limits, Writer};
 
 /// What a generation starts from: a store whose content was verified.
 pub(crate) struct Foundation {
@@ -31,6 +31,8 @@ pub(crate) struct Foundation {
     pub(crate) limits: Limits,
     /// Bytes of commits between two flushes.
     pub(crate) flush_every: u64,
+    /// What writes the journal, where no thread does.
+    pub(crate) hand: Option<Arc<Hand>>,
 }
 
 /// An open journal.
@@ -55,6 +57,7 @@ impl Generation {
             mark_source,
             limits,
             flush_every,
+            hand,
         } = from;
         let numbers = load_last_actor(&*store)?.map_or(0, ActorNumber::get);
         let head = Arc::new(HeadCell::new(head));
@@ -63,7 +66,10 @@ impl Generation {
         let recovered = head.get().map(|head| head.index);
         let committer = Committer::begin((store, index), past, head, mark, flush_every)?;
         let epoch = committer.epoch();
-        let writer = Writer::start(committer, limits)?;
+        let writer = match hand {
+            Some(hand) => Writer::by_hand(committer, limits, hand),
+            None => Writer::start(committer, limits)?,
+        };
         let OpenReportParts {
             wal_bytes,
             verified_commits,

@@ -4,6 +4,7 @@
 //! told to fail, to hold commits back and to crash.
 
 mod faults;
+mod steps;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -22,7 +23,7 @@ use crate::layout::{Checked, Past};
 use crate::reads::load_past;
 use crate::store::{Batch, Keyspace, Span, Store, Visit};
 use crate::verify::{MarkSource, Tail, verify_tail};
-use crate::writer::Limits;
+use crate::writer::{Hand, Limits};
 use faults::Disk;
 
 /// What becomes of a commit whose write fails. The caller is told "unknown" either way.
@@ -65,6 +66,8 @@ struct State {
     alone: bool,
     /// Raised by each opening and crash: an older generation writes no more.
     generation: u64,
+    /// What the newest generation is written with, where no thread writes.
+    hand: Option<Arc<Hand>>,
 }
 
 type Rows = BTreeMap<Vec<u8>, Vec<u8>>;
@@ -119,7 +122,7 @@ impl MemoryStorage {
         state.paused = false;
         state.let_go = 0;
         drop(state);
-        self.shared.changed.notify_all();
+        self.shared.changed();
     }
 
     /// Lets openings fail from now on, as those of a disk that is full do, or succeed again.
@@ -141,7 +144,7 @@ impl MemoryStorage {
         state.paused = false;
         state.let_go = 0;
         drop(state);
-        self.shared.changed.notify_all();
+        self.shared.changed();
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -150,6 +153,15 @@ impl MemoryStorage {
 }
 
 impl Shared {
+    /// A held commit may be able to go on.
+    fn changed(&self) {
+        self.changed.notify_all();
+        let hand = self.state().hand.clone();
+        if let Some(hand) = hand {
+            hand.wake();
+        }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -164,7 +176,7 @@ impl fmt::Debug for MemoryStorage {
 impl Storage for MemoryStorage {
     fn open(&self) -> Result<Arc<dyn Journal>, Error> {
         let started = clock::now();
-        let (generation, alone) = {
+        let (generation, alone, hand) = {
             let mut state = self.state();
             if state.refuses {
                 return Err(Error::Store {
@@ -178,7 +190,8 @@ impl Storage for MemoryStorage {
             state.apply(kept);
             state.fault = None;
             state.generation += 1;
-            (state.generation, state.alone)
+            state.hand = state.disk.hand();
+            (state.generation, state.alone, state.hand.clone())
         };
         let store = Arc::new(MemoryStore {
             shared: Arc::clone(&self.shared),
@@ -215,6 +228,7 @@ impl Storage for MemoryStorage {
                 queue: 1024,
             },
             flush_every: u64::MAX,
+            hand,
         };
         let parts = OpenReportParts {
             wal_bytes: 0,
@@ -252,9 +266,12 @@ impl Batch for MemoryBatch {
 }
 
 impl MemoryStore {
-    /// Waits while commits are held back.
+    /// Waits while commits are held back. Whoever steps has waited already.
     fn wait_for_disk(&self) -> MutexGuard<'_, State> {
         let mut state = self.shared.state();
+        if state.hand.is_some() {
+            return state;
+        }
         while state.paused && state.generation == self.generation {
             if state.let_go > 0 {
                 state.let_go -= 1;

@@ -8,6 +8,8 @@
 //! * Completions of written submissions are called in the order of submission.
 //! * After the first failed write the committer is never called again.
 
+mod hand;
+
 use std::fmt;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SendError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -17,6 +19,8 @@ use crate::committer::Committer;
 use crate::error::{CommitError, Error};
 use crate::ids::CommitIndex;
 use crate::journal::{Append, Completion, Submission};
+
+pub(crate) use hand::{Hand, Next};
 
 /// How much is joined into one commit, and how much may wait.
 #[derive(Debug, Clone, Copy)]
@@ -29,14 +33,21 @@ pub(crate) struct Limits {
     pub(crate) queue: usize,
 }
 
-/// The front of the writer's thread.
+/// The front of the writer.
 pub(crate) struct Writer {
     /// `None` only while being dropped: hanging up is what ends the thread.
     queue: Option<SyncSender<Message>>,
-    /// Taken by whoever joins; a lock, because closing twice at a time must wait twice.
-    thread: Mutex<Option<JoinHandle<Result<(), Error>>>>,
-    /// Why the thread ended, for submissions that come too late.
+    drive: Drive,
+    /// Why it ended, for submissions that come too late.
     end: Arc<OnceLock<Arc<Error>>>,
+}
+
+/// Who does the writing.
+enum Drive {
+    /// A thread. Taken by whoever joins; a lock, because closing twice at a time must wait twice.
+    Thread(Mutex<Option<JoinHandle<Result<(), Error>>>>),
+    /// Whoever steps.
+    Hand(Arc<Hand>),
 }
 
 enum Message {
@@ -93,15 +104,7 @@ impl Drop for EndGuard {
 impl Writer {
     /// Starts the thread.
     pub(crate) fn start(committer: Committer, limits: Limits) -> Result<Self, Error> {
-        let (queue, messages) = sync_channel(limits.queue);
-        let end = Arc::new(OnceLock::new());
-        let work = Work {
-            messages,
-            committer,
-            limits,
-            failed: None,
-            next: None,
-        };
+        let (queue, end, work) = Work::behind_a_queue(committer, limits);
         let guard = EndGuard {
             end: Arc::clone(&end),
             reason: Error::WriterPanicked,
@@ -118,9 +121,20 @@ impl Writer {
             .map_err(Error::NoThread)?;
         Ok(Self {
             queue: Some(queue),
-            thread: Mutex::new(Some(thread)),
+            drive: Drive::Thread(Mutex::new(Some(thread))),
             end,
         })
+    }
+
+    /// A writer without a thread: nothing is written unless `hand` is told to.
+    pub(crate) fn by_hand(committer: Committer, limits: Limits, hand: Arc<Hand>) -> Self {
+        let (queue, end, work) = Work::behind_a_queue(committer, limits);
+        hand.take_up(work);
+        Self {
+            queue: Some(queue),
+            drive: Drive::Hand(hand),
+            end,
+        }
     }
 
     /// Queues a submission; after the end its completion is called here and now.
@@ -135,10 +149,18 @@ impl Writer {
             // A refused message comes back and calls its completion when dropped.
             drop(queue.send(Message::Submit(pending)));
         }
+        if let Drive::Hand(hand) = &self.drive {
+            hand.wake();
+        }
     }
 
-    /// Ends the thread after all that was submitted before, and waits for it.
+    /// Ends the writer after all that was submitted before, and waits for it.
     pub(crate) fn close(&self) -> Result<(), Error> {
+        if let Drive::Hand(hand) = &self.drive {
+            let closed = hand.close();
+            self.end.get_or_init(|| Arc::new(Error::Closed));
+            return closed;
+        }
         if let Some(queue) = &self.queue {
             match queue.send(Message::Close) {
                 Ok(()) | Err(SendError(_)) => {}
@@ -148,7 +170,14 @@ impl Writer {
     }
 
     fn join(&self) -> Result<(), Error> {
-        let mut slot = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        let thread = match &self.drive {
+            Drive::Thread(thread) => thread,
+            Drive::Hand(hand) => {
+                hand.let_fall();
+                return Ok(());
+            }
+        };
+        let mut slot = thread.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(thread) = slot.take() else {
             return Ok(());
         };
@@ -187,6 +216,21 @@ struct Work {
 }
 
 impl Work {
+    fn behind_a_queue(
+        committer: Committer,
+        limits: Limits,
+    ) -> (SyncSender<Message>, Arc<OnceLock<Arc<Error>>>, Self) {
+        let (queue, messages) = sync_channel(limits.queue);
+        let work = Self {
+            messages,
+            committer,
+            limits,
+            failed: None,
+            next: None,
+        };
+        (queue, Arc::default(), work)
+    }
+
     fn run(&mut self) -> Result<(), Error> {
         while let Some(message) = self.wait() {
             match message {

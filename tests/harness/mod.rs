@@ -41,6 +41,14 @@ pub(crate) fn tries(bounded: u64, long: u64) -> u64 {
     )
 }
 
+/// Which try is the first: what `make proof` says in `STEADFAST_TEST_FROM`, as many as it has had before; else `other`.
+pub(crate) fn begin(other: impl FnOnce() -> u64) -> u64 {
+    let given = std::env::var("STEADFAST_TEST_FROM").ok();
+    given.map_or_else(other, |text| {
+        text.parse().expect("STEADFAST_TEST_FROM is a number")
+    })
+}
+
 /// What `make proof` adds up: a claim held so often.
 pub(crate) fn proved(claim: &str, count: u64) {
     say(&format!("proved: {claim} {count}"));

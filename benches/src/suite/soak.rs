@@ -1,4 +1,5 @@
-//! The same load for hours: memory, processor time, log and tail latency must stay where they are.
+//! The same load for hours: memory, processor time, log, tail latency and recovery must stay where they are. What is
+//! written stays for ever, so the load is one that a disk holds for days: 2,000 commands a second.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -6,7 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
-use steadfast::Node;
+use steadfast::{ActorId, Node, StatefulActor};
+use tokio::time::MissedTickBehavior;
 
 use super::stage::{
     Book, Ledger, Said, bytes_below, cpu_millis, end, float, kernel_number, ledgers, millis, now,
@@ -16,6 +18,8 @@ use crate::{Outcome, Settings, Spread, figure};
 
 const ACTORS: usize = 10_000;
 const CALLERS: usize = 100;
+/// Between two commands of a caller.
+const PACE: Duration = Duration::from_millis(50);
 /// Microseconds of the longest time that is told apart.
 const LONGEST: u64 = 600_000_000;
 
@@ -38,6 +42,8 @@ struct Sample {
     rate: f64,
     /// 99 % of them took no longer, in ms.
     p99: f64,
+    /// Milliseconds in which an actor was rebuilt from what is on the disk.
+    recovery: f64,
 }
 
 /// All rows.
@@ -85,6 +91,7 @@ fn soak(node: &Node, dir: &Path, length: Duration, every: Duration) -> Vec<Sampl
                 histogram(),
             );
             let (took, cpu) = (since.elapsed(), cpu_millis());
+            let recovery = recovery(node, number.load(Ordering::Relaxed)).await;
             samples.push(Sample {
                 hours: start.elapsed().as_secs_f64() / 3_600.0,
                 memory: float(kernel_number("self/status", "VmRSS").unwrap_or(0)) / 1_000.0,
@@ -96,6 +103,7 @@ fn soak(node: &Node, dir: &Path, length: Duration, every: Duration) -> Vec<Sampl
                 disk: float(bytes_below(dir, &|_| true)) / 1e6,
                 rate: float(seen.len()) / took.as_secs_f64(),
                 p99: float(seen.value_at_quantile(0.99)) / 1_000.0,
+                recovery,
             });
             (since, spent) = (now(), cpu);
         }
@@ -113,7 +121,10 @@ async fn call(
     number: Arc<AtomicUsize>,
     times: Arc<std::sync::Mutex<Histogram<u64>>>,
 ) {
+    let mut pace = tokio::time::interval(PACE);
+    pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while !stop.load(Ordering::Relaxed) {
+        pace.tick().await;
         let index = number.fetch_add(1, Ordering::Relaxed);
         let ledger = node.actor::<Ledger>(&(index * 7_919 % ACTORS).to_string());
         let start = now();
@@ -122,6 +133,19 @@ async fn call(
         let mut times = times.lock().expect("nobody panics with it");
         times.saturating_record(micros);
     }
+}
+
+/// How long it takes to rebuild one of the actors, from its snapshot and the entries after it.
+async fn recovery(node: &Node, asked: usize) -> f64 {
+    let inspector = node.inspect().expect("the node runs");
+    let key = (asked * 7_919 % ACTORS).to_string();
+    let id = ActorId::new(Ledger::KIND, &key).expect("a good name");
+    let rebuilt = tokio::task::spawn_blocking(move || {
+        let start = now();
+        inspector.state(&id, None).map(|_| millis(start.elapsed()))
+    });
+    // One that was not asked for anything yet takes no time.
+    rebuilt.await.expect("it does not panic").unwrap_or(0.0)
 }
 
 /// Growth of `of` for each hour, by least squares.
@@ -164,6 +188,7 @@ fn plot(settings: &Settings, samples: &[Sample]) {
         }),
         chart("Write-ahead log", "MB", |sample| sample.log),
         chart("p99", "ms", |sample| sample.p99),
+        chart("Rebuilding an actor", "ms", |sample| sample.recovery),
     ];
     plot::draw(&dir.join("soak.svg"), &charts);
 }
@@ -196,6 +221,7 @@ fn rows(samples: &[Sample], length: Duration) -> Vec<Outcome> {
         .of([slope(settled, |sample| sample.memory)]),
         compared("soak.memory", "MB", |sample| sample.memory),
         compared("soak.p99", "ms", |sample| sample.p99),
+        compared("soak.recovery", "ms", |sample| sample.recovery),
         compared("soak.commands", "/s", |sample| sample.rate),
         compared("soak.cpu", "µs/command", |sample| sample.cpu),
         compared("soak.waiting", "commands", |sample| sample.waiting),
@@ -219,6 +245,7 @@ mod tests {
             disk: 0.0,
             rate: 0.0,
             p99: 0.0,
+            recovery: 0.0,
         };
         let samples: Vec<_> = (0..10).map(|hours| sample(f64::from(hours))).collect();
         assert!((slope(&samples, |sample| sample.memory) - 3.0).abs() < 1e-9);

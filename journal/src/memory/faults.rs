@@ -11,8 +11,9 @@ use std::sync::Arc;
 use super::{CommitFault, MemoryStorage, failure};
 use crate::error::Error;
 use crate::store::Keyspace;
+use crate::writer::Hand;
 
-type Watcher = Arc<dyn Fn() + Send + Sync>;
+pub(super) type Watcher = Arc<dyn Fn() + Send + Sync>;
 
 /// What a planned fault does beside failing its write.
 #[derive(Debug, Clone, Copy)]
@@ -33,6 +34,8 @@ pub(super) struct Disk {
     off: bool,
     /// Told when a commit begins to be held back.
     watcher: Option<Watcher>,
+    /// Told when there may be something to write; `None` where a thread writes.
+    wake: Option<Watcher>,
 }
 
 impl fmt::Debug for Disk {
@@ -78,6 +81,15 @@ impl Disk {
 
     pub(super) fn watcher(&self) -> Watcher {
         self.watcher.clone().unwrap_or_else(|| Arc::new(|| {}))
+    }
+
+    pub(super) fn write_by_hand(&mut self, wake: Watcher) {
+        self.wake = Some(wake);
+    }
+
+    /// What a generation that is opened now is written with.
+    pub(super) fn hand(&self) -> Option<Arc<Hand>> {
+        self.wake.clone().map(|wake| Arc::new(Hand::new(wake)))
     }
 }
 
@@ -147,7 +159,7 @@ impl MemoryStorage {
         let mut state = self.state();
         state.let_go = state.let_go.saturating_add(commits);
         drop(state);
-        self.shared.changed.notify_all();
+        self.shared.changed();
     }
 
     /// Whether a commit is held back at this moment.

@@ -86,6 +86,7 @@ fn serve(
             queue: options.queue,
         },
         flush_every: options.flush_every_bytes,
+        hand: None,
     };
     let verified_commits = sound.tail.verified;
     Generation::start(

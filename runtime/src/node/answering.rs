@@ -149,7 +149,7 @@ pub(super) async fn answer_within<T, R>(
     }));
     let late = {
         // The timer belongs to the node's runtime; the caller's may have none.
-        let _in_runtime = shared.runtime.enter();
+        let _in_runtime = shared.tasks.enter();
         shared.clock.sleep(deadline)
     };
     let asked = async {

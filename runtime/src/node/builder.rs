@@ -6,24 +6,19 @@ use std::sync::Arc;
 
 use steadfast_journal::{MemoryStorage, RocksOptions, RocksReader, RocksStorage, Storage};
 use steadfast_snapshots::{Opened, SnapshotStore};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 
-use super::effects::EffectRunner;
-use super::handle::{Inner, Node};
+use super::handle::Node;
 use super::hooks::Hooks;
-use super::recovery::RecoveryPool;
-use super::routes::Routes;
-use super::shared::{Parts, Shared};
-use super::snapshots::SnapshotSink;
-use super::threads::WorkerThreads;
-use super::{keeper, loader, recovery};
+use super::recovery;
+use super::start::{self, Prepared};
+use super::tasks::Turns;
 use crate::config::Config;
 use crate::error::NodeError;
 use crate::host::{KindBuilder, Registry};
 use crate::inspect::Inspector;
 use crate::model::{Clock, StatefulActor, SystemClock};
 use crate::resources::Resources;
-use crate::worker::ports;
 
 /// Where a node keeps its data.
 enum Place {
@@ -223,11 +218,22 @@ impl NodeBuilder {
     /// # Errors
     /// As [`start`](Self::start).
     pub fn start_blocking(self) -> Result<Node, NodeError> {
+        let threads = self.recovery_threads();
+        start::on_threads(self.prepare()?, threads)
+    }
+
+    /// [`start`](Self::start) without any thread: everything is done by whoever drives the `LocalSet` in which this is
+    /// awaited, in turns that `turns` draws.
+    pub(crate) async fn start_in_turns(self, turns: Turns) -> Result<Node, NodeError> {
+        start::in_turns(self.prepare()?, turns).await
+    }
+
+    /// Opens what the node lies on.
+    fn prepare(self) -> Result<Prepared, NodeError> {
         if let Some(mistake) = self.mistake {
             return Err(mistake);
         }
         self.config.validate()?;
-        let recovery_threads = self.recovery_threads();
         let (storage, dir): (Arc<dyn Storage>, _) = match self.place {
             Place::Directory(dir) => {
                 let storage = RocksStorage::acquire(&dir, RocksOptions::default())?;
@@ -242,49 +248,17 @@ impl NodeBuilder {
             (None, Some(hooks)) => Arc::clone(&hooks.snapshots),
             (None, None) => Arc::new(SnapshotStore::in_memory()),
         };
-        let routes = Routes::new(self.config.workers, self.registry.own_workers());
-        let workers = routes.workers();
-        let (ports, inputs) = (0..workers)
-            .map(|_| ports(self.config.worker_queue))
-            .unzip();
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(workers.clamp(1, 4))
-            .thread_name("steadfast-io")
-            .enable_all()
-            .build()
-            .map_err(NodeError::Thread)?;
-        let (failures, failed) = watch::channel(keeper::Failure::default());
-        let recovery = RecoveryPool::start(
-            workers.saturating_mul(recovery_threads),
-            self.config.recovery_bytes,
-        );
-        let shared = Arc::new(Shared::new(Parts {
+        Ok(Prepared {
             config: self.config,
             registry: self.registry,
-            clock: self.clock,
             resources: self.resources,
-            runtime: runtime.handle().clone(),
-            snapshots: SnapshotSink::start(snapshots).map_err(NodeError::Thread)?,
-            recovery: recovery.map_err(NodeError::Thread)?,
-            ports,
-            routes,
-            failures,
+            clock: self.clock,
             hold_pending_work: self.hold_pending_work,
             hooks: self.hooks,
-        }));
-        // Set once, here, before anybody can look.
-        drop(shared.effects.set(EffectRunner::new(&shared)));
-        let threads = WorkerThreads::start(&shared, inputs)?;
-        let inner = Inner::new(Arc::clone(&shared), runtime, threads);
-        let window = Arc::clone(&shared.timers);
-        shared
-            .runtime
-            .spawn(loader::keep_filled(Arc::downgrade(&shared), window));
-        inner.block_on(keeper::install(&shared, 1, journal))?;
-        shared
-            .runtime
-            .spawn(keeper::keep(Arc::downgrade(&shared), storage, failed));
-        Ok(Node::new(inner))
+            storage,
+            journal,
+            snapshots,
+        })
     }
 
     /// Reads the directory without opening it for writing: no lock is taken and nothing is written, so

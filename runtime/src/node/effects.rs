@@ -12,12 +12,12 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use steadfast_journal::{ActorId, ActorNumber};
-use tokio::sync::{SemaphorePermit, oneshot};
+use tokio::sync::oneshot;
 use tracing::Instrument;
 
 use self::ledger::{Ledger, Reading};
 use super::Shared;
-use super::permits::Permits;
+use super::permits::{Permit, Permits};
 use crate::core::{EffectKey, PendingEffect};
 use crate::host::{EffectEntry, EffectStep, KindEntry, RawOutcome, RawReconciled, Step, Stepped};
 use crate::model::{AfterCrash, EffectClass, EffectContext, EffectError};
@@ -91,7 +91,7 @@ impl EffectRunner {
             runner.ended(name, life.unwrap_or(false));
             drop(busy);
         };
-        shared.runtime.spawn(task.instrument(span));
+        shared.tasks.spawn(task.instrument(span));
     }
 
     /// The effect's task is over.
@@ -152,20 +152,23 @@ impl EffectRunner {
     }
 
     /// Waits for the next attempt's time and place, unless the effect hurries. `None` if the node stops.
-    async fn turn(&self, job: &EffectJob) -> Option<SemaphorePermit<'_>> {
+    async fn turn(&self, job: &EffectJob) -> Option<Permit<'_>> {
         let entry = job.kind.effects.get(job.effect.name.as_str());
         let class = entry.map_or(EffectClass::Short, |entry| entry.class);
+        let activity = self.shared.upgrade().and_then(|shared| shared.activity());
         let in_turn = async {
             if !self.wait_until_due(job).await {
                 return None;
             }
-            self.permits.acquire(class).await
+            self.permits.acquire(class, activity.as_ref()).await
         };
         // In this order: an effect that need not wait is not asked.
         tokio::select! {
             biased;
             permit = in_turn => permit,
-            () = self.hurried(job) => self.permits.acquire(EffectClass::Urgent).await,
+            () = self.hurried(job) => {
+                self.permits.acquire(EffectClass::Urgent, activity.as_ref()).await
+            }
         }
     }
 
@@ -200,6 +203,7 @@ impl EffectRunner {
             (shared.rest(wait), shared.stopping.subscribe())
         };
         tokio::select! {
+            biased;
             () = sleep => true,
             _ = stopping.wait_for(|stopping| *stopping) => false,
         }
@@ -364,6 +368,7 @@ async fn journal_step(shared: &Arc<Shared>, job: &EffectJob, step: Step) -> bool
             Stepped::Refused => {}
         }
         tokio::select! {
+            biased;
             () = shared.rest(STEP_AGAIN) => {}
             _ = stopping.wait_for(|stopping| *stopping) => return false,
         }

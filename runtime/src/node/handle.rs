@@ -4,20 +4,19 @@ use std::fmt;
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
-use futures_util::future::join_all;
 use serde::Serialize;
 use steadfast_journal::{ActorId, OpenReport};
 use tokio::sync::{oneshot, watch};
 
+use super::ending::{end_blocking, let_go};
 use super::shared::Shared;
 use super::threads::WorkerThreads;
 use super::{ActorRef, NodeBuilder, QuarantineControl, keeper};
 use crate::error::NodeError;
 use crate::inspect::Inspector;
 use crate::model::{Address, StatefulActor};
-use crate::worker::{ActorStatus, Control, WorkerPort};
+use crate::worker::{ActorStatus, Control};
 
 /// A running node. Cheap to clone; the last clone that is dropped ends the node at once, which loses
 /// nothing that was acknowledged. [`shutdown`](Self::shutdown) ends it in order.
@@ -77,13 +76,12 @@ impl From<ActorStatus> for ActorHealth {
     }
 }
 
-/// How long the end of a node waits for effects that do not notice it.
-const RUNTIME_END: Duration = Duration::from_secs(1);
-
 /// Owns the threads.
 pub(super) struct Inner {
     pub(super) shared: Arc<Shared>,
+    /// `None` in a simulation, which brings its own, and once ended.
     runtime: Mutex<Option<tokio::runtime::Runtime>>,
+    /// The same.
     threads: Mutex<Option<WorkerThreads>>,
 }
 
@@ -100,18 +98,30 @@ impl Inner {
         }
     }
 
+    /// A node of a simulation: its workers and tasks end when the simulation drops them.
+    pub(super) fn in_turns(shared: Arc<Shared>) -> Self {
+        Self {
+            shared,
+            runtime: Mutex::new(None),
+            threads: Mutex::new(None),
+        }
+    }
+
     /// Runs a future on the node's runtime from a thread that is in none.
     pub(super) fn block_on<T: Send + 'static>(
         &self,
         future: impl Future<Output = Result<T, NodeError>>,
     ) -> Result<T, NodeError> {
-        self.shared.runtime.block_on(future)
+        self.shared.tasks.block_on(future)
     }
 
     /// Ends every thread and lets go of the directory. What is not durable by now is answered
     /// `OutcomeUnknown`.
-    fn end(&self) {
+    pub(super) fn end(&self) {
         self.shared.stop();
+        if self.shared.tasks.turns().is_some() {
+            return let_go(&self.shared);
+        }
         let threads = self
             .threads
             .lock()
@@ -132,27 +142,6 @@ impl Inner {
             Ok(Err(_)) => tracing::error!("ending the node panicked"),
             Err(error) => tracing::error!(%error, "the node could not be ended in order"),
         }
-    }
-}
-
-fn end_blocking(
-    shared: &Arc<Shared>,
-    threads: Option<WorkerThreads>,
-    runtime: Option<tokio::runtime::Runtime>,
-) {
-    let Some(mut threads) = threads else { return };
-    for port in &shared.ports {
-        // A full queue is no reason to wait: the system's end stops the worker too.
-        drop(port.control.try_send(Control::Stop));
-    }
-    shared.recovery.close();
-    threads.stop();
-    shared.recovery.join();
-    shared.set_journal(None);
-    shared.snapshots.close();
-    if let Some(runtime) = runtime {
-        // The keeper's task holds the directory's lock; it is gone when this returns.
-        runtime.shutdown_timeout(RUNTIME_END);
     }
 }
 
@@ -271,9 +260,10 @@ impl Node {
     pub async fn start_pending_work(&self) -> Result<(), NodeError> {
         let shared = Arc::clone(&self.inner.shared);
         // A task of its own: a caller that gives up leaves nothing half loaded.
-        let runtime = shared.runtime.clone();
-        let started = runtime.spawn(async move { keeper::start_held_work(&shared).await });
-        started.await.map_err(|_| NodeError::Stopped)?
+        let tasks = shared.tasks.clone();
+        let (done, is_done) = oneshot::channel();
+        tasks.spawn(async move { drop(done.send(keeper::start_held_work(&shared).await)) });
+        is_done.await.map_err(|_| NodeError::Stopped)?
     }
 
     /// What opening the journal found.
@@ -367,7 +357,7 @@ impl Node {
         let journal = shared.journal().ok_or(NodeError::Stopped)?;
         let actors: Vec<ActorId> = actors.into_iter().collect();
         let registry = shared.registry.clone();
-        let look_up = shared.runtime.spawn_blocking(move || {
+        let look_up = shared.tasks.blocking(move || {
             let mut found = Vec::with_capacity(actors.len());
             for actor in actors {
                 let row = journal.actor(&actor)?;
@@ -376,7 +366,7 @@ impl Node {
             }
             Ok::<_, steadfast_journal::Error>(found)
         });
-        let found = look_up.await.map_err(|_| NodeError::Stopped)??;
+        let found = look_up.await.ok_or(NodeError::Stopped)??;
         let mut by_worker = vec![Vec::new(); shared.ports.len()];
         for (actor, kind) in found {
             if let Some(share) = by_worker.get_mut(shared.worker_index(&actor)) {
@@ -415,63 +405,6 @@ impl Node {
     /// Runs a future to its end on this node's runtime: for programs without one. Must not be called
     /// from inside an async runtime.
     pub fn block_on<F: IntoFuture>(&self, future: F) -> F::Output {
-        self.inner.shared.runtime.block_on(future.into_future())
-    }
-
-    /// Ends the node in order: from now on no command is accepted, no timer fires and no message is
-    /// delivered. Running effects are told ([`EffectContext::stopping`](crate::EffectContext::stopping)); they
-    /// and accepted commands may finish within [`Config::drain_timeout`](crate::Config::drain_timeout), of
-    /// which effects have three quarters; then the journal is flushed and the directory closed. What is
-    /// pending goes on at the next start.
-    ///
-    /// # Errors
-    /// A store error; what was acknowledged is safe all the same.
-    pub async fn shutdown(&self) -> Result<(), NodeError> {
-        let inner = Arc::clone(&self.inner);
-        let (done, is_done) = oneshot::channel();
-        // All workers see it at their next look, however much their queues hold.
-        self.inner.shared.stop();
-        self.inner.shared.draining.send_replace(true);
-        // A thread of its own: the caller's runtime may not be tokio, and ours ends here.
-        std::thread::Builder::new()
-            .name("steadfast-stop".to_owned())
-            .spawn(move || drop(done.send(shutdown_blocking(&inner))))
-            .map_err(NodeError::Thread)?;
-        is_done.await.map_err(|_| NodeError::Stopped)?
-    }
-}
-
-fn shutdown_blocking(inner: &Inner) -> Result<(), NodeError> {
-    let shared = &inner.shared;
-    let timeout: Duration = shared.config.drain_timeout;
-    let drained = shared.runtime.block_on(async {
-        let end = tokio::time::Instant::now() + timeout;
-        if let Some(effects) = shared.effects.get() {
-            // The rest is for what was accepted, and for the snapshots of who is in memory.
-            let waited = tokio::time::timeout(timeout / 4 * 3, effects.wait_idle()).await;
-            if waited.is_err() {
-                tracing::warn!("effects still run; they are tried again at the next start");
-            }
-        }
-        tokio::time::timeout_at(end, join_all(shared.ports.iter().map(drain))).await
-    });
-    if drained.is_err() {
-        tracing::warn!(
-            ?timeout,
-            "not everything finished in time; it goes on at the next start"
-        );
-    }
-    let journal = shared.journal();
-    let closed = journal.map_or(Ok(()), |journal| journal.close());
-    inner.end();
-    Ok(closed?)
-}
-
-/// Has a worker finish what it accepted.
-async fn drain(port: &WorkerPort) {
-    let (ack, drained) = oneshot::channel();
-    if port.control.send(Control::Drain(ack)).await.is_ok() {
-        // A worker that is gone has drained.
-        drop(drained.await);
+        self.inner.shared.tasks.block_on(future.into_future())
     }
 }

@@ -6,13 +6,14 @@
 //! fact and after: before, so that nobody takes a rest for one that lasted; after, for those who wait.
 
 use std::fmt;
+use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use steadfast_journal::MemoryStorage;
 use steadfast_snapshots::SnapshotStore;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use super::Shared;
 use crate::core::random;
@@ -31,6 +32,8 @@ pub(crate) struct Hooks {
     pub(crate) seed: u64,
     /// Which opening of the storage this is: no two draw the same numbers.
     pub(crate) opening: u64,
+    /// Told when there may be something to write, where the journal is written by hand.
+    pub(crate) to_write: Arc<Notify>,
 }
 
 impl fmt::Debug for Hooks {
@@ -42,6 +45,19 @@ impl fmt::Debug for Hooks {
 }
 
 impl Hooks {
+    /// Writes a journal that is written by hand, for as long as the node lives.
+    pub(super) fn keep_writing(&self) -> impl Future<Output = ()> + Send + 'static {
+        let (storage, to_write) = (self.storage.clone(), Arc::clone(&self.to_write));
+        async move {
+            loop {
+                to_write.notified().await;
+                while storage.step() {
+                    tokio::task::yield_now().await;
+                }
+            }
+        }
+    }
+
     pub(super) fn random_base(&self) -> u128 {
         let high = random(self.seed, self.opening);
         let low = random(high, self.opening);
@@ -160,6 +176,12 @@ impl Shared {
             Some(_) => Duration::MAX,
             None => Duration::from_secs(3600),
         }
+    }
+
+    /// What the test kit counts by.
+    pub(super) fn activity(&self) -> Option<Arc<Activity>> {
+        let hooks = self.hooks.as_ref();
+        hooks.map(|hooks| Arc::clone(&hooks.activity))
     }
 
     /// Something happened.

@@ -209,12 +209,12 @@ async fn retire(shared: &Arc<Shared>, generation: u64) {
         }
     }
     let Some(old) = old else { return };
-    let closing = tokio::task::spawn_blocking(move || {
+    let closing = shared.tasks.blocking(move || {
         if let Err(error) = old.close() {
             tracing::warn!(%error, "the failed journal did not close cleanly");
         }
     });
-    if closing.await.is_err() {
+    if closing.await.is_none() {
         tracing::error!("closing the failed journal panicked");
     }
 }
@@ -226,7 +226,7 @@ async fn reopen(shared: &Arc<Shared>, storage: &Arc<dyn Storage>, failed: u64) {
     while !shared.is_stopping() {
         // Each opening has a number of its own: what is left of one must not be taken for the next.
         number += 1;
-        match open(storage).await {
+        match open(shared, storage).await {
             Ok(journal) => match install(shared, number, journal).await {
                 Ok(()) => {
                     tracing::info!(generation = number, "the journal is open again");
@@ -260,8 +260,8 @@ async fn announce_read_only(shared: &Arc<Shared>, reason: &str) {
     }
 }
 
-async fn open(storage: &Arc<dyn Storage>) -> Result<Arc<dyn Journal>, NodeError> {
+async fn open(shared: &Shared, storage: &Arc<dyn Storage>) -> Result<Arc<dyn Journal>, NodeError> {
     let storage = Arc::clone(storage);
-    let opened = tokio::task::spawn_blocking(move || storage.open()).await;
-    Ok(opened.map_err(|_| NodeError::Stopped)??)
+    let opened = shared.tasks.blocking(move || storage.open()).await;
+    Ok(opened.ok_or(NodeError::Stopped)??)
 }

@@ -163,7 +163,7 @@ impl Node {
         };
         let waited = {
             // The timer belongs to the node's runtime; the caller's may have none.
-            let _in_runtime = self.shared().runtime.enter();
+            let _in_runtime = self.shared().tasks.enter();
             tokio::time::timeout(DURABLE_WITHIN, durable)
         };
         // Whether it is durable shows when the replay is compared.
@@ -174,8 +174,8 @@ impl Node {
         &self,
         work: impl FnOnce() -> Result<T, NodeError> + Send + 'static,
     ) -> Result<T, NodeError> {
-        let done = self.shared().runtime.spawn_blocking(work).await;
-        done.map_err(|_| NodeError::Stopped)?
+        let done = self.shared().tasks.blocking(work).await;
+        done.ok_or(NodeError::Stopped)?
     }
 }
 

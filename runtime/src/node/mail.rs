@@ -3,7 +3,7 @@
 //! Everything here is a shortcut: each message is a row of the outbox until its receiver took it. Where a
 //! lane is full, only the receiver's name is kept, and its worker reads the rows.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -55,7 +55,7 @@ pub(crate) struct Letters {
     bytes: usize,
     /// Receivers, with their kinds, of which more lies in the outbox. What comes for them later lies
     /// there as well, so that nothing overtakes.
-    pub(crate) in_outbox: HashMap<ActorId, String>,
+    pub(crate) in_outbox: BTreeMap<ActorId, String>,
 }
 
 impl Letters {
@@ -273,13 +273,13 @@ impl Shared {
             return;
         };
         let control = port.control.clone();
-        self.runtime.spawn(async move {
+        let tasks = self.tasks.clone();
+        self.tasks.spawn(async move {
             let name = to.clone();
-            let read =
-                tokio::task::spawn_blocking(move || read_page(journal.as_ref(), &name, from));
+            let read = tasks.blocking(move || read_page(journal.as_ref(), &name, from));
             let page = read
                 .await
-                .unwrap_or_else(|_| Err("reading the outbox panicked".to_owned()));
+                .unwrap_or_else(|| Err("reading the outbox panicked".to_owned()));
             // A worker that is gone needs no messages.
             drop(
                 control
@@ -410,7 +410,8 @@ pub(super) async fn load_outbox(
         let rows = shared.rows(journal, Table::Outbox, after, 1_024).await?;
         let Some((last, _)) = rows.last() else { break };
         after = Some(last.clone());
-        let mut by_worker: Vec<HashMap<ActorId, String>> = vec![HashMap::new(); shared.ports.len()];
+        let mut by_worker: Vec<BTreeMap<ActorId, String>> =
+            vec![BTreeMap::new(); shared.ports.len()];
         for (_, value) in rows {
             let message: Message = decode_row(&value).map_err(|error| Error::Undecodable {
                 what: "row of the outbox",

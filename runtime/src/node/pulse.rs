@@ -30,14 +30,14 @@ impl Node {
         };
         let (done, is_done) = oneshot::channel();
         // Blocks while the writer's queue is full, so not on this thread.
-        let submitted = shared.runtime.spawn_blocking(move || {
+        let submitted = shared.tasks.blocking(move || {
             journal.submit(Submission {
                 appends: Vec::new(),
                 // Whether it can write is told elsewhere: that it answers is what counts.
                 done: Box::new(move |outcome| drop(done.send(outcome))),
             });
         });
-        submitted.await.map_err(|_| NodeError::Stopped)?;
+        submitted.await.ok_or(NodeError::Stopped)?;
         is_done.await.map(drop).map_err(|_| NodeError::Stopped)
     }
 }

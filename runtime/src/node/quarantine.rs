@@ -187,12 +187,12 @@ impl QuarantineControl {
         let generation = self.shared.generation();
         let journal = self.shared.journal().ok_or(NodeError::Stopped)?;
         let id = actor.clone();
-        let read = self.shared.runtime.spawn_blocking(move || {
+        let read = self.shared.tasks.blocking(move || {
             let row = journal.actor(&id)?;
             let last = row.as_ref().map(|row| journal.last_entry(row.number));
             Ok::<_, steadfast_journal::Error>((row, last.transpose()?.flatten()))
         });
-        let (row, last) = read.await.map_err(|_| NodeError::Stopped)??;
+        let (row, last) = read.await.ok_or(NodeError::Stopped)??;
         let number = row.ok_or_else(missing)?.number;
         let last = last.ok_or_else(missing)?.entry;
         let next = EntryNumber::after(Some(last.number)).ok_or_else(|| NodeError::NotSkipped {

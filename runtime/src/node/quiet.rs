@@ -71,7 +71,7 @@ async fn progress(
 ) -> Result<(), String> {
     let waited = {
         // The timer belongs to the node's runtime; the caller's may have none.
-        let _in_runtime = shared.runtime.enter();
+        let _in_runtime = shared.tasks.enter();
         tokio::time::timeout(STUCK, pulse.changed())
     };
     match waited.await {

@@ -5,14 +5,15 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::JoinHandle;
 
 use steadfast_journal::{ActorId, Journal};
+use tokio::sync::Notify;
 
 use super::Shared;
 use crate::host::{KindEntry, Priority, Progress, RecoverContext, Unrecoverable};
-use crate::worker::{Control, Ready};
+use crate::worker::{Control, Ready, WorkerPort};
 
 /// One actor to be recovered for a worker.
 pub(crate) struct RecoveryJob {
@@ -37,11 +38,13 @@ pub(crate) const PER_WORKER: usize = 64;
 /// Recoveries that somebody waits for between two that nobody waited for when they were asked for.
 const BEFORE_BACKGROUND: usize = 8;
 
-type Work = Box<dyn FnOnce() + Send>;
+/// Recovers one actor; what its worker is told of it, and the number of the worker.
+type Work = Box<dyn FnOnce() -> Option<(usize, Control)> + Send>;
 
 /// The threads and what they share.
 pub(crate) struct RecoveryPool {
     flow: Arc<Flow>,
+    /// None in a simulation, where a task recovers.
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -50,6 +53,8 @@ struct Flow {
     queue: Mutex<Queue>,
     /// Somebody waits for a change of the queue or of the bytes under way.
     changed: Condvar,
+    /// The same, for a task; `None` where threads recover.
+    news: Option<Notify>,
     /// Bytes that were read and not yet taken by a worker.
     bytes: Arc<AtomicUsize>,
     most_bytes: usize,
@@ -86,6 +91,7 @@ impl Drop for Held {
         if idle > 0 {
             self.flow.changed.notify_all();
         }
+        self.flow.note_news();
     }
 }
 
@@ -101,11 +107,7 @@ impl Flow {
             if queue.closed {
                 return None;
             }
-            let full = self.bytes.load(Ordering::Acquire) >= self.most_bytes;
-            // One must go on, however large: only its end makes room.
-            if (!full || queue.under_way.is_empty())
-                && let Some(work) = queue.take()
-            {
+            if let Some(work) = self.take(&mut queue) {
                 return Some(work);
             }
             queue.idle += 1;
@@ -114,6 +116,22 @@ impl Flow {
                 .wait(queue)
                 .unwrap_or_else(PoisonError::into_inner);
             queue.idle -= 1;
+        }
+    }
+
+    /// The next work, if there is room for it.
+    fn take(&self, queue: &mut Queue) -> Option<Work> {
+        let full = self.bytes.load(Ordering::Acquire) >= self.most_bytes;
+        // One must go on, however large: only its end makes room.
+        if full && !queue.under_way.is_empty() {
+            return None;
+        }
+        queue.take()
+    }
+
+    fn note_news(&self) {
+        if let Some(news) = &self.news {
+            news.notify_one();
         }
     }
 
@@ -147,8 +165,46 @@ impl Queue {
 }
 
 impl RecoveryPool {
-    pub(super) fn start(threads: usize, most_bytes: usize) -> std::io::Result<Self> {
-        let flow = Arc::new(Flow {
+    /// With this many threads.
+    pub(super) fn start(
+        threads: usize,
+        most_bytes: usize,
+        ports: &[WorkerPort],
+    ) -> std::io::Result<Self> {
+        let flow = Self::flow(most_bytes, None);
+        let mut running = Vec::with_capacity(threads);
+        for index in 0..threads {
+            let (flow, ports) = (Arc::clone(&flow), ports.to_vec());
+            let thread = std::thread::Builder::new()
+                .name(format!("steadfast-recovery-{index}"))
+                .spawn(move || {
+                    while let Some(work) = flow.next() {
+                        if let Some((worker, done)) = work()
+                            && let Some(port) = ports.get(worker)
+                        {
+                            // A worker that is gone needs no actors.
+                            drop(port.control.blocking_send(done));
+                        }
+                    }
+                })?;
+            running.push(thread);
+        }
+        Ok(Self {
+            flow,
+            threads: Mutex::new(running),
+        })
+    }
+
+    /// Without threads: [`keep_recovering`] is to be spawned.
+    pub(super) fn without_threads(most_bytes: usize) -> Self {
+        Self {
+            flow: Self::flow(most_bytes, Some(Notify::new())),
+            threads: Mutex::default(),
+        }
+    }
+
+    fn flow(most_bytes: usize, news: Option<Notify>) -> Arc<Flow> {
+        Arc::new(Flow {
             queue: Mutex::new(Queue {
                 waiting: Ready::new(1),
                 background: VecDeque::new(),
@@ -158,24 +214,9 @@ impl RecoveryPool {
                 closed: false,
             }),
             changed: Condvar::new(),
+            news,
             bytes: Arc::default(),
             most_bytes,
-        });
-        let mut running = Vec::with_capacity(threads);
-        for index in 0..threads {
-            let flow = Arc::clone(&flow);
-            let thread = std::thread::Builder::new()
-                .name(format!("steadfast-recovery-{index}"))
-                .spawn(move || {
-                    while let Some(work) = flow.next() {
-                        work();
-                    }
-                })?;
-            running.push(thread);
-        }
-        Ok(Self {
-            flow,
-            threads: Mutex::new(running),
         })
     }
 
@@ -201,6 +242,7 @@ impl RecoveryPool {
         if idle > 0 {
             self.flow.changed.notify_one();
         }
+        self.flow.note_news();
     }
 
     /// Ends the threads: what waits is dropped, and what is under way ends at its next entry.
@@ -229,13 +271,34 @@ impl RecoveryPool {
     }
 }
 
-fn recover(shared: &Shared, job: RecoveryJob) {
-    let Some(held) = shared.recovery.flow.begin(&job.progress) else {
-        return;
-    };
-    let Some(snapshots) = shared.snapshots.reader() else {
-        return;
-    };
+/// Recovers in place of the threads, for as long as the node lives.
+pub(super) async fn keep_recovering(shared: Weak<Shared>) {
+    loop {
+        let flow = match shared.upgrade() {
+            Some(shared) => Arc::clone(&shared.recovery.flow),
+            None => return,
+        };
+        let Some(news) = &flow.news else { return };
+        news.notified().await;
+        loop {
+            let next = flow.take(&mut flow.queue());
+            let Some(work) = next else { break };
+            let Some((worker, done)) = work() else {
+                continue;
+            };
+            let shared = shared.upgrade();
+            let port = shared.and_then(|shared| shared.port(worker).cloned());
+            if let Some(port) = port {
+                // A worker that is gone needs no actors.
+                drop(port.control.send(done).await);
+            }
+        }
+    }
+}
+
+fn recover(shared: &Shared, job: RecoveryJob) -> Option<(usize, Control)> {
+    let held = shared.recovery.flow.begin(&job.progress)?;
+    let snapshots = shared.snapshots.reader()?;
     let _span = tracing::debug_span!("recover", actor = %job.actor, kind = job.kind.name).entered();
     let started = shared.clock.running();
     let outcome = {
@@ -270,17 +333,14 @@ fn recover(shared: &Shared, job: RecoveryJob) {
     }
     // Let go of the journal before the worker hears of it: a reopening waits for the last reference.
     drop(job.journal);
-    if let Some(port) = shared.ports.get(job.worker) {
-        let done = Control::Recovered {
-            slot: job.slot,
-            number: job.number,
-            held,
-            generation: job.generation,
-            outcome,
-        };
-        // A worker that is gone needs no actors.
-        drop(port.control.blocking_send(done));
-    }
+    let done = Control::Recovered {
+        slot: job.slot,
+        number: job.number,
+        held,
+        generation: job.generation,
+        outcome,
+    };
+    Some((job.worker, done))
 }
 
 #[cfg(test)]
@@ -292,7 +352,10 @@ mod tests {
         let (sender, done) = std::sync::mpsc::channel();
         let work = |name: &'static str| -> Work {
             let sender = sender.clone();
-            Box::new(move || sender.send(name).unwrap())
+            Box::new(move || {
+                sender.send(name).unwrap();
+                None
+            })
         };
         let mut queue = Queue {
             waiting: Ready::new(1),
@@ -306,7 +369,7 @@ mod tests {
             queue.waiting.push(Priority::Normal, work("waited for"));
         }
         while let Some(work) = queue.take() {
-            work();
+            assert!(work().is_none());
         }
         let order: Vec<&str> = done.try_iter().collect();
         let warm: Vec<usize> = (0..order.len()).filter(|at| order[*at] == "warm").collect();

@@ -16,6 +16,7 @@ use super::mail::Mail;
 use super::recovery::{RecoveryJob, RecoveryPool};
 use super::routes::Routes;
 use super::snapshots::SnapshotSink;
+use super::tasks::Tasks;
 use super::timers::TimerWindow;
 use crate::config::Config;
 use crate::core::{EffectKey, random};
@@ -34,8 +35,8 @@ pub(crate) struct Shared {
     pub(crate) metrics: Metrics,
     pub(crate) start: Start,
     pub(crate) resources: Arc<Resources>,
-    /// The node's own tokio runtime: effects, keeper, waits.
-    pub(crate) runtime: tokio::runtime::Handle,
+    /// Where effects, keeper and waits run.
+    pub(crate) tasks: Tasks,
     /// Which timers are in memory.
     pub(crate) timers: Arc<TimerWindow>,
     pub(super) snapshots: SnapshotSink,
@@ -78,7 +79,7 @@ pub(super) struct Parts {
     pub(super) registry: Registry,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) resources: Resources,
-    pub(super) runtime: tokio::runtime::Handle,
+    pub(super) tasks: Tasks,
     pub(super) snapshots: SnapshotSink,
     pub(super) recovery: RecoveryPool,
     pub(super) ports: Vec<WorkerPort>,
@@ -103,7 +104,7 @@ impl Shared {
             metrics,
             start,
             resources: Arc::new(parts.resources),
-            runtime: parts.runtime,
+            tasks: parts.tasks,
             snapshots: parts.snapshots,
             recovery: parts.recovery,
             effects: OnceLock::new(),
@@ -227,8 +228,8 @@ impl Shared {
     ) -> Result<Vec<Row>, NodeError> {
         let journal = Arc::clone(journal);
         let read = move || journal.rows(table, after.as_deref(), limit);
-        let read = self.runtime.spawn_blocking(read).await;
-        Ok(read.map_err(|_| NodeError::Stopped)??)
+        let read = self.tasks.blocking(read).await;
+        Ok(read.ok_or(NodeError::Stopped)??)
     }
 
     /// Which opening of the journal is the newest.

@@ -23,6 +23,8 @@ pub(crate) struct SnapshotSink {
     /// `None` once closed: dropping it ends the thread.
     queue: Mutex<Option<SyncSender<Snapshot>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
+    /// Whether snapshots are stored at once, by whoever takes them: in simulations.
+    at_once: bool,
 }
 
 impl SnapshotSink {
@@ -36,7 +38,18 @@ impl SnapshotSink {
             store: RwLock::new(Some(store)),
             queue: Mutex::new(Some(sender)),
             thread: Mutex::new(Some(thread)),
+            at_once: false,
         })
+    }
+
+    /// A sink without a thread, for a simulation.
+    pub(super) fn at_once(store: Arc<SnapshotStore>) -> Self {
+        Self {
+            store: RwLock::new(Some(store)),
+            queue: Mutex::default(),
+            thread: Mutex::default(),
+            at_once: true,
+        }
     }
 
     /// The store for reading; `None` once closed.
@@ -47,6 +60,9 @@ impl SnapshotSink {
 
     /// Queues a snapshot; false if it was dropped.
     pub(super) fn store(&self, snapshot: Snapshot) -> bool {
+        if self.at_once {
+            return self.reader().is_some_and(|store| put(&store, &snapshot));
+        }
         let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         queue
             .as_ref()
@@ -81,9 +97,7 @@ fn write(store: &SnapshotStore, queue: &Receiver<Snapshot>) {
     loop {
         match queue.recv_timeout(PAUSE) {
             Ok(snapshot) => {
-                if let Err(error) = store.put(&snapshot) {
-                    tracing::warn!(%error, "a snapshot was not stored; recovery will replay more");
-                }
+                put(store, &snapshot);
                 unflushed += 1;
                 if unflushed >= FLUSH_EVERY {
                     flush(store, &mut unflushed);
@@ -93,6 +107,15 @@ fn write(store: &SnapshotStore, queue: &Receiver<Snapshot>) {
             Err(RecvTimeoutError::Disconnected) => return flush(store, &mut unflushed),
         }
     }
+}
+
+/// False if it could not be stored.
+fn put(store: &SnapshotStore, snapshot: &Snapshot) -> bool {
+    let stored = store.put(snapshot);
+    if let Err(error) = &stored {
+        tracing::warn!(%error, "a snapshot was not stored; recovery will replay more");
+    }
+    stored.is_ok()
 }
 
 fn flush(store: &SnapshotStore, unflushed: &mut u32) {

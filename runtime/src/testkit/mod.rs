@@ -127,6 +127,7 @@ mod laws;
 mod messages;
 mod node;
 mod sequence;
+mod sim;
 #[cfg(feature = "proptest")]
 mod strategy;
 mod then;
@@ -145,6 +146,7 @@ pub use fake::{FakeEffect, FakeRun};
 pub use faults::FaultPlan;
 pub use node::{Crashed, TestNode};
 pub use sequence::{Sequence, Step};
+pub use sim::SimNode;
 pub use steadfast_journal::CommitFault;
 #[cfg(feature = "proptest")]
 pub use strategy::sequences;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::Serialize;
 use steadfast_journal::{ActorId, CommitFault, MemoryStorage};
 use steadfast_snapshots::SnapshotStore;
+use tokio::sync::Notify;
 
 use super::clock::VirtualClock;
 use super::fail;
@@ -20,7 +21,7 @@ use crate::model::{Clock, Effect, Event, StatefulActor};
 use crate::node::{Activity, ActorRef, Hooks, Node, NodeBuilder};
 use crate::worker::Seen;
 
-type Build = Box<dyn Fn(NodeBuilder) -> NodeBuilder + Send + Sync>;
+pub(super) type Build = Box<dyn Fn(NodeBuilder) -> NodeBuilder + Send + Sync>;
 
 /// Why a scenario cannot go on: the node went down in the middle of it.
 ///
@@ -264,14 +265,19 @@ impl TestNode {
     /// # Errors
     /// [`Crashed`] if the power fails meanwhile.
     pub async fn restart(&self) -> Result<(), Crashed> {
+        self.end_in_order().await?;
+        self.open()
+            .map_err(|error| Crashed::down(error.to_string()))
+    }
+
+    pub(super) async fn end_in_order(&self) -> Result<(), Crashed> {
         self.settle().await?;
         let node = self.opening().node.take();
         if let Some(node) = node {
             let ended = node.shutdown().await;
             ended.map_err(|error| Crashed::down(error.to_string()))?;
         }
-        self.open()
-            .map_err(|error| Crashed::down(error.to_string()))
+        Ok(())
     }
 
     /// Lets the power fail in the `writes`-th write from now, which meets `fate`. Whoever waits for it is
@@ -353,8 +359,13 @@ impl TestNode {
     #[track_caller]
     pub fn check_laws(&self) {
         let node = self.node();
-        let inspector = expect(node.inspect(), "reading states");
-        for seen in self.block_on(node.seen()) {
+        self.check_laws_of(&self.block_on(node.seen()));
+    }
+
+    #[track_caller]
+    pub(super) fn check_laws_of(&self, all: &[Seen]) {
+        let inspector = expect(self.node().inspect(), "reading states");
+        for seen in all {
             for (snapshots, how) in [
                 (false, "all of its events"),
                 (true, "its snapshot and tail"),
@@ -366,7 +377,7 @@ impl TestNode {
                 };
                 let core = recovered.resident.core();
                 let state = recovered.resident.to_json().ok();
-                check_replay(&seen, core.events, state.as_ref(), how);
+                check_replay(seen, core.events, state.as_ref(), how);
             }
         }
     }
@@ -387,6 +398,24 @@ impl TestNode {
     }
 
     fn open(&self) -> Result<(), NodeError> {
+        let builder = self.builder(&Arc::default());
+        // A thread of its own: the caller's may belong to an async runtime, which must not wait.
+        let started = std::thread::scope(|scope| {
+            let starting = scope.spawn(|| builder.start_blocking());
+            starting.join().unwrap_or(Err(NodeError::Stopped))
+        });
+        self.adopt(started?);
+        Ok(())
+    }
+
+    /// What runs from here on.
+    pub(super) fn adopt(&self, node: Node) {
+        self.opening().node = Some(node);
+        self.slow.begin(&self.storage);
+    }
+
+    /// What the next opening of the node is made with.
+    pub(super) fn builder(&self, to_write: &Arc<Notify>) -> NodeBuilder {
         self.storage.restore_power();
         let activity = Activity::new();
         let (watcher, slow) = (Arc::clone(&activity), self.slow.clone());
@@ -405,20 +434,13 @@ impl TestNode {
             activity,
             seed: self.seed,
             opening: opening.count,
+            to_write: Arc::clone(to_write),
         };
         let builder = NodeBuilder::hooked(hooks).resource(fakes).config(|config| {
             config.workers = std::num::NonZeroUsize::MIN;
             config.drain_timeout = Duration::from_secs(2);
         });
-        let builder = (self.build)(builder);
-        // A thread of its own: the caller's may belong to an async runtime, which must not wait.
-        let started = std::thread::scope(|scope| {
-            let starting = scope.spawn(|| builder.start_blocking());
-            starting.join().unwrap_or(Err(NodeError::Stopped))
-        });
-        opening.node = Some(started?);
-        self.slow.begin(&self.storage);
-        Ok(())
+        (self.build)(builder)
     }
 }
 

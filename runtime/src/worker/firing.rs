@@ -214,9 +214,10 @@ impl Worker {
             let slot = self.slots.find(actor).and_then(|key| self.slots.get(key));
             slot.is_none_or(|slot| matches!(slot.state, State::Cold | State::Live(_)))
         });
-        let released: Vec<_> = released
+        let mut released: Vec<_> = released
             .map(|(actor, kind)| (actor.clone(), Arc::clone(kind)))
             .collect();
+        released.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
         for (actor, kind) in released {
             let key = self.slot_for(&actor, &kind);
             self.rearm_timers(key);

@@ -9,7 +9,7 @@
 //! * The journal shows a message before its sender's worker brings it. One that was read is therefore known
 //!   by name until every worker has brought all that the journal could show by then.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -108,7 +108,7 @@ impl Worker {
     }
 
     /// Messages for these actors lie in the outbox.
-    fn mail_found(&mut self, receivers: HashMap<ActorId, String>) {
+    fn mail_found(&mut self, receivers: BTreeMap<ActorId, String>) {
         if self.generation.is_none() {
             return;
         }
@@ -121,7 +121,9 @@ impl Worker {
     /// The outbox was searched: deliveries begin.
     fn open_mail(&mut self) {
         self.inboxes.open = true;
-        let all: Vec<ActorId> = self.inboxes.by_actor.keys().cloned().collect();
+        let mut all: Vec<ActorId> = self.inboxes.by_actor.keys().cloned().collect();
+        // In an order of its own, whatever the hashes are.
+        all.sort_unstable();
         for to in all {
             self.hand_in(&to);
         }
@@ -405,10 +407,11 @@ impl Worker {
     /// Forgets inboxes that nothing comes to any more.
     pub(super) fn prune_inboxes(&mut self) {
         let idle = self.inboxes.by_actor.iter();
-        let idle: Vec<ActorId> = idle
+        let mut idle: Vec<ActorId> = idle
             .filter(|(_, inbox)| inbox.window.is_empty() && !inbox.more)
             .map(|(to, _)| to.clone())
             .collect();
+        idle.sort_unstable();
         for to in idle {
             self.refill(&to);
         }

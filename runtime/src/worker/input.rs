@@ -1,6 +1,6 @@
 //! What a worker is sent.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
@@ -212,7 +212,7 @@ pub(crate) enum MailNews {
     /// These actors, of these kinds, have some in the outbox.
     Found {
         generation: u64,
-        receivers: HashMap<ActorId, String>,
+        receivers: BTreeMap<ActorId, String>,
     },
     /// The outbox was searched.
     Searched { generation: u64 },

@@ -33,7 +33,7 @@ pub(crate) struct Seen {
 impl Worker {
     /// Does what is due at this moment, then says what is left.
     pub(super) fn look(&mut self, reply: oneshot::Sender<Report>, ctx: &mut Context<Self>) {
-        self.passivate_idle();
+        self.sweep();
         self.fire_due();
         let turns = self.work(ctx);
         let report = self.report();

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
+use std::task;
 use std::time::Duration;
 
 use actix::{
@@ -210,6 +211,14 @@ impl Worker {
         }
     }
 
+    /// Looks for what nobody tells a worker.
+    pub(super) fn sweep(&mut self) {
+        self.passivate_idle();
+        self.watch_recoveries();
+        self.prune_inboxes();
+        self.recover_released();
+    }
+
     fn check_drained(&mut self) {
         let done = self.draining.is_some()
             && self.in_flight.is_empty()
@@ -225,7 +234,10 @@ impl Worker {
         self.stopping = true;
         self.refuse_everything();
         ctx.stop();
-        actix::Arbiter::current().stop();
+        // In a simulation there is none.
+        if let Some(arbiter) = actix::Arbiter::try_current() {
+            arbiter.stop();
+        }
     }
 }
 
@@ -250,14 +262,39 @@ impl Actor for Worker {
             mut durable,
             durable_sender: _,
         } = inputs;
-        ctx.add_stream(stream::poll_fn(move |cx| durable.poll_recv(cx)));
-        ctx.add_stream(stream::poll_fn(move |cx| control.poll_recv(cx)));
-        ctx.add_stream(stream::poll_fn(move |cx| commands.poll_chunk(cx, CHUNK)));
+        let turns = self.shared.tasks.turns().cloned();
+        let puts_off = move |cx: &mut task::Context<'_>| {
+            turns.as_ref().is_some_and(|turns| turns.puts_off(cx))
+        };
+        let wait = puts_off.clone();
+        ctx.add_stream(stream::poll_fn(move |cx| {
+            if wait(cx) {
+                task::Poll::Pending
+            } else {
+                durable.poll_recv(cx)
+            }
+        }));
+        let wait = puts_off.clone();
+        ctx.add_stream(stream::poll_fn(move |cx| {
+            if wait(cx) {
+                task::Poll::Pending
+            } else {
+                control.poll_recv(cx)
+            }
+        }));
+        ctx.add_stream(stream::poll_fn(move |cx| {
+            if puts_off(cx) {
+                task::Poll::Pending
+            } else {
+                commands.poll_chunk(cx, CHUNK)
+            }
+        }));
+        if self.shared.tasks.turns().is_some() {
+            // The intervals of the runtime go by real time, which decides nothing in a simulation.
+            return;
+        }
         ctx.run_interval(SWEEP, |worker, ctx| {
-            worker.passivate_idle();
-            worker.watch_recoveries();
-            worker.prune_inboxes();
-            worker.recover_released();
+            worker.sweep();
             // The wall clock may have jumped, or the machine slept.
             worker.fire_due();
             worker.pump(ctx);

@@ -3,11 +3,13 @@
 
 use std::time::Duration;
 
-use steadfast::testkit::{CommitFault, CrashPlan, Crashed, FakeEffect, TestNode, crash_everywhere};
+use steadfast::testkit::{
+    CommitFault, CrashPlan, Crashed, FakeEffect, FaultPlan, TestNode, crash_everywhere,
+};
 use steadfast::{Effect, Reconciled};
 
 use crate::probe::{Do, Probe, note, notes, with_probe};
-use crate::world::{HELD, Job, RECONCILED, REPEATED};
+use crate::world::{HELD, Job, RECONCILED, REPEATED, send};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -290,4 +292,26 @@ async fn a_step_under_way_is_no_rest() {
         one_job(&node, REPEATED).await.unwrap();
         assert_eq!(noted(&node).await, ["job: Succeeded(7)"]);
     }
+}
+
+/// It counted as busy, and whoever waited for rest waited for ever: the one place belongs to an effect whose start is
+/// with a held commit.
+#[tokio::test]
+async fn an_effect_that_waits_for_a_place_behind_a_held_commit_is_at_rest() {
+    let node = TestNode::new(|node| with_probe(node).config(|config| config.effects = 1));
+    node.fake(succeeding::<Job<HELD>>);
+    let probe = node.actor::<Probe>("a");
+    node.faults(&FaultPlan::new().held());
+    let first = send(probe.ask(run(HELD, 1))).await;
+    let second = send(probe.ask(run(HELD, 1))).await;
+    node.settle().await.unwrap();
+    // One after the other, as far as a commit allows each.
+    for _ in 0..12 {
+        node.let_go(1);
+        node.settle().await.unwrap();
+    }
+    first.await.unwrap();
+    second.await.unwrap();
+    node.faults(&FaultPlan::new());
+    assert_eq!(noted(&node).await.len(), 2);
 }

@@ -18,6 +18,7 @@ use steadfast::{ActorId, SequenceNumber, StatefulActor, Timestamp};
 use super::cell::{CELLS, Cell, CellEvent, Extra, key_of};
 use super::client::{Answer, Operation, Told};
 use super::sometimes::Sometimes;
+use super::walls::Walls;
 
 /// What a run came to.
 pub(super) struct Judged {
@@ -47,7 +48,8 @@ struct Story {
 
 struct Court<'a> {
     told: &'a Told,
-    openings: &'a [Timestamp],
+    openings: &'a [Duration],
+    walls: &'a Walls,
     stories: Vec<Story>,
     traces: BTreeMap<u64, Traces>,
     faults: Vec<String>,
@@ -59,11 +61,13 @@ pub(super) fn judge(
     node: &TestNode,
     told: &Told,
     runs: &[(u64, String)],
-    openings: &[Timestamp],
+    openings: &[Duration],
+    walls: &Walls,
 ) -> Judged {
     let mut court = Court {
         told,
         openings,
+        walls,
         stories: Vec::new(),
         traces: BTreeMap::new(),
         faults: told.wrong.clone(),
@@ -169,12 +173,13 @@ impl Court<'_> {
         for (op, operation) in &self.told.operations {
             let traces = self.traces.get(op).unwrap_or(&none);
             let mut faults = applied(operation, traces);
-            faults.extend(followed(operation, traces));
+            faults.extend(followed(operation, traces, self.walls));
             for fault in faults {
                 self.faults
                     .push(format!("operation {op}: {fault}: {operation:?} {traces:?}"));
             }
-            reached(operation, traces, self.openings, &mut self.sometimes);
+            reached(operation, traces, &mut self.sometimes);
+            reached_later(traces, self.openings, self.walls, &mut self.sometimes);
         }
     }
 
@@ -298,7 +303,7 @@ fn applied(operation: &Operation, traces: &Traces) -> Vec<&'static str> {
 }
 
 /// What must hold of what followed from it, once everything has come back.
-fn followed(operation: &Operation, traces: &Traces) -> Vec<&'static str> {
+fn followed(operation: &Operation, traces: &Traces, walls: &Walls) -> Vec<&'static str> {
     let mut faults = Vec::new();
     let there = |wanted: bool| if wanted { traces.did.len() } else { 0 };
     let messages = there(matches!(operation.extra, Extra::Send(_)));
@@ -317,7 +322,7 @@ fn followed(operation: &Operation, traces: &Traces) -> Vec<&'static str> {
     }
     if let (Extra::Ring(ms), Some((.., set)), Some(rang)) =
         (operation.extra, traces.did.first(), traces.rang.first())
-        && rang.since(*set) < Duration::from_millis(ms)
+        && walls.longest(*set, *rang) < Duration::from_millis(ms)
     {
         faults.push("its timer fired early");
     }
@@ -346,12 +351,7 @@ fn followed(operation: &Operation, traces: &Traces) -> Vec<&'static str> {
     faults
 }
 
-fn reached(
-    operation: &Operation,
-    traces: &Traces,
-    openings: &[Timestamp],
-    sometimes: &mut Sometimes,
-) {
+fn reached(operation: &Operation, traces: &Traces, sometimes: &mut Sometimes) {
     let is = |yes: bool| u64::from(yes);
     let there = !traces.did.is_empty();
     let unknown = operation.answers().any(|answer| *answer == Answer::Unknown);
@@ -374,11 +374,21 @@ fn reached(
         Extra::Receipt(failures) if traces.runs.len() > failures as usize + 1);
     sometimes.effect_ran_again += is(more_than_failures);
     sometimes.message_came_back += is(traces.back > 0);
-    if let Some((.., set)) = traces.did.first() {
-        let over_an_opening = |end: Option<Timestamp>| {
-            is(end.is_some_and(|end| openings.iter().any(|at| set <= at && *at < end)))
-        };
-        sometimes.rang_after_reopening += over_an_opening(traces.rang.first().copied());
-        sometimes.taken_after_reopening += over_an_opening(traces.got.first().map(|(_, at)| *at));
-    }
+}
+
+/// Counts what came long after it was asked for.
+fn reached_later(traces: &Traces, openings: &[Duration], walls: &Walls, sometimes: &mut Sometimes) {
+    let Some((.., set)) = traces.did.first() else {
+        return;
+    };
+    let set = walls.last(*set);
+    let over = |moments: &[Duration], end: Option<Timestamp>| {
+        let end = end.map(|end| walls.last(end));
+        u64::from(end.is_some_and(|end| moments.iter().any(|at| (set..end).contains(at))))
+    };
+    let rang = traces.rang.first().copied();
+    let got = traces.got.first().map(|(_, at)| *at);
+    sometimes.rang_after_reopening += over(openings, rang);
+    sometimes.taken_after_reopening += over(openings, got);
+    sometimes.rang_after_a_jump += over(&walls.jumps(), rang);
 }

@@ -1,16 +1,18 @@
 //! Draws the steps of a seed and does them.
 
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use steadfast::testkit::{CommitFault, Crashed, FaultPlan, TestNode};
-use steadfast::{Clock, Timestamp};
-use tokio::runtime::Runtime;
+use steadfast::Clock;
+use steadfast::testkit::{CommitFault, Crashed, FaultPlan, SimNode};
 use tokio::task::{LocalSet, yield_now};
 
+use super::Played;
 use super::cell::{CELLS, Extra, World, kind};
 use super::client::{Client, Operation};
 use super::oracle;
 use super::sometimes::Sometimes;
+use super::walls::Walls;
 use crate::dice::Dice;
 
 /// Steps of one seed.
@@ -21,22 +23,26 @@ const ENOUGH: Duration = Duration::from_secs(3_600);
 const YIELDS: usize = 4;
 /// More commits than one step brings about.
 const MANY: u64 = 100;
+/// In milliseconds.
+const HOUR: u64 = 3_600_000;
+/// The same.
+const YEAR: u64 = 365 * 24 * HOUR;
 /// Attempts to have an operation's outcome at the end.
 const ATTEMPTS: usize = 8;
 
 pub(super) struct Player {
     dice: Dice,
-    node: TestNode,
+    node: SimNode,
     world: World,
-    runtime: Runtime,
     local: LocalSet,
     client: Client,
     /// Whether commits wait for a step of their own.
     held: bool,
     /// Whether the steps are over: from then on nothing waits.
     over: bool,
-    /// When the node was opened again.
-    openings: Vec<Timestamp>,
+    /// When the node was opened again, on the running clock.
+    openings: Vec<Duration>,
+    walls: Walls,
     next_op: u64,
     sometimes: Sometimes,
 }
@@ -47,28 +53,30 @@ impl Player {
         let world = World::default();
         let resource = world.clone();
         let (snapshot_every, held) = (1 + dice.roll(8), dice.roll(4) > 0);
-        let node = TestNode::with_seed(seed, move |node| {
+        // Few enough at times that they wait for each other.
+        let effects = 1 + usize::try_from(dice.roll(4)).unwrap_or(0);
+        let workers = NonZeroUsize::MIN.saturating_add(usize::try_from(dice.roll(3)).unwrap_or(0));
+        let node = SimNode::new(seed, move |node| {
             node.register(kind)
                 .resource(resource.clone())
                 .config(|config| {
+                    config.workers = workers;
+                    config.effects = effects;
                     config.snapshot_every = snapshot_every;
                     config.passivate_after = Duration::from_secs(1);
                 })
         });
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
+        let walls = Walls::of(node.clock());
         let mut player = Self {
             dice,
             node,
             world,
-            runtime,
             local: LocalSet::new(),
             client: Client::default(),
             held,
             over: false,
             openings: Vec::new(),
+            walls,
             next_op: 1,
             sometimes: Sometimes::default(),
         };
@@ -78,7 +86,7 @@ impl Player {
         player
     }
 
-    pub(super) fn play(mut self) -> Result<Sometimes, String> {
+    pub(super) fn play(mut self) -> Result<Played, String> {
         for _ in 0..STEPS {
             self.step()?;
             self.come_to_rest()?;
@@ -88,11 +96,20 @@ impl Player {
         }
         self.finish()?;
         let told = self.client.told.borrow();
-        let judged = oracle::judge(&self.node, &told, &self.world.runs(), &self.openings);
+        let judged = oracle::judge(
+            &self.node,
+            &told,
+            &self.world.runs(),
+            &self.openings,
+            &self.walls,
+        );
         let mut sometimes = self.sometimes;
         sometimes += judged.sometimes;
         if judged.faults.is_empty() {
-            Ok(sometimes)
+            Ok(Played {
+                sometimes,
+                turns: self.node.turns(),
+            })
         } else {
             Err(judged.faults.join("\n"))
         }
@@ -110,7 +127,8 @@ impl Player {
             87..91 => self.fail_a_sync(),
             91..93 => self.fill_the_disk(),
             93..95 => self.fail_reads(),
-            95..98 => self.passivate(),
+            95..97 => self.passivate(),
+            97 => self.jump(),
             _ => self.restart(),
         }
         Ok(())
@@ -206,7 +224,9 @@ impl Player {
 
     fn pass_time(&mut self) {
         let by = Duration::from_millis(1 + self.dice.roll(1_500));
-        let passed = self.local.block_on(&self.runtime, self.node.advance(by));
+        let passed = self
+            .node
+            .block_on(self.local.run_until(self.node.advance(by)));
         self.take(&passed);
     }
 
@@ -238,7 +258,7 @@ impl Player {
             self.node.crash_after(writes, fate);
         }
         self.node.reopen();
-        self.openings.push(self.node.clock().now());
+        self.openings.push(self.node.clock().running());
     }
 
     fn fail_a_sync(&mut self) {
@@ -260,16 +280,36 @@ impl Player {
     }
 
     fn passivate(&mut self) {
-        let passed = self.local.block_on(&self.runtime, self.node.passivate());
+        let passed = self
+            .node
+            .block_on(self.local.run_until(self.node.passivate()));
         self.sometimes.passivated += 1;
         self.take(&passed);
+    }
+
+    /// The wall clock is set: by about an hour or about ten years, forth or back, never by the same twice.
+    fn jump(&mut self) {
+        let about = if self.dice.roll(2) == 0 {
+            HOUR
+        } else {
+            10 * YEAR
+        };
+        let by = Duration::from_millis(about + self.dice.roll(HOUR));
+        let clock = self.node.clock();
+        if self.dice.roll(2) == 0 {
+            clock.jump_wall_forward(by);
+        } else {
+            clock.jump_wall_back(by);
+        }
+        self.walls.note(clock);
+        self.sometimes.clock_jumped += 1;
     }
 
     fn restart(&mut self) {
         // An orderly end waits for the disk.
         self.node.faults(&FaultPlan::new());
-        let restarted = self.local.block_on(&self.runtime, self.node.restart());
-        self.openings.push(self.node.clock().now());
+        let restarted = self.node.restart();
+        self.openings.push(self.node.clock().running());
         self.sometimes.restarted += 1;
         self.take(&restarted);
         self.plan(FaultPlan::new());
@@ -293,12 +333,12 @@ impl Player {
     fn come_to_rest(&mut self) -> Result<(), String> {
         for _ in 0..ATTEMPTS {
             let node = &self.node;
-            let rested = self.local.block_on(&self.runtime, async {
+            let rested = node.block_on(self.local.run_until(async {
                 turns().await;
                 let rested = node.settle().await;
                 turns().await;
                 rested
-            });
+            }));
             let calm = rested.is_ok();
             self.take(&rested);
             if calm {
@@ -317,8 +357,8 @@ impl Player {
             self.ask_the_open();
             self.come_to_rest()?;
             let passed = self
-                .local
-                .block_on(&self.runtime, self.node.advance(ENOUGH));
+                .node
+                .block_on(self.local.run_until(self.node.advance(ENOUGH)));
             self.take(&passed);
             self.come_to_rest()?;
         }

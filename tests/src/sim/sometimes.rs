@@ -66,6 +66,10 @@ sometimes! {
     taken_after_reopening,
     /// A message came back.
     message_came_back,
+    /// The wall clock jumped.
+    clock_jumped,
+    /// A timer fired after the wall clock had jumped since it was set.
+    rang_after_a_jump,
     /// Actors left memory and were recovered.
     passivated,
     /// A query was answered while a commit was held.
