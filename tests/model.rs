@@ -53,7 +53,7 @@ fn the_protocol_keeps_its_promises_in_every_order_of_its_steps() {
             reached.note(protocol, before, *step, after);
         });
         let explored =
-            explored.unwrap_or_else(|found| panic!("{protocol:?}: {found}{}", found.way()));
+            explored.unwrap_or_else(|found| panic!("{protocol:?}: {found}\n    {}", found.way()));
         assert!(explored.ends, "a run goes on for ever");
         say(&format!("{protocol:?}: {explored:?}"));
     }
@@ -72,7 +72,7 @@ fn every_mistake_in_the_protocol_is_found_out() {
             Ok(explored) => panic!("{mistake:?} is not found in {explored:?}"),
             Err(found) => {
                 say(&format!("{mistake:?}: {found}"));
-                say_case(|| format!("{mistake:?}:{}", found.way()));
+                say_case(|| format!("    {}", found.way()));
             }
         }
     }

@@ -47,8 +47,8 @@ pub(super) struct Counterexample<S> {
 impl<S: Debug> Counterexample<S> {
     /// The steps, one a line.
     pub(super) fn way(&self) -> String {
-        let steps = self.steps.iter();
-        steps.map(|step| format!("\n    {step:?}")).collect()
+        let steps: Vec<String> = self.steps.iter().map(|step| format!("{step:?}")).collect();
+        steps.join("\n    ")
     }
 }
 
