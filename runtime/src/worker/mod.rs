@@ -27,6 +27,8 @@ mod trouble;
 mod turn;
 mod view;
 
+use crate::host::Priority;
+
 pub(crate) use batch::Taken;
 pub(crate) use input::{
     Answer, Claim, Control, Deadline, Envelope, Inputs, Internal, MailNews, Target, WorkerPort,
