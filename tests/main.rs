@@ -12,6 +12,7 @@ mod disk;
 mod each_call;
 mod exec;
 mod first_ask;
+mod handover;
 mod harness;
 mod histories;
 mod model;

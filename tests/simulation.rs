@@ -9,7 +9,7 @@ use crate::harness::{say, scaled, seed};
 #[test]
 fn every_law_holds_in_every_order() {
     let from = seed("every_law_holds_in_every_order");
-    let seeds = scaled(400, 20_000);
+    let seeds = scaled(3_000, 20_000);
     let mut sometimes = Sometimes::default();
     for seed in from..from + seeds {
         match sim::run(seed) {
@@ -27,7 +27,7 @@ fn every_law_holds_in_every_order() {
 #[test]
 fn a_seed_takes_the_same_turns_each_time() {
     let from = seed("a_seed_takes_the_same_turns_each_time");
-    for seed in from..from + scaled(40, 2_000) {
+    for seed in from..from + scaled(200, 2_000) {
         assert_eq!(sim::run(seed), sim::run(seed), "seed {seed}");
     }
 }

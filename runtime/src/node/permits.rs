@@ -39,7 +39,7 @@ pub(super) struct Permit<'a> {
     share: &'a Share,
     activity: Option<Arc<Activity>>,
     /// Given back behind what [`Drop`] does, so that nobody finds the node at rest in between.
-    _permit: SemaphorePermit<'a>,
+    _place: SemaphorePermit<'a>,
 }
 
 impl Drop for Permit<'_> {
@@ -151,7 +151,7 @@ impl Permits {
             EffectClass::Urgent => &self.urgent,
         };
         Some(Permit {
-            _permit: share.acquire(activity).await?,
+            _place: share.acquire(activity).await?,
             share,
             activity: activity.cloned(),
         })

@@ -3,17 +3,16 @@
 //! Actors that somebody waits for come first, by the priority of their kind; then those that are only to be
 //! warm, which get one turn in nine: somebody may have come to wait for one of them meanwhile. While more than `recovery_bytes` were read and not yet taken by a worker, no further one begins.
 
-use std::collections::VecDeque;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::JoinHandle;
 
 use steadfast_journal::{ActorId, Journal};
 use tokio::sync::Notify;
 
 use super::Shared;
+use super::flow::{self, Flow, UnderWay};
 use crate::host::{KindEntry, Priority, Progress, RecoverContext, Unrecoverable};
-use crate::worker::{Control, Ready, WorkerPort};
+use crate::worker::{Control, WorkerPort};
 
 /// One actor to be recovered for a worker.
 pub(crate) struct RecoveryJob {
@@ -35,132 +34,30 @@ pub(super) const THREADS_PER_WORKER: usize = 4;
 /// Recoveries that one worker may have asked for at once.
 pub(crate) const PER_WORKER: usize = 64;
 
-/// Recoveries that somebody waits for between two that nobody waited for when they were asked for.
-const BEFORE_BACKGROUND: usize = 8;
-
 /// Recovers one actor; what its worker is told of it, and the number of the worker.
 type Work = Box<dyn FnOnce() -> Option<(usize, Control)> + Send>;
 
 /// The threads and what they share.
 pub(crate) struct RecoveryPool {
-    flow: Arc<Flow>,
+    flow: Arc<RecoveryFlow>,
     /// None in a simulation, where a task recovers.
     threads: Mutex<Vec<JoinHandle<()>>>,
+    /// What that task waits for.
+    news: Option<Arc<Notify>>,
 }
 
-/// What waits, and what is under way. Each worker bounds what it asks for.
-struct Flow {
-    queue: Mutex<Queue>,
-    /// Somebody waits for a change of the queue or of the bytes under way.
-    changed: Condvar,
-    /// The same, for a task; `None` where threads recover.
-    news: Option<Notify>,
-    /// Bytes that were read and not yet taken by a worker.
-    bytes: Arc<AtomicUsize>,
-    most_bytes: usize,
-}
-
-struct Queue {
-    waiting: Ready<Work>,
-    background: VecDeque<Work>,
-    /// How many went before those in the background since the last of them.
-    went_before: usize,
-    /// Recoveries that began and were not yet taken: told when nobody wants them any more.
-    under_way: Vec<Arc<Progress>>,
-    /// Threads that wait for a change: without any, nobody is woken, which would be a system call each time.
-    idle: usize,
-    /// Nobody waits for recoveries any more.
-    closed: bool,
-}
+type RecoveryFlow = Flow<Work, Progress>;
 
 /// Stands for a recovery under way; dropping it makes room for the next.
-pub(crate) struct Held {
-    flow: Arc<Flow>,
-    progress: Arc<Progress>,
-}
+pub(crate) type Held = flow::Held<Work, Progress>;
 
-impl Drop for Held {
-    fn drop(&mut self) {
-        self.progress.settle();
-        let mut queue = self.flow.queue();
-        queue
-            .under_way
-            .retain(|progress| !Arc::ptr_eq(progress, &self.progress));
-        let idle = queue.idle;
-        drop(queue);
-        if idle > 0 {
-            self.flow.changed.notify_all();
-        }
-        self.flow.note_news();
-    }
-}
-
-impl Flow {
-    fn queue(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+impl UnderWay for Progress {
+    fn settle(&self) {
+        Self::settle(self);
     }
 
-    /// Waits for the next work and for room; `None` at the end.
-    fn next(&self) -> Option<Work> {
-        let mut queue = self.queue();
-        loop {
-            if queue.closed {
-                return None;
-            }
-            if let Some(work) = self.take(&mut queue) {
-                return Some(work);
-            }
-            queue.idle += 1;
-            queue = self
-                .changed
-                .wait(queue)
-                .unwrap_or_else(PoisonError::into_inner);
-            queue.idle -= 1;
-        }
-    }
-
-    /// The next work, if there is room for it.
-    fn take(&self, queue: &mut Queue) -> Option<Work> {
-        let full = self.bytes.load(Ordering::Acquire) >= self.most_bytes;
-        // One must go on, however large: only its end makes room.
-        if full && !queue.under_way.is_empty() {
-            return None;
-        }
-        queue.take()
-    }
-
-    fn note_news(&self) {
-        if let Some(news) = &self.news {
-            news.notify_one();
-        }
-    }
-
-    /// The recovery begins; `None` if nobody wants it any more.
-    fn begin(self: &Arc<Self>, progress: &Arc<Progress>) -> Option<Held> {
-        let mut queue = self.queue();
-        if queue.closed {
-            return None;
-        }
-        queue.under_way.push(Arc::clone(progress));
-        Some(Held {
-            flow: Arc::clone(self),
-            progress: Arc::clone(progress),
-        })
-    }
-}
-
-impl Queue {
-    fn take(&mut self) -> Option<Work> {
-        let background = !self.background.is_empty();
-        if (self.went_before < BEFORE_BACKGROUND || !background)
-            && let Some((priority, work)) = self.waiting.pop()
-        {
-            self.waiting.charge(priority, 1);
-            self.went_before = if background { self.went_before + 1 } else { 0 };
-            return Some(work);
-        }
-        self.went_before = 0;
-        self.background.pop_front()
+    fn cancel(&self) {
+        Self::cancel(self);
     }
 }
 
@@ -171,7 +68,7 @@ impl RecoveryPool {
         most_bytes: usize,
         ports: &[WorkerPort],
     ) -> std::io::Result<Self> {
-        let flow = Self::flow(most_bytes, None);
+        let flow = Arc::new(RecoveryFlow::new(most_bytes, None));
         let mut running = Vec::with_capacity(threads);
         for index in 0..threads {
             let (flow, ports) = (Arc::clone(&flow), ports.to_vec());
@@ -192,71 +89,36 @@ impl RecoveryPool {
         Ok(Self {
             flow,
             threads: Mutex::new(running),
+            news: None,
         })
     }
 
     /// Without threads: [`keep_recovering`] is to be spawned.
     pub(super) fn without_threads(most_bytes: usize) -> Self {
+        let news = Arc::new(Notify::new());
+        let told = Arc::clone(&news);
+        let flow = Flow::new(most_bytes, Some(Box::new(move || told.notify_one())));
         Self {
-            flow: Self::flow(most_bytes, Some(Notify::new())),
+            flow: Arc::new(flow),
             threads: Mutex::default(),
+            news: Some(news),
         }
     }
 
-    fn flow(most_bytes: usize, news: Option<Notify>) -> Arc<Flow> {
-        Arc::new(Flow {
-            queue: Mutex::new(Queue {
-                waiting: Ready::new(1),
-                background: VecDeque::new(),
-                went_before: 0,
-                under_way: Vec::new(),
-                idle: 0,
-                closed: false,
-            }),
-            changed: Condvar::new(),
-            news,
-            bytes: Arc::default(),
-            most_bytes,
-        })
-    }
-
     pub(super) fn progress(&self) -> Progress {
-        Progress::of(Arc::clone(&self.flow.bytes))
+        Progress::of(Arc::clone(self.flow.bytes()))
     }
 
     pub(super) fn submit(&self, shared: Arc<Shared>, job: RecoveryJob) {
         let priority: Priority = job.kind.priority;
         let background = job.background;
-        let mut queue = self.flow.queue();
-        if queue.closed {
-            return;
-        }
         let work: Work = Box::new(move || recover(&shared, job));
-        if background {
-            queue.background.push_back(work);
-        } else {
-            queue.waiting.push(priority, work);
-        }
-        let idle = queue.idle;
-        drop(queue);
-        if idle > 0 {
-            self.flow.changed.notify_one();
-        }
-        self.flow.note_news();
+        self.flow.submit((!background).then_some(priority), work);
     }
 
     /// Ends the threads: what waits is dropped, and what is under way ends at its next entry.
     pub(super) fn close(&self) {
-        let mut queue = self.flow.queue();
-        queue.closed = true;
-        for progress in &queue.under_way {
-            progress.cancel();
-        }
-        queue.waiting.clear();
-        let background = std::mem::take(&mut queue.background);
-        drop(queue);
-        drop(background);
-        self.flow.changed.notify_all();
+        self.flow.close();
     }
 
     /// Waits for the threads, so that none of them keeps a store open. The workers must be gone: a
@@ -274,15 +136,14 @@ impl RecoveryPool {
 /// Recovers in place of the threads, for as long as the node lives.
 pub(super) async fn keep_recovering(shared: Weak<Shared>) {
     loop {
-        let flow = match shared.upgrade() {
-            Some(shared) => Arc::clone(&shared.recovery.flow),
-            None => return,
+        let Some((flow, news)) = shared.upgrade().and_then(|shared| {
+            let pool = &shared.recovery;
+            Some((Arc::clone(&pool.flow), pool.news.clone()?))
+        }) else {
+            return;
         };
-        let Some(news) = &flow.news else { return };
         news.notified().await;
-        loop {
-            let next = flow.take(&mut flow.queue());
-            let Some(work) = next else { break };
+        while let Some(work) = flow.try_next() {
             let Some((worker, done)) = work() else {
                 continue;
             };
@@ -297,7 +158,7 @@ pub(super) async fn keep_recovering(shared: Weak<Shared>) {
 }
 
 fn recover(shared: &Shared, job: RecoveryJob) -> Option<(usize, Control)> {
-    let held = shared.recovery.flow.begin(&job.progress)?;
+    let held = Flow::begin(&shared.recovery.flow, &job.progress)?;
     let snapshots = shared.snapshots.reader()?;
     let _span = tracing::debug_span!("recover", actor = %job.actor, kind = job.kind.name).entered();
     let started = shared.clock.running();
@@ -343,35 +204,29 @@ fn recover(shared: &Shared, job: RecoveryJob) -> Option<(usize, Control)> {
     Some((job.worker, done))
 }
 
+// Here, because `tests/handover/` reads the file of `Flow` as well.
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    struct Nothing;
+
+    impl UnderWay for Nothing {
+        fn settle(&self) {}
+
+        fn cancel(&self) {}
+    }
+
     #[test]
     fn what_is_to_be_warm_is_not_behind_everybody_who_comes() {
-        let (sender, done) = std::sync::mpsc::channel();
-        let work = |name: &'static str| -> Work {
-            let sender = sender.clone();
-            Box::new(move || {
-                sender.send(name).unwrap();
-                None
-            })
-        };
-        let mut queue = Queue {
-            waiting: Ready::new(1),
-            background: VecDeque::from([work("warm"), work("warm")]),
-            went_before: 0,
-            under_way: Vec::new(),
-            idle: 0,
-            closed: false,
-        };
+        let flow = Flow::<&str, Nothing>::new(1, None);
+        for _ in 0..2 {
+            flow.submit(None, "warm");
+        }
         for _ in 0..20 {
-            queue.waiting.push(Priority::Normal, work("waited for"));
+            flow.submit(Some(Priority::Normal), "waited for");
         }
-        while let Some(work) = queue.take() {
-            assert!(work().is_none());
-        }
-        let order: Vec<&str> = done.try_iter().collect();
+        let order: Vec<&str> = std::iter::from_fn(|| flow.try_next()).collect();
         let warm: Vec<usize> = (0..order.len()).filter(|at| order[*at] == "warm").collect();
         assert_eq!((order.len(), warm), (22, vec![8, 17]));
     }

@@ -28,6 +28,8 @@ mod trouble;
 mod turn;
 mod view;
 
+use crate::host::Priority;
+
 pub(crate) use batch::Taken;
 pub(crate) use claim::Claim;
 pub(crate) use input::{

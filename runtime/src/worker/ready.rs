@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use crate::host::Priority;
+use super::Priority;
 
 /// Shares of `High`, `Normal` and `Low`, in the quanta of one actor.
 const SHARES: [i64; 3] = [16, 4, 1];
