@@ -278,6 +278,27 @@ pub fn the_head_names_what_is_there() {
     drop(journal.close());
 }
 
+/// Who reads while a journal is closed reads all that there is, or is told that it is closed.
+pub fn a_reader_is_told_of_the_end() {
+    let storage = MemoryStorage::new();
+    let journal = storage.open().expect("it opens");
+    submit(&*journal, 1, &Told::default());
+    let reader = {
+        let journal = Arc::clone(&journal);
+        spawn(move || {
+            let head = journal.head().map_or(0, |head| head.index.get());
+            let entry = journal.entries(ACTOR, EntryNumber::FIRST).next();
+            match entry {
+                Some(Ok(_) | Err(Error::Closed)) => {}
+                Some(Err(error)) => panic!("a reader fails: {error}"),
+                None => assert!(head < 2, "the head is ahead of entries"),
+            }
+        })
+    };
+    drop(journal.close());
+    join(reader);
+}
+
 /// A completion may be the last to let a journal go, on the very thread that ends with it.
 pub fn a_completion_may_be_the_last_to_let_go() {
     let storage = MemoryStorage::new();

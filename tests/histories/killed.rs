@@ -189,7 +189,7 @@ fn every_history_of_killed_processes_is_explained_by_one_sum() {
     ));
     assert!(overlapping > 0 && left_open > 0, "nothing was to decide");
     refuse_changed(reading);
-    proved("histories of processes", ACTORS);
+    proved("killed_histories", kills);
 }
 
 /// What is stored in the end.

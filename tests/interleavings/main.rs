@@ -86,6 +86,15 @@ fn the_head_names_what_is_there_in_every_order() {
 }
 
 #[test]
+fn a_reader_is_told_of_the_end_in_every_order() {
+    explore(
+        "reader and end",
+        Some(SWITCHES),
+        interleavings::a_reader_is_told_of_the_end,
+    );
+}
+
+#[test]
 fn a_completion_may_be_the_last_to_let_go_in_every_order() {
     explore(
         "last completion",

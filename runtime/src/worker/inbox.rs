@@ -8,6 +8,9 @@
 //!   so that no row is read that was taken already.
 //! * The journal shows a message before its sender's worker brings it. One that was read is therefore known
 //!   by name until every worker has brought all that the journal could show by then.
+//! * What a failed journal left in the lane is collected before deliveries begin, when it is no more than a hint to read
+//!   the outbox: it may have been taken. The word that the journal is open ends with a look into the lane, as every
+//!   control message does, and the word that the outbox was searched comes behind it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
