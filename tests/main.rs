@@ -14,6 +14,8 @@ mod exec;
 mod first_ask;
 mod handover;
 mod harness;
+mod histories;
+mod model;
 mod mutations;
 mod panics;
 mod powercut;

@@ -38,6 +38,8 @@ mod writer;
 
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
+#[cfg(feature = "interleavings")]
+pub mod interleavings;
 
 pub use entry::{
     Birth, CommandStamp, Entry, EventRecord, KeyStamp, StoredEntry, decode_entry, encode_entry,

@@ -4,12 +4,13 @@
 //! lane is full, only the receiver's name is kept, and its worker reads the rows.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use steadfast_journal::{ActorId, ActorNumber, Error, Journal, Table};
 
 use super::Shared;
+use super::lane::{Lane, Progress};
 use crate::core::{Message, MessageId, decode_row, outbox_prefix};
 use crate::worker::{Control, MailNews};
 
@@ -26,26 +27,10 @@ const MAIL_PAGE_BYTES: usize = 1 << 20;
 
 /// The lanes of all workers and the backlog of all senders.
 pub(crate) struct Mail {
-    lanes: Vec<Lane>,
+    /// What other workers have for each.
+    lanes: Vec<Lane<Letters>>,
     progress: Vec<Progress>,
     pub(crate) backlog: Backlog,
-}
-
-/// What other workers have for one worker.
-#[derive(Default)]
-struct Lane {
-    /// Whether there is anything: read on every round of the worker, so no lock.
-    filled: AtomicBool,
-    content: Mutex<Letters>,
-}
-
-/// How far a worker is with its batches, by their tickets.
-#[derive(Default)]
-struct Progress {
-    /// All up to this one may be in the journal.
-    handed_over: AtomicU64,
-    /// All up to this one have let out what depended on them.
-    let_out: AtomicU64,
 }
 
 /// Messages for one worker, in the order in which they became durable.
@@ -83,52 +68,44 @@ impl Mail {
     /// A worker is about to hand a batch to the journal.
     pub(crate) fn handed_over(&self, worker: usize, ticket: u64) {
         if let Some(progress) = self.progress.get(worker) {
-            progress.handed_over.store(ticket, Ordering::Release);
+            progress.hand_over(ticket);
         }
     }
 
     /// A worker has let out, or given up, everything up to a batch.
     pub(crate) fn let_out(&self, worker: usize, ticket: u64) {
         if let Some(progress) = self.progress.get(worker) {
-            progress.let_out.store(ticket, Ordering::Release);
+            progress.is_let_out(ticket);
         }
     }
 
     /// For each worker, up to which batch the journal may have what it wrote.
     pub(crate) fn all_handed_over(&self) -> Vec<u64> {
         let each = self.progress.iter();
-        each.map(|progress| progress.handed_over.load(Ordering::Acquire))
-            .collect()
+        each.map(Progress::handed_over).collect()
     }
 
     /// For each worker, up to which batch it has let out what it wrote.
     pub(crate) fn all_let_out(&self) -> Vec<u64> {
         let each = self.progress.iter();
-        each.map(|progress| progress.let_out.load(Ordering::Acquire))
-            .collect()
+        each.map(Progress::let_out).collect()
     }
 
     /// Puts a durable message into a worker's lane. True if the worker has to be woken for it.
     fn post(&self, worker: usize, message: Arc<Message>) -> bool {
-        let Some(lane) = self.lanes.get(worker) else {
-            return false;
-        };
-        locked(&lane.content).add(message);
-        !lane.filled.swap(true, Ordering::AcqRel)
+        let lane = self.lanes.get(worker);
+        lane.is_some_and(|lane| lane.put(|letters| letters.add(message)))
     }
 
     /// Whether anything is in a worker's lane.
     pub(crate) fn has(&self, worker: usize) -> bool {
         let lane = self.lanes.get(worker);
-        lane.is_some_and(|lane| lane.filled.load(Ordering::Acquire))
+        lane.is_some_and(Lane::is_filled)
     }
 
     /// Takes all that is in a worker's lane; `None` if it is empty.
     pub(crate) fn collect(&self, worker: usize) -> Option<Letters> {
-        let lane = self.lanes.get(worker)?;
-        lane.filled
-            .swap(false, Ordering::AcqRel)
-            .then(|| std::mem::take(&mut *locked(&lane.content)))
+        self.lanes.get(worker)?.take()
     }
 }
 

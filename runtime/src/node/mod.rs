@@ -10,6 +10,7 @@ mod handle;
 mod hooks;
 mod json;
 mod keeper;
+mod lane;
 mod loader;
 mod look;
 mod mail;

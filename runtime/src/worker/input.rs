@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use steadfast_journal::{ActorId, ActorNumber, Journal};
 use tokio::sync::{mpsc, oneshot};
 
 use super::batch::{Durable, MAX_IN_FLIGHT};
+use super::claim::Claim;
 use super::look::{Report, Seen};
 use super::quarantine::Supervise;
 use super::slot::ActorStatus;
@@ -104,26 +105,6 @@ pub(crate) struct Answer {
     pub(crate) key: EffectKey,
     pub(crate) body: serde_bytes::ByteBuf,
     pub(crate) outcome: RawOutcome,
-}
-
-/// A race between "handled" and "given up" that exactly one side wins.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Claim(Arc<AtomicU8>);
-
-impl Claim {
-    /// The worker begins. False if the caller has given up.
-    pub(crate) fn begin(&self) -> bool {
-        self.0
-            .compare_exchange(0, 1, Ordering::AcqRel, Ordering::Acquire)
-            .is_ok()
-    }
-
-    /// The caller gives up. False if the worker has begun.
-    pub(crate) fn give_up(&self) -> bool {
-        self.0
-            .compare_exchange(0, 2, Ordering::AcqRel, Ordering::Acquire)
-            .is_ok()
-    }
 }
 
 /// Control input; never behind commands.

@@ -4,6 +4,7 @@
 //! and commands. Everything a worker owns is touched by its own thread only.
 
 mod batch;
+mod claim;
 mod deliver;
 mod firing;
 mod inbox;
@@ -30,9 +31,9 @@ mod view;
 use crate::host::Priority;
 
 pub(crate) use batch::Taken;
+pub(crate) use claim::Claim;
 pub(crate) use input::{
-    Answer, Claim, Control, Deadline, Envelope, Inputs, Internal, MailNews, Target, WorkerPort,
-    ports,
+    Answer, Control, Deadline, Envelope, Inputs, Internal, MailNews, Target, WorkerPort, ports,
 };
 pub(crate) use look::{Report, Seen};
 pub(crate) use quarantine::{SkipBegun, SkipEvent, Supervise};
