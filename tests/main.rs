@@ -13,6 +13,7 @@ mod each_call;
 mod exec;
 mod first_ask;
 mod harness;
+mod http_input;
 mod mutations;
 mod panics;
 mod powercut;
