@@ -18,6 +18,7 @@ mod mutations;
 mod panics;
 mod powercut;
 mod simulation;
+mod sockets;
 mod stopping;
 mod sweep;
 mod syncs;

@@ -9,6 +9,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
+use steadfast::{Clock, SystemClock};
 use tempfile::TempDir;
 
 use super::PATIENCE;
@@ -30,7 +31,9 @@ pub(crate) struct Agent {
 /// Waits until `what` is there: for what can only be looked at from outside of a process.
 #[track_caller]
 pub(crate) fn until<T>(name: &str, mut what: impl FnMut() -> Option<T>) -> T {
-    for _ in 0..PATIENCE.as_millis() / 10 {
+    let clock = SystemClock::new();
+    let began = clock.running();
+    while clock.running().saturating_sub(began) < PATIENCE {
         if let Some(found) = what() {
             return found;
         }

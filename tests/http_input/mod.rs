@@ -71,7 +71,7 @@ fn mutated_http_neither_breaks_the_node_nor_changes_what_nobody_changed() {
             let count = wanted / THREADS + u64::from(thread < wanted % THREADS);
             let dice = Dice::new(seed.wrapping_mul(THREADS).wrapping_add(thread));
             let figures = &figures;
-            scope.spawn(move || attack(door, count, dice, figures));
+            scope.spawn(move || attack(&door, count, dice, figures));
         }
     });
     agent.assert_alive();
@@ -135,7 +135,7 @@ fn check_log(agent: &Agent) {
     );
 }
 
-fn attack(door: Door, count: u64, mut dice: Dice, figures: &Figures) {
+fn attack(door: &Door, count: u64, mut dice: Dice, figures: &Figures) {
     let requests = requests();
     let mut connection = Connection::to(door.clone());
     for done in 1..=count {

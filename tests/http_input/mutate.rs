@@ -321,11 +321,8 @@ fn segment(target: &mut Vec<u8>, dice: &mut Dice) {
         0 | 1 => parts[at] = pick(&HOSTILE, dice).into(),
         2 => parts.insert(at, pick(&HOSTILE, dice).into()),
         3 => {
-            let encoded: String = parts[at]
-                .iter()
-                .map(|byte| format!("%{byte:02x}"))
-                .collect();
-            parts[at] = encoded.into_bytes();
+            let escaped = |byte: &u8| format!("%{byte:02x}").into_bytes();
+            parts[at] = parts[at].iter().flat_map(escaped).collect();
         }
         _ => parts[at] = b"a".repeat(pick(&[64, 65, 512, 513, 4_000, 9_000], dice)),
     }
@@ -412,7 +409,7 @@ fn wild(request: &Request, requests: &[Request], dice: &mut Dice) -> Sent {
                 b"\r\n",
                 pick(&CHUNKS, dice).as_bytes(),
             ]
-            .concat()
+            .concat();
         }
         6 => {
             let chunked = b"Transfer-Encoding: chunked\r\n\r\n";
