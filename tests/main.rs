@@ -15,6 +15,7 @@ mod first_ask;
 mod harness;
 mod http_input;
 mod mutations;
+mod names;
 mod panics;
 mod powercut;
 mod simulation;

@@ -121,6 +121,13 @@ impl Site {
         command.output().expect("the program runs")
     }
 
+    /// Has the program judge the config file.
+    pub(crate) fn check(&self) -> Output {
+        let mut command = steadfast();
+        command.args(["check", "--config"]).arg(self.config());
+        command.output().expect("the program runs")
+    }
+
     /// The JSON that a command prints; it must succeed.
     #[track_caller]
     pub(crate) fn json(&self, arguments: &[&str]) -> Value {
