@@ -9,6 +9,9 @@
 //!
 //! This crate never decodes an event, and no type of the database below it is visible outside.
 
+#[macro_use]
+mod trial;
+
 mod delegate;
 mod entry;
 mod error;
@@ -58,3 +61,9 @@ pub use memory::{CommitFault, MemoryStorage};
 #[doc(hidden)]
 pub use preflight::endless_file;
 pub use rocks::{RocksOptions, RocksReader, RocksStorage};
+#[cfg(feature = "failpoints")]
+#[doc(hidden)]
+pub use trial::failpoints;
+#[cfg(feature = "mutants")]
+#[doc(hidden)]
+pub use trial::mutants;

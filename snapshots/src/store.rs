@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use steadfast_journal::{ActorNumber, EntryNumber};
+use steadfast_journal::{ActorNumber, EntryNumber, failpoint};
 
 use crate::backend::Backend;
 use crate::error::Error;
@@ -111,8 +111,10 @@ impl SnapshotStore {
             Err(other) => return Err(other),
         };
         let moved_to = move_aside(dir)?;
+        failpoint!("snapshots.moved_aside");
         remove_note(dir)?;
         let backend = Backend::open(dir)?;
+        failpoint!("snapshots.replaced");
         Ok((Self::new(backend), Opened::Replaced { moved_to, detail }))
     }
 
@@ -164,11 +166,13 @@ impl SnapshotStore {
         let mut list = self.list(snapshot.actor);
         if let Some(place) = place_for(snapshot, &mut list) {
             let (key, list_key) = (place.key(snapshot.actor), list_key(snapshot.actor));
+            failpoint!("snapshot.putting");
             let written = self.backend.change(&[
                 (&key, Some(snapshot.encode(&key))),
                 (&list_key, Some(list.encode(&list_key))),
             ]);
             written.inspect_err(|error| self.note_damage(error))?;
+            failpoint!("snapshot.put");
         }
         let number = self.put.fetch_add(1, Ordering::SeqCst).saturating_add(1);
         drop(changing);
@@ -190,9 +194,11 @@ impl SnapshotStore {
     /// A store error; then nothing new counts as durable.
     pub fn flush(&self) -> Result<PutNumber, Error> {
         let upto = self.put.load(Ordering::SeqCst);
+        failpoint!("snapshot.flushing");
         self.backend
             .flush()
             .inspect_err(|error| self.note_damage(error))?;
+        failpoint!("snapshot.flushed");
         self.flushed.fetch_max(upto, Ordering::SeqCst);
         Ok(PutNumber(upto))
     }

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use steadfast_journal::{
     ActorId, ActorRow, CommitIndex, EntryNumber, EntryRef, EventRef, JournalReader, SequenceNumber,
+    failpoint,
 };
 use steadfast_snapshots::{SnapshotMeta, SnapshotStore};
 
@@ -187,6 +188,7 @@ impl Unrecoverable {
 pub(crate) fn recover<A: StatefulActor>(
     cx: &RecoverContext<'_>,
 ) -> Result<Recovered, Unrecoverable> {
+    failpoint!("recovery.begun");
     let row = cx
         .journal
         .actor(cx.id)
@@ -258,9 +260,11 @@ fn rebuild<A: StatefulActor>(
         Some(host) => host,
         None => fresh::<A>(cx)?,
     };
+    failpoint!("recovery.snapshot_read");
     let (snapshot_entry, first) = (host.core.entry, host.core.events);
     let before = cx.progress.bytes();
     let commit = replay(&mut host, cx, row, skipped)?;
+    failpoint!("recovery.replayed");
     let bytes = measured(&host, cx, cx.progress.bytes().saturating_sub(before));
     let replayed_events = host.core.events.saturating_sub(first);
     Ok(Recovered {
@@ -369,6 +373,7 @@ fn replay<A: StatefulActor>(
             }
             read.note(entry.events.len(), size(entry));
             commit = Some(index);
+            failpoint!("recovery.entry");
             ControlFlow::Continue(())
         });
     outcome?;

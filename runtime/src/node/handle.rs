@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use serde::Serialize;
-use steadfast_journal::{ActorId, OpenReport};
+use steadfast_journal::{ActorId, OpenReport, failpoint};
 use tokio::sync::{oneshot, watch};
 
 use super::shared::Shared;
@@ -150,6 +150,7 @@ fn end_blocking(
     shared.recovery.join();
     shared.set_journal(None);
     shared.snapshots.close();
+    failpoint!("stop.snapshots_closed");
     if let Some(runtime) = runtime {
         // The keeper's task holds the directory's lock; it is gone when this returns.
         runtime.shutdown_timeout(RUNTIME_END);
@@ -444,6 +445,7 @@ impl Node {
 fn shutdown_blocking(inner: &Inner) -> Result<(), NodeError> {
     let shared = &inner.shared;
     let timeout: Duration = shared.config.drain_timeout;
+    failpoint!("stop.begun");
     let drained = shared.runtime.block_on(async {
         let end = tokio::time::Instant::now() + timeout;
         if let Some(effects) = shared.effects.get() {
@@ -461,8 +463,10 @@ fn shutdown_blocking(inner: &Inner) -> Result<(), NodeError> {
             "not everything finished in time; it goes on at the next start"
         );
     }
+    failpoint!("stop.drained");
     let journal = shared.journal();
     let closed = journal.map_or(Ok(()), |journal| journal.close());
+    failpoint!("stop.closed");
     inner.end();
     Ok(closed?)
 }

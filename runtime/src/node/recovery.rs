@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-use steadfast_journal::{ActorId, Journal};
+use steadfast_journal::{ActorId, Journal, failpoint};
 
 use super::Shared;
 use crate::host::{KindEntry, Priority, Progress, RecoverContext, Unrecoverable};
@@ -278,8 +278,10 @@ fn recover(shared: &Shared, job: RecoveryJob) {
             generation: job.generation,
             outcome,
         };
+        failpoint!("recovery.handing_over");
         // A worker that is gone needs no actors.
         drop(port.control.blocking_send(done));
+        failpoint!("recovery.handed_over");
     }
 }
 
