@@ -289,7 +289,8 @@ impl NodeBuilder {
         }));
         // Set once, here, before anybody can look.
         drop(shared.effects.set(EffectRunner::new(&shared)));
-        let threads = WorkerThreads::start(&shared, inputs)?;
+        let threads =
+            WorkerThreads::start(&shared, inputs).inspect_err(|_| shared.recovery.close())?;
         let inner = Inner::new(Arc::clone(&shared), runtime, threads);
         let window = Arc::clone(&shared.timers);
         shared
