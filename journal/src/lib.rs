@@ -45,6 +45,8 @@ pub mod conformance;
 pub use entry::{
     Birth, CommandStamp, Entry, EventRecord, KeyStamp, StoredEntry, decode_entry, encode_entry,
 };
+#[doc(hidden)]
+pub use error::is_shortage;
 pub use error::{CommitError, Error};
 pub use frame::{BirthRef, CommandRef, EntryRef, EventRef, EventRefs, KeyRef};
 pub use hash::Hash;

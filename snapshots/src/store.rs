@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use steadfast_journal::{ActorNumber, EntryNumber, failpoint};
+use steadfast_journal::{ActorNumber, EntryNumber, failpoint, is_shortage};
 
 use crate::backend::Backend;
 use crate::error::Error;
@@ -103,11 +103,12 @@ impl SnapshotStore {
     /// `snapshots.damaged-N` beside it and replaced by an empty one.
     ///
     /// # Errors
-    /// [`Error::Held`], [`Error::NoSpace`], [`Error::NotWritable`], or a file error. Damage is none.
+    /// [`Error::Held`], [`Error::NoSpace`], [`Error::NotWritable`], a file error, or a store error where this process
+    /// may open no more files. Damage is none.
     pub fn open(dir: &Path) -> Result<(Self, Opened), Error> {
         let detail = match try_open(dir) {
             Ok(backend) => return Ok((Self::new(backend), Opened::Sound)),
-            Err(Error::Store { detail, .. }) => detail,
+            Err(Error::Store { detail, .. }) if !is_shortage(&detail) => detail,
             Err(other) => return Err(other),
         };
         let moved_to = move_aside(dir)?;

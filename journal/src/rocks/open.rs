@@ -248,6 +248,7 @@ fn index(
             Walk::behind(past, database, watermark)?;
             None
         }
+        Err(error) if error.is_shortage() => return Err(Stop::Failed(error)),
         Err(error) => Some(error),
     };
     if let Some(error) = damage {
