@@ -18,6 +18,7 @@ use steadfast_snapshots::{SnapshotMeta, SnapshotStore};
 use super::execute::panic_text;
 use super::{Host, Resident};
 use crate::core::{KeyLimits, Operation};
+use crate::error::describe;
 use crate::model::{Event, Start, StatefulActor, Timestamp};
 
 /// Where an actor is recovered from, and up to where.
@@ -458,16 +459,4 @@ pub(crate) fn decode_operations(bytes: &[u8]) -> Result<Vec<Operation>, rmp_serd
     } else {
         rmp_serde::from_slice(bytes)
     }
-}
-
-/// An error with its causes on one line.
-fn describe(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }

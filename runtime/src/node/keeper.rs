@@ -14,7 +14,7 @@ use super::effects::EffectJob;
 use super::mail::load_outbox;
 use super::{Shared, loader};
 use crate::core::{EffectRow, decode_row};
-use crate::error::NodeError;
+use crate::error::{NodeError, describe};
 use crate::host::Source;
 use crate::worker::Control;
 
@@ -246,7 +246,7 @@ async fn reopen(shared: &Arc<Shared>, storage: &Arc<dyn Storage>, failed: u64) {
             Err(error) => {
                 tracing::error!(%error, retry_ms = wait.as_millis(), "the journal cannot be reopened; the node is read-only");
                 shared.metrics.journal_error("open");
-                announce_read_only(shared, &error.to_string()).await;
+                announce_read_only(shared, &describe(&error)).await;
             }
         }
         shared.keeper_rests(true);
