@@ -14,6 +14,7 @@ mod exec;
 mod failpoints;
 mod first_ask;
 mod harness;
+mod limits;
 mod mutants;
 mod mutations;
 mod panics;
