@@ -14,6 +14,8 @@ mod exec;
 mod failpoints;
 mod first_ask;
 mod harness;
+mod jumps;
+mod keyed;
 mod limits;
 mod mutants;
 mod mutations;
