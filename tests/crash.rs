@@ -6,20 +6,17 @@
 //! After each kill the newest acknowledgements are looked up by a fresh reader; at the end everything
 //! is settled and all laws are checked.
 
-use std::collections::HashSet;
 use std::time::Duration;
 
-use steadfast_tests::{Dice, History, Load, Options, Plan};
+use steadfast_tests::{Dice, History};
 
 use crate::harness::{
-    Place, Victim, check_acknowledged, check_all, peek_all, proved, runtime, say, scaled, seed,
-    start, tries, wait_settled,
+    Place, Victim, asked_again, check_acknowledged, check_all, proved, say, scaled, seed,
+    settle_and_check, tries,
 };
 
 /// Acknowledgements looked up after each kill.
 const LOOKED_UP: usize = 2_000;
-/// Answered operations that the next life asks again.
-const ASKED_AGAIN: usize = 256;
 
 #[test]
 fn crash_loop_loses_and_doubles_nothing() {
@@ -49,7 +46,7 @@ fn crash_loop_loses_and_doubles_nothing() {
         "crash_loop: {kills} kills, {before_ready} of them before the node served, \
          {without_answer} before a first answer"
     ));
-    settle_and_check(&place, &mut history);
+    settle_and_check("crash_loop", &place, &mut history);
     proved("kills", kills);
 }
 
@@ -63,49 +60,4 @@ fn one_life(place: &Place, life: u64, seed: u64, dice: &mut Dice, history: &Hist
         std::thread::sleep(Duration::from_micros(dice.roll(200_000)));
     }
     victim.kill()
-}
-
-/// Keyed operations without an answer, and the newest that have one.
-fn asked_again(history: &History) -> Vec<u64> {
-    let keyed = |op: &u64| Plan::of(*op).keyed;
-    let answered = history.acknowledged.iter().rev().copied();
-    let answered: HashSet<u64> = answered.filter(keyed).take(ASKED_AGAIN).collect();
-    open_operations(history).chain(answered).collect()
-}
-
-fn open_operations(history: &History) -> impl Iterator<Item = u64> {
-    let operations = history.operations.iter();
-    operations
-        .filter(|(op, told)| Plan::of(**op).keyed && told.is_open())
-        .map(|(op, _)| *op)
-}
-
-/// Starts once more, resolves what is open, lets timers and effects come back, and checks all laws.
-fn settle_and_check(place: &Place, history: &mut History) {
-    let states = runtime().block_on(async {
-        let record = place.open_record();
-        let node = start(&place.dir, &record).await;
-        let options = Options {
-            life: 0,
-            seed: 0,
-            note: 0,
-        };
-        let load = Load::new(node.clone(), record, options, drop);
-        for op in open_operations(history).collect::<Vec<_>>() {
-            load.settle(op, None).await;
-        }
-        let settled = wait_settled(&node).await;
-        let asked = peek_all(&node).await;
-        assert_eq!(settled, asked, "a settled state does not move");
-        node.shutdown().await.expect("an orderly end");
-        asked
-    });
-    history.read_on(&place.record);
-    let figures = check_all(&place.dir, place, history, true);
-    say(&format!("crash_loop: {figures:?}"));
-    let operations: u64 = states.iter().map(|state| state.operations).sum();
-    assert_eq!(
-        operations, figures.applied as u64,
-        "states hold every operation"
-    );
 }

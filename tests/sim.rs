@@ -3,6 +3,8 @@
 //! ```text
 //! steadfast-sim SEEDS [FROM [SECONDS]]
 //! ```
+//! `STEADFAST_MUTANT=NAME` makes a mistake on purpose; then the first seed that finds it is enough.
+//!
 //! Ends with 1 where a law did not hold, after naming the seeds, and where a rare situation was never reached.
 
 use std::io::Write;
@@ -10,7 +12,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use steadfast::{Clock, SystemClock};
+use steadfast::{Clock, SystemClock, mutants};
 use steadfast_tests::sim::{self, Played, STEPS, Sometimes};
 
 type Failure = Box<dyn std::error::Error>;
@@ -37,6 +39,11 @@ fn main() -> Result<(), Failure> {
         .ok_or("steadfast-sim SEEDS [FROM [SECONDS]]")?;
     let from = numbers.get(1).copied().unwrap_or(0);
     let limit = Duration::from_secs(numbers.get(2).copied().unwrap_or(u64::MAX));
+    let mutant = std::env::var("STEADFAST_MUTANT").ok();
+    if let Some(name) = &mutant {
+        mutants::arm(name).ok_or("STEADFAST_MUTANT names no mistake")?;
+    }
+    let enough = if mutant.is_some() { 1 } else { ENOUGH };
     let begun = SystemClock::new().running();
     let took = || SystemClock::new().running().saturating_sub(begun);
     let (next, done) = (AtomicU64::new(from), Mutex::new(Done::default()));
@@ -44,7 +51,7 @@ fn main() -> Result<(), Failure> {
     std::thread::scope(|scope| {
         for _ in 0..players {
             scope.spawn(|| {
-                while took() < limit && done.lock().unwrap().failed.len() < ENOUGH {
+                while took() < limit && done.lock().unwrap().failed.len() < enough {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
                     if seed >= from.saturating_add(seeds) {
                         return;

@@ -6,6 +6,9 @@
 //! victim fill DIR COUNT                         creates COUNT actors, stops in order
 //! victim first-ask DIR KEY                      starts and asks once
 //! ```
+//! `STEADFAST_FAILPOINT=NAME:COUNT` lets it end at the `COUNT`-th passing of a point, as `kill -9` would;
+//! `STEADFAST_MUTANT=NAME` lets it make a mistake; with `STEADFAST_BUSY` its journal does soon what it else does rarely.
+//!
 //! What it says on standard output is for the test that waits for it.
 
 use std::fs::read_to_string;
@@ -14,7 +17,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use steadfast::{Clock, Node, SystemClock};
+use steadfast::{Clock, Node, NodeBuilder, SystemClock, failpoints, mutants};
 use steadfast_tests::bank::{self, Transfers};
 use steadfast_tests::tally::{self, Add, Peek, Tally};
 use steadfast_tests::{Extra, Load, Options, Plan, Record};
@@ -26,6 +29,12 @@ const TOGETHER: usize = 4_096;
 
 fn main() -> Result<(), Failure> {
     let begun = SystemClock::new().running();
+    if let Ok(text) = std::env::var("STEADFAST_FAILPOINT") {
+        failpoints::arm(&text).ok_or("STEADFAST_FAILPOINT is NAME:COUNT")?;
+    }
+    if let Ok(name) = std::env::var("STEADFAST_MUTANT") {
+        mutants::arm(&name).ok_or("STEADFAST_MUTANT names no mistake")?;
+    }
     let args: Vec<String> = std::env::args().skip(1).collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -34,7 +43,13 @@ fn main() -> Result<(), Failure> {
         .build()?;
     match args.as_slice() {
         ["load", dir, record, again, numbers @ ..] => {
-            runtime.block_on(load(Path::new(dir), Path::new(record), again, numbers))
+            let record = Arc::new(Record::append_to(Path::new(record))?);
+            let node = if std::env::var_os("STEADFAST_BUSY").is_some() {
+                tally::busy_node(Path::new(dir), &record)
+            } else {
+                tally::restless_node(Path::new(dir), &record)
+            };
+            runtime.block_on(load(node, record, again, numbers))
         }
         ["transfers", dir, record, again, numbers @ ..] => {
             runtime.block_on(transfer(Path::new(dir), Path::new(record), again, numbers))
@@ -78,10 +93,14 @@ async fn transfer(dir: &Path, record: &Path, again: &str, numbers: &[&str]) -> R
     Ok(())
 }
 
-async fn load(dir: &Path, record: &Path, again: &str, numbers: &[&str]) -> Result<(), Failure> {
+async fn load(
+    node: NodeBuilder,
+    record: Arc<Record>,
+    again: &str,
+    numbers: &[&str],
+) -> Result<(), Failure> {
     let (options, again) = (options(numbers)?, operations(again)?);
-    let record = Arc::new(Record::append_to(record)?);
-    let node = tally::restless_node(dir, &record).start().await?;
+    let node = node.start().await?;
     say(format!("ready {}", std::process::id()));
     tokio::spawn(tell_openings(node.clone()));
     let asked_to_stop = end_of_input()?;

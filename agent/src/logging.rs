@@ -34,12 +34,15 @@ impl Verbosity {
         }
     }
 
-    /// The directives of a node's log; those of the server below it only with `-vv`.
+    /// The directives of a node's log; those of the server below it only with `-vv`. What it says of requests that
+    /// are none is not for the log: anybody on this host could fill the disk with it.
     const fn of_node(self) -> &'static str {
         match self {
-            Self::Quiet => "warn",
-            Self::Usual => "info,actix_server=warn",
-            Self::More => "info,steadfast=debug,steadfast_actors=debug,steadfast_journal=debug",
+            Self::Quiet => "warn,actix_http=off",
+            Self::Usual => "info,actix_server=warn,actix_http=off",
+            Self::More => {
+                "info,actix_http=off,steadfast=debug,steadfast_actors=debug,steadfast_journal=debug"
+            }
             Self::Everything => "debug,steadfast=trace,steadfast_actors=trace",
         }
     }

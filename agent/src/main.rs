@@ -22,6 +22,7 @@ mod concerns;
 mod config;
 mod detail;
 mod failure;
+mod files;
 mod http;
 mod kinds;
 mod logging;

@@ -15,7 +15,7 @@ use crate::reload::{Reloader, Source};
 use crate::service::{Notifier, State, Watchdog};
 use crate::signals::Ending;
 use crate::socket::{self, SocketFile};
-use crate::{kinds, signals};
+use crate::{files, kinds, signals};
 
 /// Runs a node until it is asked to end.
 pub(crate) fn run(
@@ -28,6 +28,7 @@ pub(crate) fn run(
     logging::of_a_node(verbosity, config.telemetry.log, output.color);
     let dir = target::directory(data_dir, config.node.data_dir.as_deref())?;
     let socket = socket::path_in(&dir)?;
+    files::raise_limit();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

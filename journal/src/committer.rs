@@ -123,14 +123,21 @@ impl Committer {
             unwitnessed: None,
         };
         committer.write(&[], true)?;
+        failpoint!("open.epoch_written");
         committer.settle()?;
         committer.sync_mark()?;
+        failpoint!("open.epoch_marked");
         Ok(committer)
     }
 
     /// The epoch that was begun.
     pub(crate) const fn epoch(&self) -> Epoch {
         self.epoch
+    }
+
+    /// What the next commit is going to be.
+    pub(crate) fn next_index(&self) -> Option<CommitIndex> {
+        CommitIndex::after(self.head.get().map(|head| head.index))
     }
 
     /// Refuses what cannot be right. Remembers the numbers of what it lets pass.
@@ -152,9 +159,11 @@ impl Committer {
     }
 
     fn write(&mut self, appends: &[&Append], opening: bool) -> Result<CommitIndex, Error> {
+        failpoint!("commit.begun");
         self.take_finished_flush();
         let before = self.head.get();
-        let index = CommitIndex::after(before.map(|head| head.index))
+        let index = self
+            .next_index()
             .ok_or(Error::Exhausted { what: "commits" })?;
         let header = CommitHeader {
             history: self.history,
@@ -172,6 +181,7 @@ impl Committer {
             history: self.history,
         };
         let (past, checked) = (opening.then_some(&self.past), self.checked);
+        failpoint!("commit.sealed");
         self.store.write(&mut |batch| {
             batch.put(Keyspace::Commits, &commit_key(index), &bytes);
             fill_meta(batch, past, checked);
@@ -179,13 +189,16 @@ impl Committer {
                 fill_append(batch, append);
             }
         })?;
+        failpoint!("commit.synced");
         let at = Checked {
             index,
             hash: record.hash,
         };
         self.index.add(at, &Arc::new(bytes), &record.entries)?;
+        failpoint!("commit.indexed");
         self.checked = None;
         self.head.set(head);
+        failpoint!("commit.shown");
         let bytes: usize = appends.iter().map(|append| append.bytes()).sum();
         self.unwitnessed = Some((head, bytes as u64));
         Ok(index)
@@ -239,7 +252,12 @@ impl Committer {
         let store = Arc::clone(&self.store);
         let thread = std::thread::Builder::new()
             .name("steadfast-flush".to_owned())
-            .spawn(move || store.flush());
+            .spawn(move || {
+                failpoint!("flush.begun");
+                let outcome = store.flush();
+                failpoint!("flush.done");
+                outcome
+            });
         match thread {
             Ok(thread) => self.flushing = Some(Flushing { upto, thread }),
             Err(error) => {
@@ -262,7 +280,10 @@ impl Committer {
     fn join_flush(&mut self) {
         if let Some(Flushing { upto, thread }) = self.flushing.take() {
             match thread.join().unwrap_or(Err(Error::WriterPanicked)) {
-                Ok(()) => self.checked = Some(upto),
+                Ok(()) => {
+                    self.checked = Some(upto);
+                    failpoint!("flush.noted");
+                }
                 Err(error) => tracing::error!(%error, "a flush of the journal failed"),
             }
         }
@@ -270,10 +291,13 @@ impl Committer {
 
     /// Leaves everything flushed and the mark synced, so that the next opening has nothing to replay.
     pub(crate) fn close(&mut self) -> Result<(), Error> {
+        failpoint!("close.begun");
         self.join_flush();
         self.index.flush()?;
         self.index.stop();
+        failpoint!("close.index_flushed");
         self.store.flush()?;
+        failpoint!("close.flushed");
         let head = self.head.get();
         self.checked = head.map(|head| Checked {
             index: head.index,
@@ -283,8 +307,11 @@ impl Committer {
         let checked = self.checked;
         self.store
             .write(&mut |batch| fill_meta(batch, None, checked))?;
+        failpoint!("close.noted");
         self.store.flush()?;
-        self.sync_mark()
+        self.sync_mark()?;
+        failpoint!("close.done");
+        Ok(())
     }
 }
 

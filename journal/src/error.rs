@@ -158,6 +158,11 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether the store lacks what this process has none left of.
+    pub(crate) fn is_shortage(&self) -> bool {
+        matches!(self, Self::Store { detail, .. } if is_shortage(detail))
+    }
+
     /// The error of a file operation below the data directory `dir`, by what the caller can do.
     pub(crate) fn file(
         dir: &Path,
@@ -182,6 +187,13 @@ impl Error {
             }
         }
     }
+}
+
+/// Whether a store's words tell of what this process lacks, open files or memory: no sign of damage, and over once its
+/// limits are raised.
+#[must_use]
+pub fn is_shortage(detail: &str) -> bool {
+    detail.contains("Too many open files") || detail.contains("Cannot allocate memory")
 }
 
 /// What became of a submission that was not acknowledged.

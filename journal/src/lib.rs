@@ -9,6 +9,9 @@
 //!
 //! This crate never decodes an event, and no type of the database below it is visible outside.
 
+#[macro_use]
+mod trial;
+
 mod delegate;
 mod entry;
 mod error;
@@ -44,6 +47,8 @@ pub mod interleavings;
 pub use entry::{
     Birth, CommandStamp, Entry, EventRecord, KeyStamp, StoredEntry, decode_entry, encode_entry,
 };
+#[doc(hidden)]
+pub use error::is_shortage;
 pub use error::{CommitError, Error};
 pub use frame::{BirthRef, CommandRef, EntryRef, EventRef, EventRefs, KeyRef};
 pub use hash::Hash;
@@ -60,3 +65,9 @@ pub use memory::{CommitFault, MemoryStorage};
 #[doc(hidden)]
 pub use preflight::endless_file;
 pub use rocks::{RocksOptions, RocksReader, RocksStorage};
+#[cfg(feature = "failpoints")]
+#[doc(hidden)]
+pub use trial::failpoints;
+#[cfg(feature = "mutants")]
+#[doc(hidden)]
+pub use trial::mutants;

@@ -228,8 +228,10 @@ impl MarkFile {
             reached: None,
         })?;
         mark.sync()?;
+        failpoint!("create.mark_written");
         std::fs::rename(&unfinished, &path)
             .map_err(|source| Error::file(dir, "rename", &unfinished, source))?;
+        failpoint!("create.mark_named");
         sync_dir(dir)?;
         Ok(mark)
     }
@@ -264,9 +266,11 @@ impl MarkFile {
     }
 
     fn put(&mut self, mark: &Mark) -> Result<(), Error> {
+        failpoint!("mark.writing");
         self.file
             .write_all_at(&encode(mark), self.next.offset())
             .map_err(|source| self.failed("write", source))?;
+        failpoint!("mark.written");
         self.next = self.next.other();
         self.dirty = true;
         Ok(())
@@ -275,9 +279,11 @@ impl MarkFile {
     /// Makes what was written survive the machine too.
     pub(crate) fn sync(&mut self) -> Result<(), Error> {
         if self.dirty {
+            failpoint!("mark.syncing");
             self.file
                 .sync_data()
                 .map_err(|source| self.failed("sync", source))?;
+            failpoint!("mark.synced");
             self.dirty = false;
         }
         Ok(())

@@ -316,6 +316,9 @@ impl Work {
         for pending in &mut group {
             pending.begun = true;
         }
+        if mutant!("ack_before_sync") {
+            self.tell_too_early(&mut group);
+        }
         let outcome = self.guarded(|committer| {
             let appends: Vec<&Append> = group.iter().flat_map(|pending| &pending.appends).collect();
             committer.commit(&appends)
@@ -323,6 +326,7 @@ impl Work {
         if let Err(error) = &outcome {
             tracing::error!(%error, "the journal stopped after a failed write");
         }
+        failpoint!("commit.telling");
         for pending in group {
             pending.finish(
                 outcome
@@ -330,11 +334,24 @@ impl Work {
                     .copied()
                     .map_err(|cause| CommitError::Unknown(Arc::clone(cause))),
             );
+            failpoint!("commit.told");
         }
         if outcome.is_ok()
             && let Err(error) = self.guarded(Committer::settle)
         {
             tracing::error!(%error, "the journal stopped: its mark could not be written");
+        }
+    }
+}
+
+impl Work {
+    /// A mistake: nobody knows yet whether they will be there.
+    fn tell_too_early(&self, group: &mut [Pending]) {
+        let Some(index) = self.committer.next_index() else {
+            return;
+        };
+        for done in group.iter_mut().filter_map(|pending| pending.done.take()) {
+            done(Ok(index));
         }
     }
 }

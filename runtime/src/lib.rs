@@ -40,6 +40,12 @@ pub use node::{
     QuarantineControl, Quarantined, SnapshotTaken, Vitals,
 };
 pub use steadfast_journal as journal;
+#[cfg(feature = "failpoints")]
+#[doc(hidden)]
+pub use steadfast_journal::failpoints;
+#[cfg(feature = "mutants")]
+#[doc(hidden)]
+pub use steadfast_journal::mutants;
 pub use steadfast_journal::{ActorId, InvalidActorId, SequenceNumber};
 pub use steadfast_macros::{Command, Event};
 

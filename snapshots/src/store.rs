@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use steadfast_journal::{ActorNumber, EntryNumber};
+use steadfast_journal::{ActorNumber, EntryNumber, failpoint, is_shortage};
 
 use crate::backend::Backend;
 use crate::error::Error;
@@ -103,16 +103,19 @@ impl SnapshotStore {
     /// `snapshots.damaged-N` beside it and replaced by an empty one.
     ///
     /// # Errors
-    /// [`Error::Held`], [`Error::NoSpace`], [`Error::NotWritable`], or a file error. Damage is none.
+    /// [`Error::Held`], [`Error::NoSpace`], [`Error::NotWritable`], a file error, or a store error where this process
+    /// may open no more files. Damage is none.
     pub fn open(dir: &Path) -> Result<(Self, Opened), Error> {
         let detail = match try_open(dir) {
             Ok(backend) => return Ok((Self::new(backend), Opened::Sound)),
-            Err(Error::Store { detail, .. }) => detail,
+            Err(Error::Store { detail, .. }) if !is_shortage(&detail) => detail,
             Err(other) => return Err(other),
         };
         let moved_to = move_aside(dir)?;
+        failpoint!("snapshots.moved_aside");
         remove_note(dir)?;
         let backend = Backend::open(dir)?;
+        failpoint!("snapshots.replaced");
         Ok((Self::new(backend), Opened::Replaced { moved_to, detail }))
     }
 
@@ -164,11 +167,13 @@ impl SnapshotStore {
         let mut list = self.list(snapshot.actor);
         if let Some(place) = place_for(snapshot, &mut list) {
             let (key, list_key) = (place.key(snapshot.actor), list_key(snapshot.actor));
+            failpoint!("snapshot.putting");
             let written = self.backend.change(&[
                 (&key, Some(snapshot.encode(&key))),
                 (&list_key, Some(list.encode(&list_key))),
             ]);
             written.inspect_err(|error| self.note_damage(error))?;
+            failpoint!("snapshot.put");
         }
         let number = self.put.fetch_add(1, Ordering::SeqCst).saturating_add(1);
         drop(changing);
@@ -190,9 +195,11 @@ impl SnapshotStore {
     /// A store error; then nothing new counts as durable.
     pub fn flush(&self) -> Result<PutNumber, Error> {
         let upto = self.put.load(Ordering::SeqCst);
+        failpoint!("snapshot.flushing");
         self.backend
             .flush()
             .inspect_err(|error| self.note_damage(error))?;
+        failpoint!("snapshot.flushed");
         self.flushed.fetch_max(upto, Ordering::SeqCst);
         Ok(PutNumber(upto))
     }

@@ -1,6 +1,8 @@
 //! What the tests of this binary share: how large and how random they are, the killed program, and the
 //! laws.
 
+mod again;
+mod agent;
 mod disk;
 mod laws;
 mod tree;
@@ -16,6 +18,8 @@ use steadfast::{Clock, Node, NodeError, SystemClock};
 use steadfast_tests::tally::{Peek, Tally};
 use steadfast_tests::{ACTORS, Plan, Record, tally};
 
+pub(crate) use again::{asked_again, settle_and_check};
+pub(crate) use agent::{Agent, Site, steadfast, until};
 pub(crate) use disk::{Cuttable, FileSystem};
 pub(crate) use laws::{check_acknowledged, check_all};
 pub(crate) use tree::{copy_tree, read_tree};

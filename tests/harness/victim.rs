@@ -1,11 +1,17 @@
 //! The killed program as a child process.
 
 use std::io::{BufRead, BufReader};
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::Duration;
+
+use steadfast::{Clock, SystemClock};
 
 use super::{PATIENCE, Place};
+
+const SIGKILL: i32 = 9;
 
 /// A running victim. Killed when dropped.
 #[derive(Debug)]
@@ -170,6 +176,37 @@ impl Victim {
         self.wait_for("stopped");
         let status = self.child.wait().expect("the child is ours");
         assert!(status.success(), "the victim ended with {status}");
+    }
+
+    /// Whether it ends within `patience`, and ended itself as a kill would.
+    pub(crate) fn kills_itself_within(&mut self, patience: Duration) -> bool {
+        let ended = self.ends_within(patience);
+        ended.is_some_and(|status| status.signal() == Some(SIGKILL))
+    }
+
+    /// How it ends, if it does within `patience`.
+    pub(crate) fn ends_within(&mut self, patience: Duration) -> Option<ExitStatus> {
+        let clock = SystemClock::new();
+        let end = clock.running() + patience;
+        loop {
+            let left = end.saturating_sub(clock.running());
+            match self.lines.recv_timeout(left) {
+                Ok(line) => self.hear(line),
+                Err(RecvTimeoutError::Timeout) => return None,
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+        }
+        Some(self.child.wait().expect("the child is ours"))
+    }
+
+    /// Asks it to stop in order, without waiting for that.
+    pub(crate) fn ask_to_stop(&mut self) {
+        drop(self.input.take());
+    }
+
+    /// What it said so far.
+    pub(crate) fn heard(&self) -> &[String] {
+        &self.heard
     }
 
     /// Waits until it ends by itself.

@@ -17,6 +17,6 @@ pub mod sim;
 pub mod tally;
 
 pub use dice::Dice;
-pub use load::{Load, Options, TASKS};
+pub use load::{Load, Options, TASKS, TOO_MANY_FILES};
 pub use plan::{ACTORS, Extra, Plan, operation, task_of};
 pub use record::{History, Record, Told};

@@ -32,6 +32,9 @@ pub struct Options {
     pub note: usize,
 }
 
+/// What the system says where a process may open no more.
+pub const TOO_MANY_FILES: &str = "Too many open files";
+
 /// What a load says while it runs.
 type Say = Box<dyn Fn(String) + Send + Sync>;
 
@@ -136,6 +139,12 @@ impl Load {
                     self.record.refused(op, &error.to_string());
                     self.note_trouble(&error.to_string());
                     self.note_progress("refusals", &self.refusals);
+                    tokio::time::sleep(PAUSE).await;
+                    return false;
+                }
+                // Bringing the actor into memory failed: its handler never ran.
+                Err(AskError::Failed { reason }) if reason.contains(TOO_MANY_FILES) => {
+                    self.record.refused(op, reason);
                     tokio::time::sleep(PAUSE).await;
                     return false;
                 }

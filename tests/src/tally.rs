@@ -268,6 +268,15 @@ pub fn plain_node(dir: &Path, record: &Arc<Record>) -> NodeBuilder {
         .resource(Arc::clone(record))
 }
 
+/// A restless one whose journal flushes, and whose index takes runs in, all the time too.
+#[must_use]
+pub fn busy_node(dir: &Path, record: &Arc<Record>) -> NodeBuilder {
+    restless_node(dir, record).journal_options(|options| {
+        options.flush_every_bytes = 128 << 10;
+        options.index_run_bytes = 32 << 10;
+    })
+}
+
 /// The same, made to passivate, recover and snapshot all the time.
 #[must_use]
 pub fn restless_node(dir: &Path, record: &Arc<Record>) -> NodeBuilder {

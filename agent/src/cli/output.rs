@@ -3,6 +3,7 @@
 //! The only place that writes to either. A reader that went away (`steadfast events … | head`) ends the
 //! process quietly: nothing is left to do.
 
+use std::borrow::Cow;
 use std::io::{self, ErrorKind, IsTerminal, Write};
 
 use comfy_table::{Table, presets};
@@ -31,10 +32,10 @@ impl Output {
         }
     }
 
-    /// One line of data.
+    /// A line of data, or several.
     #[expect(clippy::unused_self, reason = "whoever prints has an output at hand")]
     pub(crate) fn line(self, text: &str) -> Result<(), Problem> {
-        written(writeln!(io::stdout().lock(), "{text}"))
+        written(writeln!(io::stdout().lock(), "{}", printable(text)))
     }
 
     /// Bytes of data as they are.
@@ -79,7 +80,7 @@ impl Output {
     /// A word to people beside the data; never with `-q` or where a program reads.
     pub(crate) fn note(self, text: &str) {
         if !self.quiet && self.form == Form::Table {
-            warn(text);
+            warn(&printable(text));
         }
     }
 
@@ -93,9 +94,42 @@ impl Output {
         } else {
             ("", "")
         };
-        warn(&format!("{bold}error{plain}: {}", problem.detail));
-        warn(&format!("  next: {}", problem.hint));
+        warn(&format!(
+            "{bold}error{plain}: {}",
+            printable(&problem.detail)
+        ));
+        warn(&format!("  next: {}", printable(&problem.hint)));
     }
+}
+
+/// `text` with what a terminal would obey written as JSON has it, so that JSON stays what it is: names of files may hold
+/// anything. Line ends and tabs stay.
+fn printable(text: &str) -> Cow<'_, str> {
+    escaped(text, |c| is_obeyed(c) && !matches!(c, '\n' | '\t'))
+}
+
+/// `text` as part of a line: its line ends are escaped too.
+pub(super) fn one_line(text: &str) -> Cow<'_, str> {
+    escaped(text, is_obeyed)
+}
+
+/// Control characters, and those that change the direction of what follows.
+fn is_obeyed(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+fn escaped(text: &str, is_unwanted: impl Fn(char) -> bool) -> Cow<'_, str> {
+    if !text.contains(&is_unwanted) {
+        return text.into();
+    }
+    let escape = |c: char| {
+        if is_unwanted(c) {
+            format!("\\u{:04x}", u32::from(c))
+        } else {
+            c.to_string()
+        }
+    };
+    text.chars().map(escape).collect::<String>().into()
 }
 
 /// Text to stderr. A stderr that is closed has no reader to miss it.
@@ -131,4 +165,22 @@ fn colors(refused: bool) -> bool {
         set("CLICOLOR_FORCE") && std::env::var_os("CLICOLOR_FORCE").is_some_and(|v| v != "0");
     let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
     forced || (!dumb && io::stderr().is_terminal())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_is_told_nothing_by_names() {
+        assert_eq!(printable("a\tb\nc \u{e9}"), "a\tb\nc \u{e9}");
+        assert_eq!(
+            printable("\u{1b}[31m\u{9b}\u{202e}"),
+            r"\u001b[31m\u009b\u202e"
+        );
+        assert_eq!(one_line("a\nb"), r"a\u000ab");
+        let json = serde_json::to_string("\u{7f}\u{9b}\u{202e}").unwrap();
+        let read: String = serde_json::from_str(&printable(&json)).unwrap();
+        assert_eq!(read, "\u{7f}\u{9b}\u{202e}");
+    }
 }

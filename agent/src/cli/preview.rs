@@ -5,7 +5,7 @@ use serde_json::Value;
 use steadfast::ActorId;
 use steadfast_actors::concern::Run;
 
-use super::output::Output;
+use super::output::{Output, one_line};
 use super::{checks, end};
 use crate::client::{Client, Patience, actor_path, concern_path};
 use crate::problem::{Code, Problem};
@@ -107,7 +107,7 @@ async fn print(
         for file in page.iter().flat_map(|event| previewed(event, run)) {
             let size = file.get("bytes").and_then(Value::as_u64).unwrap_or(0);
             if files < NAMED {
-                let name = file.get("path").and_then(Value::as_str).unwrap_or("?");
+                let name = one_line(file.get("path").and_then(Value::as_str).unwrap_or("?"));
                 output.line(&format!("would remove {name} ({size} bytes)"))?;
             }
             files = files.saturating_add(1);

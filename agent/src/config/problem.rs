@@ -118,7 +118,11 @@ impl Problems {
             let shown = Excerpt::of(&self.text, span);
             let label = (!problem.label.is_empty()).then_some(problem.label.as_str());
             let mark = AnnotationKind::Primary.span(shown.marked).label(label);
-            let source = Snippet::source(shown.line).line_start(shown.number);
+            // What a terminal obeys and the renderer does not replace, by something of its length.
+            let line = shown
+                .line
+                .replace(|c| matches!(c, '\u{80}'..='\u{9f}'), "\u{b7}");
+            let source = Snippet::source(line).line_start(shown.number);
             group = group.element(source.path(self.file.as_str()).annotation(mark));
         }
         if !problem.hint.is_empty() {

@@ -35,6 +35,10 @@ pub(super) async fn guard(
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     check(transport, request.method(), request.headers())?;
+    if !is_text(request.path()) {
+        let detail = "the path is not UTF-8: encode names as UTF-8, then percent-encode its bytes";
+        return Err(Problem::new(Code::BadRequest, detail).into());
+    }
     if !is_open(transport, request.method(), request.path()) {
         return Err(for_the_owner(&request).into());
     }
@@ -90,6 +94,25 @@ fn for_the_owner(request: &ServiceRequest) -> Problem {
         "{path} is for the node's owner: ask over its socket, with --data-dir DIR or --node unix:{socket}"
     );
     Problem::new(Code::Forbidden, detail)
+}
+
+/// Whether a path with its escapes undone is UTF-8. Further down what is not is replaced by U+FFFD, and would be
+/// taken for a name that has one.
+fn is_text(path: &str) -> bool {
+    let mut decoded = Vec::with_capacity(path.len());
+    let mut rest = path.as_bytes();
+    while let Some((&byte, after)) = rest.split_first() {
+        let escape = after.get(..2).filter(|_| byte == b'%');
+        let digits = escape.and_then(|digits| std::str::from_utf8(digits).ok());
+        let escaped = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        decoded.push(escaped.unwrap_or(byte));
+        rest = if escaped.is_some() {
+            after.get(2..).unwrap_or_default()
+        } else {
+            after
+        };
+    }
+    std::str::from_utf8(&decoded).is_ok()
 }
 
 /// A header as text; one that is no text is as good as foreign.
@@ -201,6 +224,28 @@ mod tests {
             for method in [&Method::GET, &Method::HEAD] {
                 assert!(!is_open(Transport::Tcp, method, path), "{path}");
             }
+        }
+    }
+
+    #[test]
+    fn paths_that_are_no_text_are_not_taken_for_others() {
+        for path in [
+            "/v1/concerns/logs",
+            "/v1/concerns/%C3%A9",
+            "/%zz/%",
+            "/%2",
+            "/%25ff",
+        ] {
+            assert!(is_text(path), "{path}");
+        }
+        for path in [
+            "/v1/concerns/%ff",
+            "/%C3",
+            "/%c3/%a9",
+            "/%ed%a0%80",
+            "/%c0%ae",
+        ] {
+            assert!(!is_text(path), "{path}");
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! * [`App`]: what all requests share: the node, once it is there, and the phase of the process;
 //! * [`Server`]: one listener and its thread;
-//! * `guard`: who may ask; `routes`: what can be asked; `problem`: how it is refused.
+//! * `guard`: who may ask; `patience`: for how long; `routes`: what can be asked; `problem`: how it is refused.
 
 mod actors;
 mod app;
@@ -10,6 +10,7 @@ mod concerns;
 mod events;
 mod guard;
 mod metrics;
+mod patience;
 mod problem;
 mod quarantine;
 mod routes;

@@ -1,28 +1,40 @@
 //! One listener, one thread: an actix-web server in a system of its own, so that nothing it does holds up
 //! actors.
 
+use std::future::ready;
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::net::UnixListener;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use actix_web::dev::ServerHandle;
+use actix_http::error::DispatchError;
+use actix_http::{HttpService, Protocol};
+use actix_server::Server as ActixServer;
+use actix_service::{
+    IntoServiceFactory as _, ServiceFactory, ServiceFactoryExt as _, fn_service, map_config,
+};
+use actix_web::dev::{AppConfig, ServerHandle};
 use actix_web::middleware::from_fn;
-use actix_web::{App as Application, HttpServer, web};
+use actix_web::{App as Application, web};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
 
 use super::guard::{Transport, guard};
+use super::patience::{self, Patient, STALLED};
 use super::{App, routes};
 use crate::failure::is_denied;
+use crate::files;
 use crate::problem::{Code, Problem};
 
 /// Requests that are answered before the server ends, at most this many seconds.
 const STOP_SECONDS: u64 = 3;
 /// How long a client may take to send its head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
-/// Connections at the same time, for each listener.
-const CONNECTIONS: usize = 1_024;
+/// How long a client that was refused early is listened to, so that it hears why.
+const LINGER: Duration = Duration::from_secs(1);
 
 /// What is listened on.
 #[derive(Debug)]
@@ -113,30 +125,53 @@ fn serve(app: &Arc<App>, listener: Listener, report: &SyncSender<Started>) {
     }
 }
 
-fn build(app: &Arc<App>, listener: Listener) -> std::io::Result<actix_web::dev::Server> {
+fn build(app: &Arc<App>, listener: Listener) -> std::io::Result<ActixServer> {
     let app = Arc::clone(app);
-    let transport = match &listener {
-        Listener::Tcp(_) => Transport::Tcp,
-        Listener::Unix(_) => Transport::Unix,
-    };
-    let server = HttpServer::new(move || {
-        Application::new()
-            .app_data(web::Data::from(Arc::clone(&app)))
-            .wrap(from_fn(move |request, next| {
-                guard(transport, request, next)
-            }))
-            .wrap(from_fn(routes::count))
-            .configure(routes::configure)
-    })
-    .workers(1)
-    .max_connections(CONNECTIONS)
-    .client_request_timeout(HEAD_TIMEOUT)
-    .h1_allow_half_closed(false)
-    .shutdown_timeout(STOP_SECONDS)
-    .disable_signals();
+    let server = ActixServer::build()
+        .workers(1)
+        .max_concurrent_connections(files::connections())
+        .shutdown_timeout(STOP_SECONDS)
+        .disable_signals();
     let server = match listener {
-        Listener::Tcp(listener) => server.listen(listener)?,
-        Listener::Unix(listener) => server.listen_uds(listener)?,
+        Listener::Tcp(listener) => server.listen("port", listener, move || {
+            service::<TcpStream>(&app, Transport::Tcp, Some(STALLED))
+        })?,
+        Listener::Unix(listener) => server.listen_uds("socket", listener, move || {
+            service::<UnixStream>(&app, Transport::Unix, None)
+        })?,
     };
     Ok(server.run())
+}
+
+/// What is done with a connection. As actix-web's own server has it, but for the stream, which is a [`Patient`].
+fn service<T: AsyncRead + AsyncWrite + Unpin + 'static>(
+    app: &Arc<App>,
+    transport: Transport,
+    stall: Option<Duration>,
+) -> impl ServiceFactory<T, Config = (), Response = (), Error = DispatchError, InitError = ()> + use<T>
+{
+    let phase = app.watch_phase();
+    let application = Application::new()
+        .app_data(web::Data::from(Arc::clone(app)))
+        .wrap(from_fn(move |request, next| {
+            guard(transport, request, next)
+        }))
+        .wrap(from_fn(routes::count))
+        .wrap(from_fn(patience::limit))
+        .configure(routes::configure)
+        .into_factory()
+        .map_err(|error: actix_web::Error| error.error_response());
+    let http = HttpService::build()
+        .client_request_timeout(HEAD_TIMEOUT)
+        .client_disconnect_timeout(LINGER)
+        .h1_allow_half_closed(false)
+        .on_connect_ext(|stream: &Patient<T>, data| {
+            data.insert(Rc::clone(&stream.activity));
+        })
+        .finish(map_config(application, |()| AppConfig::default()));
+    let accepted = move |stream: T| {
+        let stream = Patient::new(stream, phase.clone(), stall);
+        ready(Ok((stream, Protocol::Http1, None)))
+    };
+    fn_service(accepted).and_then(http)
 }

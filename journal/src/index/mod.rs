@@ -188,6 +188,7 @@ impl Index {
             tail.sealed = Some(Arc::clone(&run));
             run
         };
+        failpoint!("index.sealed");
         if self.thread().is_none() {
             return self.shared.take_in(&run);
         }
@@ -441,6 +442,7 @@ impl Shared {
         }
         // Only now: until then it is found in memory.
         self.tail_mut().sealed = None;
+        failpoint!("index.taken_in");
         Ok(())
     }
 

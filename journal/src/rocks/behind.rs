@@ -97,9 +97,11 @@ fn work(dirs: &[PathBuf], runs: &Receiver<File>) {
         if let Err(error) = fetch(&run) {
             tracing::debug!(%error, "a run could not be fetched ahead");
         }
+        failpoint!("tidy.fetched");
         drop(run);
         held.look(dirs);
         while held.cut() {
+            failpoint!("tidy.cut");
             // The journal is being closed: the rest goes as the kernel lets it go.
             if matches!(runs.try_recv(), Err(TryRecvError::Disconnected)) {
                 return;

@@ -92,6 +92,7 @@ impl RocksStorage {
     /// [`Error::NotWritable`], or a file error.
     pub fn acquire(dir: &Path, options: RocksOptions) -> Result<Self, Error> {
         let lock = Arc::new(Lock::acquire(dir)?);
+        failpoint!("create.locked");
         Ok(Self {
             dir: dir.to_owned(),
             options,

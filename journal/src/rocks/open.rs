@@ -40,6 +40,7 @@ pub(super) fn open(dir: &Path, options: &RocksOptions, lease: Lease) -> Result<G
     let started = clock::now();
     let paths = Paths::new(dir);
     settle(&paths)?;
+    failpoint!("open.settled");
     let refusal = Refusal { paths: &paths };
     let log_bytes = paths.logs().iter().map(|(_, bytes)| bytes).sum();
     let (sound, mark) = match (mark::read(&mark::path_in(dir))?, paths.has_journal()) {
@@ -108,8 +109,11 @@ fn create(
 ) -> Result<Sound, Error> {
     crate::lock::create_dir(&paths.journal)?;
     let database = Database::open(&paths.journal, options, Mode::Create, Arc::clone(lease))?;
+    failpoint!("create.database");
     let index = new_index(paths, options, lease)?;
+    failpoint!("create.index");
     mark::sync_dir(&paths.dir)?;
+    failpoint!("create.synced");
     let (past, tail) = (
         Past::beginning(history),
         Tail {
@@ -170,6 +174,7 @@ fn examine(
     };
     let database = Database::open(&paths.journal, options, mode, Arc::clone(lease))
         .map_err(|error| refusal.unreadable(error, logs))?;
+    failpoint!("open.database");
     check_format(&paths.dir, &database)?;
     let Some(past) = load_past(&database)? else {
         return match mark.reached {
@@ -190,6 +195,7 @@ fn examine(
         Stop::Failed(error) => refusal.unreadable(error, logs),
     };
     let tail = verify_tail(&database, &past).map_err(refused)?;
+    failpoint!("open.chain_verified");
     match check_mark(&database, Some(&past), tail.head.as_ref(), mark)? {
         None => {}
         Some(Objection::Behind(what)) => {
@@ -198,7 +204,9 @@ fn examine(
         Some(Objection::Foreign(what)) => return Err(refusal.bad_mark(&what)),
         Some(Objection::Other(found)) => return Err(refusal.broken(&found, mark, logs)),
     }
+    failpoint!("open.mark_compared");
     let index = index(paths, options, lease, &database, &past).map_err(refused)?;
+    failpoint!("open.index_added");
     Ok(Sound {
         database: Arc::new(database),
         index,
@@ -241,6 +249,7 @@ fn index(
             Walk::behind(past, database, watermark)?;
             None
         }
+        Err(error) if error.is_shortage() => return Err(Stop::Failed(error)),
         Err(error) => Some(error),
     };
     if let Some(error) = damage {

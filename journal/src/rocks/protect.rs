@@ -116,9 +116,11 @@ impl<'a> Aside<'a> {
     pub(super) fn set(paths: &'a Paths) -> Result<Self, Error> {
         if !paths.aside.exists() {
             link_all(paths)?;
+            failpoint!("open.linked");
             sync_dir(&paths.partial)?;
             paths.rename(&paths.partial, &paths.aside)?;
         }
+        failpoint!("open.set_aside");
         Ok(Self { paths })
     }
 
@@ -131,14 +133,19 @@ impl<'a> Aside<'a> {
             ..
         } = self.paths;
         self.paths.rename(journal, refused)?;
+        failpoint!("open.refusing");
         self.paths.rename(aside, journal)?;
+        failpoint!("open.refused");
         self.paths.remove(refused)
     }
 
     /// Lets go of the files: what was opened is whole.
     pub(super) fn discard(self) -> Result<(), Error> {
         self.paths.rename(&self.paths.aside, &self.paths.partial)?;
-        self.paths.remove(&self.paths.partial)
+        failpoint!("open.unlinking");
+        self.paths.remove(&self.paths.partial)?;
+        failpoint!("open.unlinked");
+        Ok(())
     }
 }
 

@@ -190,14 +190,17 @@ impl Runs for RocksRuns {
 
     fn ingest(&self, run: &Run, upto: Checked) -> Result<(), Error> {
         self.wait_for_compaction()?;
+        failpoint!("run.begun");
         let path = self.dir.join(BUILDING);
         self.write_file(&path, run, upto)?;
+        failpoint!("run.written");
         let file = File::open(&path);
         let mut options = IngestExternalFileOptions::default();
         options.set_move_files(true);
         self.db
             .ingest_external_file_cf_opts(self.family()?, &options, vec![&path])
             .map_err(|error| self.failed(&error))?;
+        failpoint!("run.ingested");
         if let (Some(behind), Ok(file)) = (&self.behind, file) {
             behind.taken_in(file);
         }

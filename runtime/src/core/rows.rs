@@ -2,7 +2,7 @@
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use steadfast_journal::{ActorId, ActorNumber, RowChange, Table};
+use steadfast_journal::{ActorId, ActorNumber, RowChange, Table, mutant};
 
 use super::message::outbox_key;
 use super::{
@@ -144,7 +144,10 @@ pub(crate) fn row_changes(
     changes: &[Change],
 ) -> Result<Vec<RowChange>, rmp_serde::encode::Error> {
     let mut rows = Vec::with_capacity(changes.len());
-    for change in changes {
+    for (index, change) in changes.iter().enumerate() {
+        if is_forgotten(change, changes.get(index + 1..).unwrap_or_default()) {
+            continue;
+        }
         rows.push(match change {
             Change::TimerSet(timer) => RowChange {
                 table: Table::Timers,
@@ -190,6 +193,15 @@ pub(crate) fn row_changes(
         });
     }
     Ok(rows)
+}
+
+/// Mistakes: which rows are not written.
+fn is_forgotten(change: &Change, rest: &[Change]) -> bool {
+    if matches!(change, Change::EffectGone { .. }) {
+        return mutant!("outcome_twice");
+    }
+    let sends = |change: &Change| matches!(change, Change::MessageSent(_));
+    mutant!("message_dropped") && sends(change) && !rest.iter().any(sends)
 }
 
 /// What a sender's entry says, as the outbox keeps it.

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde_bytes::ByteBuf;
 use steadfast_journal::{
-    ActorId, Birth, CommandStamp, Entry, EntryNumber, HistoryId, Journal, KeyStamp,
+    ActorId, Birth, CommandStamp, Entry, EntryNumber, HistoryId, Journal, KeyStamp, mutant,
 };
 
 use super::{Host, KindEntry, Registry};
@@ -219,10 +219,12 @@ pub(crate) fn admit(core: &Core, source: &Source, exec: &Exec<'_>) -> Result<Adm
             consumed: None,
             fired: None,
         }),
-        Source::Effect { key } if core.effects.contains_key(key) => Ok(Admission::Go {
-            consumed: Some(Operation::AnswerEffect { key: *key }),
-            fired: None,
-        }),
+        Source::Effect { key } if core.effects.contains_key(key) || mutant!("outcome_twice") => {
+            Ok(Admission::Go {
+                consumed: Some(Operation::AnswerEffect { key: *key }),
+                fired: None,
+            })
+        }
         Source::Effect { .. } => Ok(Admission::Stale),
         // The inbox hands each message over once, until it was taken: nothing to compare it with.
         Source::Message(message) => Ok(Admission::Go {

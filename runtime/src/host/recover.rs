@@ -11,12 +11,14 @@ use std::time::Duration;
 
 use steadfast_journal::{
     ActorId, ActorRow, CommitIndex, EntryNumber, EntryRef, EventRef, JournalReader, SequenceNumber,
+    failpoint,
 };
 use steadfast_snapshots::{SnapshotMeta, SnapshotStore};
 
 use super::execute::panic_text;
 use super::{Host, Resident};
 use crate::core::{KeyLimits, Operation};
+use crate::error::describe;
 use crate::model::{Event, Start, StatefulActor, Timestamp};
 
 /// Where an actor is recovered from, and up to where.
@@ -187,6 +189,7 @@ impl Unrecoverable {
 pub(crate) fn recover<A: StatefulActor>(
     cx: &RecoverContext<'_>,
 ) -> Result<Recovered, Unrecoverable> {
+    failpoint!("recovery.begun");
     let row = cx
         .journal
         .actor(cx.id)
@@ -258,9 +261,11 @@ fn rebuild<A: StatefulActor>(
         Some(host) => host,
         None => fresh::<A>(cx)?,
     };
+    failpoint!("recovery.snapshot_read");
     let (snapshot_entry, first) = (host.core.entry, host.core.events);
     let before = cx.progress.bytes();
     let commit = replay(&mut host, cx, row, skipped)?;
+    failpoint!("recovery.replayed");
     let bytes = measured(&host, cx, cx.progress.bytes().saturating_sub(before));
     let replayed_events = host.core.events.saturating_sub(first);
     Ok(Recovered {
@@ -369,6 +374,7 @@ fn replay<A: StatefulActor>(
             }
             read.note(entry.events.len(), size(entry));
             commit = Some(index);
+            failpoint!("recovery.entry");
             ControlFlow::Continue(())
         });
     outcome?;
@@ -453,16 +459,4 @@ pub(crate) fn decode_operations(bytes: &[u8]) -> Result<Vec<Operation>, rmp_serd
     } else {
         rmp_serde::from_slice(bytes)
     }
-}
-
-/// An error with its causes on one line.
-fn describe(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }

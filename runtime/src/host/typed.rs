@@ -3,6 +3,7 @@
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use steadfast_journal::mutant;
 use tokio::sync::oneshot;
 
 use super::execute::{Answer, Exec, Ran, Source, execute};
@@ -132,6 +133,9 @@ impl<A: Handle<C>, C: Command> Typed<A, C> {
         let Source::Caller { key: Some(key) } = &self.source else {
             return None;
         };
+        if mutant!("key_forgotten") {
+            return None;
+        }
         let kept = host.core.keys.get(key, exec.running)?;
         if kept.fingerprint != fingerprint {
             // Gated like a read: the command that took the key may not be durable yet.

@@ -4,7 +4,9 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use steadfast_journal::{MemoryStorage, RocksOptions, RocksReader, RocksStorage, Storage};
+use steadfast_journal::{
+    MemoryStorage, RocksOptions, RocksReader, RocksStorage, Storage, failpoint,
+};
 use steadfast_snapshots::{Opened, SnapshotStore};
 use tokio::sync::oneshot;
 
@@ -29,6 +31,8 @@ enum Place {
 /// A node that is not running yet. Made by [`Node::open`].
 pub struct NodeBuilder {
     place: Place,
+    /// Of a journal in a directory.
+    options: RocksOptions,
     config: Config,
     registry: Registry,
     resources: Resources,
@@ -80,6 +84,7 @@ impl NodeBuilder {
     fn at(place: Place) -> Self {
         Self {
             place,
+            options: RocksOptions::default(),
             config: Config::default(),
             registry: Registry::default(),
             resources: Resources::default(),
@@ -198,6 +203,15 @@ impl NodeBuilder {
         self
     }
 
+    /// Changes the limits of the journal on disk, so that a test comes by what is rare otherwise.
+    #[cfg(feature = "failpoints")]
+    #[doc(hidden)]
+    #[must_use]
+    pub fn journal_options(mut self, change: impl FnOnce(&mut RocksOptions)) -> Self {
+        change(&mut self.options);
+        self
+    }
+
     /// Opens the journal and starts the node's threads. Works under any async runtime and under none:
     /// the node brings its own.
     ///
@@ -236,7 +250,7 @@ impl NodeBuilder {
         self.config.validate()?;
         let (storage, dir): (Arc<dyn Storage>, _) = match self.place {
             Place::Directory(dir) => {
-                let storage = RocksStorage::acquire(&dir, RocksOptions::default())?;
+                let storage = RocksStorage::acquire(&dir, self.options)?;
                 (Arc::new(storage), Some(dir))
             }
             Place::Storage(storage) => (storage, None),
@@ -248,6 +262,7 @@ impl NodeBuilder {
             (None, Some(hooks)) => Arc::clone(&hooks.snapshots),
             (None, None) => Arc::new(SnapshotStore::in_memory()),
         };
+        failpoint!("open.snapshots");
         Ok(Prepared {
             config: self.config,
             registry: self.registry,

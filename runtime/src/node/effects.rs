@@ -11,7 +11,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use steadfast_journal::{ActorId, ActorNumber};
+use steadfast_journal::{ActorId, ActorNumber, failpoint, mutant};
 use tokio::sync::oneshot;
 use tracing::Instrument;
 
@@ -236,10 +236,12 @@ async fn attempt(shared: &Arc<Shared>, job: &mut EffectJob) -> Attempt {
             let step = Step::Start {
                 attempt: job.effect.attempt,
             };
-            if !journal_step(shared, job, step).await {
+            let written = mutant!("start_unwritten") || journal_step(shared, job, step).await;
+            if !written {
                 return Attempt::Abandoned;
             }
             job.effect.started = true;
+            failpoint!("effect.started");
             execute(entry, job, cx).await
         }
     }
@@ -251,6 +253,7 @@ async fn execute(entry: EffectEntry, job: &EffectJob, cx: EffectContext) -> Atte
     let Ok(result) = AssertUnwindSafe(running).catch_unwind().await else {
         return panicked(job);
     };
+    failpoint!("effect.ran");
     match result {
         Ok(output) => Attempt::Over(RawOutcome::Succeeded(output)),
         Err(error) if error.is_interrupted() && *draining.borrow() => {
@@ -419,8 +422,7 @@ async fn hand_over(shared: &Arc<Shared>, job: EffectJob, outcome: RawOutcome) ->
         body: job.effect.body,
         outcome,
     };
-    port.control
-        .send(Control::Answer(Arc::new(answer)))
-        .await
-        .is_ok()
+    let sent = port.control.send(Control::Answer(Arc::new(answer))).await;
+    failpoint!("effect.handed_over");
+    sent.is_ok()
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use steadfast_journal::failpoint;
 use tokio::sync::oneshot;
 
 use super::handle::Inner;
@@ -44,7 +45,9 @@ impl Node {
 }
 
 fn shutdown_blocking(inner: &Inner) -> Result<(), NodeError> {
+    failpoint!("stop.begun");
     inner.shared.tasks.block_on(drained(&inner.shared));
+    failpoint!("stop.drained");
     close(inner)
 }
 
@@ -74,6 +77,7 @@ fn close(inner: &Inner) -> Result<(), NodeError> {
     let shared = &inner.shared;
     let journal = shared.journal();
     let closed = journal.map_or(Ok(()), |journal| journal.close());
+    failpoint!("stop.closed");
     inner.end();
     Ok(closed?)
 }
@@ -101,6 +105,7 @@ pub(super) fn end_blocking(
     threads.stop();
     shared.recovery.join();
     let_go(shared);
+    failpoint!("stop.snapshots_closed");
     if let Some(runtime) = runtime {
         // The keeper's task holds the directory's lock; it is gone when this returns.
         runtime.shutdown_timeout(RUNTIME_END);

@@ -7,14 +7,14 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use steadfast_journal::{ActorNumber, Journal, Storage, Table};
+use steadfast_journal::{ActorNumber, Journal, Storage, Table, failpoint};
 use tokio::sync::{oneshot, watch};
 
 use super::effects::EffectJob;
 use super::mail::load_outbox;
 use super::{Shared, loader};
 use crate::core::{EffectRow, decode_row};
-use crate::error::NodeError;
+use crate::error::{NodeError, describe};
 use crate::host::Source;
 use crate::worker::Control;
 
@@ -58,6 +58,7 @@ pub(super) async fn install(
             .await
             .map_err(|_| NodeError::Stopped)?;
     }
+    failpoint!("open.workers_told");
     shared.set_read_only(None);
     if shared.holds_pending_work() {
         return Ok(());
@@ -85,7 +86,9 @@ pub(super) async fn load_pending_work(
     journal: &Arc<dyn Journal>,
 ) -> Result<(), NodeError> {
     loader::start(shared, generation, journal).await?;
+    failpoint!("open.timers_loaded");
     load_effects(shared, journal).await?;
+    failpoint!("open.effects_loaded");
     load_outbox(shared, generation, journal).await
 }
 
@@ -186,6 +189,7 @@ pub(super) async fn keep(
             "the journal failed; everything not yet durable is dropped and the journal is reopened"
         );
         shared.metrics.journal_error("commit");
+        failpoint!("latch.begun");
         retire(&shared, failure.generation).await;
         reopen(&shared, &storage, failure.generation).await;
         drop(busy);
@@ -208,6 +212,7 @@ async fn retire(shared: &Arc<Shared>, generation: u64) {
             drop(acked.await);
         }
     }
+    failpoint!("latch.taken_away");
     let Some(old) = old else { return };
     let closing = shared.tasks.blocking(move || {
         if let Err(error) = old.close() {
@@ -217,6 +222,7 @@ async fn retire(shared: &Arc<Shared>, generation: u64) {
     if closing.await.is_none() {
         tracing::error!("closing the failed journal panicked");
     }
+    failpoint!("latch.closed");
 }
 
 /// Opens the next generation; tries again for as long as it takes.
@@ -227,7 +233,7 @@ async fn reopen(shared: &Arc<Shared>, storage: &Arc<dyn Storage>, failed: u64) {
         // Each opening has a number of its own: what is left of one must not be taken for the next.
         number += 1;
         match open(shared, storage).await {
-            Ok(journal) => match install(shared, number, journal).await {
+            Ok(journal) => match install_again(shared, number, journal).await {
                 Ok(()) => {
                     tracing::info!(generation = number, "the journal is open again");
                     return;
@@ -240,7 +246,7 @@ async fn reopen(shared: &Arc<Shared>, storage: &Arc<dyn Storage>, failed: u64) {
             Err(error) => {
                 tracing::error!(%error, retry_ms = wait.as_millis(), "the journal cannot be reopened; the node is read-only");
                 shared.metrics.journal_error("open");
-                announce_read_only(shared, &error.to_string()).await;
+                announce_read_only(shared, &describe(&error)).await;
             }
         }
         shared.keeper_rests(true);
@@ -248,6 +254,17 @@ async fn reopen(shared: &Arc<Shared>, storage: &Arc<dyn Storage>, failed: u64) {
         shared.keeper_rests(false);
         wait = (wait * 2).min(LONGEST_WAIT);
     }
+}
+
+async fn install_again(
+    shared: &Arc<Shared>,
+    number: u64,
+    journal: Arc<dyn Journal>,
+) -> Result<(), NodeError> {
+    failpoint!("latch.opened");
+    install(shared, number, journal).await?;
+    failpoint!("latch.over");
+    Ok(())
 }
 
 /// From now on nobody waits for the journal; those who already do are told.

@@ -4,7 +4,7 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use steadfast_journal::{ActorNumber, Journal, Row, Table};
+use steadfast_journal::{ActorNumber, Journal, Row, Table, mutant};
 use tokio::sync::oneshot;
 
 use super::Shared;
@@ -250,6 +250,9 @@ fn within(rows: Vec<Row>, group: Group, from: Bound, to: Bound) -> Vec<(ActorNum
         } else {
             tracing::error!("a row of the table of timers does not decode; run `steadfast verify`");
         }
+    }
+    if mutant!("timer_lost") {
+        found.pop();
     }
     found
 }

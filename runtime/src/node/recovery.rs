@@ -6,7 +6,7 @@
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::JoinHandle;
 
-use steadfast_journal::{ActorId, Journal};
+use steadfast_journal::{ActorId, Journal, failpoint};
 use tokio::sync::Notify;
 
 use super::Shared;
@@ -79,8 +79,10 @@ impl RecoveryPool {
                         if let Some((worker, done)) = work()
                             && let Some(port) = ports.get(worker)
                         {
+                            failpoint!("recovery.handing_over");
                             // A worker that is gone needs no actors.
                             drop(port.control.blocking_send(done));
+                            failpoint!("recovery.handed_over");
                         }
                     }
                 })?;

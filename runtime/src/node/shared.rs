@@ -20,7 +20,7 @@ use super::tasks::Tasks;
 use super::timers::TimerWindow;
 use crate::config::Config;
 use crate::core::{EffectKey, random};
-use crate::error::NodeError;
+use crate::error::{NodeError, describe};
 use crate::host::{Progress, Registry};
 use crate::metrics::Metrics;
 use crate::model::{Clock, EffectId, Start};
@@ -252,7 +252,7 @@ impl Shared {
     /// A worker learnt that the journal failed.
     pub(crate) fn journal_failed(&self, generation: u64, error: &CommitError) {
         let reason = match error {
-            CommitError::Unknown(cause) | CommitError::NotWritten(cause) => cause.to_string(),
+            CommitError::Unknown(cause) | CommitError::NotWritten(cause) => describe(cause),
         };
         self.generation_failed(generation, reason);
     }

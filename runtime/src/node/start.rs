@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use actix::Actor;
-use steadfast_journal::{Journal, Storage};
+use steadfast_journal::{Journal, Storage, failpoint};
 use steadfast_snapshots::SnapshotStore;
 use tokio::sync::watch;
 
@@ -75,10 +75,13 @@ pub(super) fn on_threads(from: Prepared, recovery_threads: usize) -> Result<Node
         snapshots: SnapshotSink::start(Arc::clone(&from.snapshots)).map_err(NodeError::Thread)?,
     };
     let mut made = from.make(routes, (ports, inputs), crew);
-    let threads = WorkerThreads::start(&made.shared, std::mem::take(&mut made.inputs))?;
+    let inputs = std::mem::take(&mut made.inputs);
+    let threads =
+        WorkerThreads::start(&made.shared, inputs).inspect_err(|_| made.shared.recovery.close())?;
     let inner = Inner::new(Arc::clone(&made.shared), runtime, threads);
     made.load_timers();
     inner.block_on(keeper::install(&made.shared, 1, Arc::clone(&made.journal)))?;
+    failpoint!("open.serves");
     made.keep_journal();
     Ok(Node::new(inner))
 }

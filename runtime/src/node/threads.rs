@@ -3,11 +3,13 @@
 //! An embedder may run inside tokio, inside another actix system or in a plain `main`: none of it is
 //! touched, because actix finds its system by thread.
 
+use std::io;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::mpsc::sync_channel;
 use std::thread::JoinHandle;
 
 use actix::{Actor, Arbiter, System};
+use actix_rt::SystemRunner;
 
 use super::Shared;
 use crate::error::NodeError;
@@ -26,18 +28,25 @@ impl WorkerThreads {
         let thread = std::thread::Builder::new()
             .name("steadfast-system".to_owned())
             .spawn(move || {
-                let runner = System::new();
-                let arbiters = start_workers(&shared, inputs);
-                // Whoever starts the node waits for exactly this message.
-                drop(ready.send(System::current()));
+                let begun = new_system().and_then(|runner| {
+                    let arbiters = start_workers(&shared, inputs)?;
+                    Ok((runner, arbiters))
+                });
                 drop(shared);
+                let (runner, arbiters) = match begun {
+                    Ok(begun) => begun,
+                    // Whoever starts the node waits for exactly this message, or the other one.
+                    Err(error) => return drop(ready.send(Err(error))),
+                };
+                drop(ready.send(Ok(System::current())));
                 if let Err(error) = runner.run() {
                     tracing::error!(%error, "the actix system ended with an error");
                 }
                 stop(arbiters);
             })
             .map_err(NodeError::Thread)?;
-        let system = receive(&is_ready)?;
+        let system = is_ready.recv().map_err(|_| NodeError::Stopped)?;
+        let system = system.map_err(NodeError::Thread)?;
         Ok(Self {
             system,
             thread: Some(thread),
@@ -55,14 +64,25 @@ impl WorkerThreads {
     }
 }
 
-fn receive(is_ready: &Receiver<System>) -> Result<System, NodeError> {
-    is_ready.recv().map_err(|_| NodeError::Stopped)
+/// A system on a runtime made here: its own way of making one panics where the process has no files left.
+fn new_system() -> io::Result<SystemRunner> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    Ok(System::with_tokio_rt(|| runtime))
 }
 
-fn start_workers(shared: &Arc<Shared>, inputs: Vec<Inputs>) -> Vec<Arbiter> {
+/// All of them or none.
+fn start_workers(shared: &Arc<Shared>, inputs: Vec<Inputs>) -> io::Result<Vec<Arbiter>> {
     let mut arbiters = Vec::with_capacity(inputs.len());
     for (index, inputs) in inputs.into_iter().enumerate() {
-        let arbiter = Arbiter::new();
+        let arbiter = match Arbiter::try_new() {
+            Ok(arbiter) => arbiter,
+            Err(error) => {
+                stop(arbiters);
+                return Err(error);
+            }
+        };
         let shared = Arc::clone(shared);
         let started = arbiter.spawn_fn(move || {
             Worker::new(shared, index, inputs).start();
@@ -72,7 +92,7 @@ fn start_workers(shared: &Arc<Shared>, inputs: Vec<Inputs>) -> Vec<Arbiter> {
         }
         arbiters.push(arbiter);
     }
-    arbiters
+    Ok(arbiters)
 }
 
 fn stop(arbiters: Vec<Arbiter>) {

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use steadfast_journal::{CommitIndex, Journal, Submission};
+use steadfast_journal::{CommitIndex, Journal, Submission, failpoint, mutant};
 
 use super::batch::{Batch, Consequence, Durable};
 use super::run::{Generation, Worker};
@@ -51,6 +51,7 @@ impl Worker {
         self.in_flight.push_back(batch);
         self.shared.mail.handed_over(self.index, ticket);
         generation.journal.submit(submission);
+        failpoint!("batch.handed_over");
     }
 
     /// A batch has its outcome.
@@ -78,6 +79,7 @@ impl Worker {
         let Some(batch) = self.in_flight.pop_front() else {
             return;
         };
+        failpoint!("batch.durable");
         self.durable = ticket;
         self.undurable_bytes = self.undurable_bytes.saturating_sub(batch.bytes);
         let took = self
@@ -92,6 +94,7 @@ impl Worker {
         for answer in batch.answers {
             answer.finish();
         }
+        failpoint!("batch.answered");
         for taken in batch.snapshots {
             self.shared.store_snapshot(taken, commit);
         }
@@ -102,6 +105,7 @@ impl Worker {
             self.settle(key, commit);
         }
         self.shared.mail.let_out(self.index, ticket);
+        failpoint!("batch.let_out");
     }
 
     /// An outcome that is not that of the oldest batch: a bug, and nothing may be let out on its word.
@@ -168,7 +172,11 @@ impl Worker {
             Change::EffectGone { key } => self.shared.effect_consumed(number, key),
             Change::MessageSent(out) => {
                 self.shared.metrics.message(kind.name, "sent");
-                self.shared.post(message_of(&actor, kind.name, number, out));
+                let message = message_of(&actor, kind.name, number, out);
+                if mutant!("message_doubled") {
+                    self.shared.post(message.clone());
+                }
+                self.shared.post(message);
             }
             Change::MessageTaken { id } => {
                 self.shared.metrics.message(kind.name, "taken");
@@ -193,7 +201,11 @@ impl Worker {
             .collect();
         for batch in lost {
             for answer in batch.answers {
-                answer.refuse(Refusal::OutcomeUnknown);
+                answer.refuse(if mutant!("outcome_denied") {
+                    Refusal::Stopped
+                } else {
+                    Refusal::OutcomeUnknown
+                });
             }
         }
         for (_, slot) in self.slots.iter_mut() {

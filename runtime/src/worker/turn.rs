@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use steadfast_journal::{ActorNumber, Append, CommitIndex, EntryNumber};
+use steadfast_journal::{ActorNumber, Append, CommitIndex, EntryNumber, mutant};
 
 use super::batch::{Consequence, Taken};
 use super::input::{Deadline, Envelope, Internal};
@@ -216,7 +216,7 @@ impl Worker {
     fn answer_read(&mut self, key: usize, envelope: Envelope) {
         self.count_end(&envelope);
         let ticket = self.slots.get(key).map_or(0, |slot| slot.last_ticket);
-        if envelope.dirty || ticket <= self.durable {
+        if envelope.dirty || ticket <= self.durable || mutant!("read_before_durable") {
             envelope.invoke.finish();
         } else if ticket == self.open.ticket {
             self.open.answers.push(envelope.invoke);
@@ -404,9 +404,10 @@ impl Worker {
 
 fn taken(resident: &dyn Resident, state: Vec<u8>) -> Option<Taken> {
     let core = resident.core();
+    let ahead = u64::from(mutant!("snapshot_ahead"));
     Some(Taken {
         actor: core.number?,
-        entry: EntryNumber::new(core.entry)?,
+        entry: EntryNumber::new(core.entry + ahead)?,
         events: core.events,
         kind_version: resident.state_version(),
         state,

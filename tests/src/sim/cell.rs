@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use steadfast::{
-    ActorId, Address, AfterCrash, Command, Done, Effect, EffectContext, EffectError, Event, Handle,
-    KindBuilder, Live, Never, Outcome, RetryPolicy, Returned, StatefulActor,
+    ActorId, Address, AfterCrash, Command, Done, Effect, EffectContext, EffectError, EffectId,
+    Event, Handle, KindBuilder, Live, Never, Outcome, RetryPolicy, Returned, StatefulActor,
 };
 
 /// Cells of one run: few, so that they are always in each other's way.
@@ -255,7 +255,14 @@ pub struct World {
 impl World {
     fn ran(&self, op: u64, cx: &EffectContext) {
         let mut runs = self.runs.lock().unwrap();
-        runs.push((op, cx.id().to_string()));
+        // But for the history, which is drawn for each run.
+        let EffectId {
+            actor,
+            entry,
+            index,
+            ..
+        } = cx.id();
+        runs.push((op, format!("{actor}:{entry}.{index}")));
     }
 
     /// All that ran.
