@@ -36,6 +36,9 @@ mod store;
 mod verify;
 mod writer;
 
+#[doc(hidden)]
+pub mod fuzzing;
+
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 
