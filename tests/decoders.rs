@@ -8,11 +8,10 @@ use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
+use steadfast::fuzzing::Door;
 use steadfast_tests::Dice;
 
 use crate::harness::{proved, say, seed, tries};
-
-type Door = (&'static str, fn(&[u8]));
 
 /// Longest input: what `scripts/fuzz.sh` says too.
 const LONGEST: usize = 8_192;

@@ -13,8 +13,11 @@ use crate::concern::{Cancel, Configure, Pause, Settings, Trigger};
 use crate::exec::ExecConfig;
 use crate::human::{Size, Span};
 
-/// The doors by name.
-pub const TARGETS: [(&str, fn(&[u8])); 4] = [
+/// A name, and what takes any bytes.
+pub type Door = (&'static str, fn(&[u8]));
+
+/// The doors.
+pub const TARGETS: [Door; 4] = [
     ("glob", glob),
     ("size", size),
     ("span", span),
@@ -36,9 +39,9 @@ fn glob(bytes: &[u8]) {
     assert!(!pattern.root().split('/').skip(1).any(strange), "{glob:?}");
     let path = Path::new(path);
     if pattern.matches(path) && path.components().count() == path.iter().count() {
-        assert!(path.starts_with(root), "{glob:?} matches {path:?}");
+        assert!(path.starts_with(root), "{glob:?} matches {text:?}");
         if let Some(directory) = path.parent() {
-            assert!(pattern.may_enter(directory), "{glob:?} misses {path:?}");
+            assert!(pattern.may_enter(directory), "{glob:?} misses {text:?}");
         }
     }
 }

@@ -3,8 +3,11 @@
 use crate::config;
 use crate::{client, http};
 
-/// The doors by name.
-pub const TARGETS: [(&str, fn(&[u8])); 3] = [
+/// A name, and what takes any bytes.
+pub type Door = (&'static str, fn(&[u8]));
+
+/// The doors.
+pub const TARGETS: [Door; 3] = [
     ("config", config),
     ("requests", http::fuzzing::request),
     ("endpoint", endpoint),

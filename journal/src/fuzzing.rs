@@ -12,8 +12,11 @@ use crate::layout::{self, Checked, Past};
 use crate::mark::{self, Found, Mark, Reached};
 use crate::record::{CommitRecord, Frame};
 
-/// The doors by name.
-pub const TARGETS: [(&str, fn(&[u8])); 5] = [
+/// A name, and what takes any bytes.
+pub type Door = (&'static str, fn(&[u8]));
+
+/// The doors.
+pub const TARGETS: [Door; 5] = [
     ("entry", entry),
     ("record", record),
     ("layout", layout),
@@ -134,72 +137,12 @@ fn actor_id(bytes: &[u8]) {
 #[must_use]
 pub fn seeds() -> Vec<(&'static str, Vec<u8>)> {
     let entries = [sample(0), sample(1), sample(3)];
-    let frames: Vec<Vec<u8>> = entries
-        .iter()
-        .filter_map(|entry| encode_entry(entry).ok())
-        .collect();
-    let appends: Vec<Append> = (1..)
-        .zip(&frames)
-        .filter_map(|(number, frame)| {
-            Some(Append {
-                actor: ActorNumber::new(number)?,
-                number: EntryNumber::FIRST,
-                frame: frame.clone(),
-                birth: None,
-                rows: Vec::new(),
-            })
-        })
-        .collect();
-    let (history, hash) = (HistoryId::from_bytes([1; 16]), Hash::of(b"before"));
-    let header = CommitHeader {
-        history,
-        index: CommitIndex::FIRST,
-        epoch: Epoch::FIRST,
-        time_us: 1_700_000_000_000_000,
-        previous: hash,
-    };
-    let mut seeds = Vec::new();
-    for count in 0..=appends.len() {
-        let some: Vec<&Append> = appends.iter().take(count).collect();
-        seeds.extend(CommitRecord::seal(&header, &some).map(|(bytes, _)| ("record", bytes)));
-    }
-    let checked = Checked {
-        index: CommitIndex::FIRST,
-        hash,
-    };
-    let listing = [&[1], [0; 7].as_slice(), &[1], &[0; 8], &[2; 64]].concat();
-    seeds.push((
-        "record",
-        [&listing[..], &[0, 0, 0, 0, 0, 0, 0, 1].repeat(6)].concat(),
-    ));
-    seeds.push((
-        "layout",
-        layout::entry_key(ActorNumber::FIRST, EntryNumber::FIRST).to_vec(),
-    ));
-    seeds.push(("layout", layout::commit_key(CommitIndex::FIRST).to_vec()));
-    seeds.push((
-        "layout",
-        layout::actor_number_key(ActorNumber::FIRST).to_vec(),
-    ));
-    seeds.push(("layout", checked.encode()));
-    seeds.push(("layout", Past::beginning(history).encode()));
-    if let Ok(id) = ActorId::new("concern", "logs") {
-        let key = layout::actor_name_key(&id);
-        let value = layout::actor_value(ActorNumber::FIRST, "cleanup");
-        let at = u8::try_from(key.len()).unwrap_or_default();
-        seeds.push(("layout", [&[at], &key[..], &value].concat()));
-    }
-    let reached = Reached {
-        epoch: Epoch::FIRST,
-        commit: CommitIndex::FIRST,
-        hash: *hash.as_bytes(),
-    };
-    for reached in [None, Some(reached)] {
-        // What has a meaning in a page; the rest is zeros.
-        let mut content = mark::encode(&Mark { history, reached });
-        content.truncate(76);
-        seeds.push(("mark", [content.clone(), content].concat()));
-    }
+    let frames = entries.iter().filter_map(|entry| encode_entry(entry).ok());
+    let frames: Vec<Vec<u8>> = frames.collect();
+    let hash = Hash::of(b"before");
+    let mut seeds = records(&frames, hash);
+    seeds.extend(layouts(hash));
+    seeds.extend(marks(hash));
     for text in [
         "concern/logs",
         "a/b/c",
@@ -212,6 +155,76 @@ pub fn seeds() -> Vec<(&'static str, Vec<u8>)> {
     }
     seeds.extend(frames.into_iter().map(|frame| ("entry", frame)));
     seeds
+}
+
+const HISTORY: HistoryId = HistoryId::from_bytes([1; 16]);
+
+fn records(frames: &[Vec<u8>], previous: Hash) -> Vec<(&'static str, Vec<u8>)> {
+    let appends: Vec<Append> = (1..)
+        .zip(frames)
+        .filter_map(|(number, frame)| {
+            Some(Append {
+                actor: ActorNumber::new(number)?,
+                number: EntryNumber::FIRST,
+                frame: frame.clone(),
+                birth: None,
+                rows: Vec::new(),
+            })
+        })
+        .collect();
+    let header = CommitHeader {
+        history: HISTORY,
+        index: CommitIndex::FIRST,
+        epoch: Epoch::FIRST,
+        time_us: 1_700_000_000_000_000,
+        previous,
+    };
+    let mut seeds = Vec::new();
+    for count in 0..=appends.len() {
+        let some: Vec<&Append> = appends.iter().take(count).collect();
+        seeds.extend(CommitRecord::seal(&header, &some).map(|(bytes, _)| ("record", bytes)));
+    }
+    // One of format 1: its header, and two entries of which it has the hashes.
+    let listing = [&[1], [0; 7].as_slice(), &[1], &[0; 8], &[2; 64]].concat();
+    let entries = [0, 0, 0, 0, 0, 0, 0, 1].repeat(12);
+    seeds.push(("record", [listing, entries].concat()));
+    seeds
+}
+
+fn layouts(hash: Hash) -> Vec<(&'static str, Vec<u8>)> {
+    let checked = Checked {
+        index: CommitIndex::FIRST,
+        hash,
+    };
+    let mut values = vec![
+        layout::entry_key(ActorNumber::FIRST, EntryNumber::FIRST).to_vec(),
+        layout::commit_key(CommitIndex::FIRST).to_vec(),
+        layout::actor_number_key(ActorNumber::FIRST).to_vec(),
+        checked.encode(),
+        Past::beginning(HISTORY).encode(),
+    ];
+    if let Ok(id) = ActorId::new("concern", "logs") {
+        let key = layout::actor_name_key(&id);
+        let value = layout::actor_value(ActorNumber::FIRST, "cleanup");
+        let at = u8::try_from(key.len()).unwrap_or_default();
+        values.push([&[at], &key[..], &value].concat());
+    }
+    values.into_iter().map(|value| ("layout", value)).collect()
+}
+
+fn marks(hash: Hash) -> impl Iterator<Item = (&'static str, Vec<u8>)> {
+    let reached = Reached {
+        epoch: Epoch::FIRST,
+        commit: CommitIndex::FIRST,
+        hash: *hash.as_bytes(),
+    };
+    [None, Some(reached)].into_iter().map(|reached| {
+        let history = HISTORY;
+        // What has a meaning in a page; the rest is zeros.
+        let mut content = mark::encode(&Mark { history, reached });
+        content.truncate(76);
+        ("mark", content.repeat(2))
+    })
 }
 
 fn sample(events: usize) -> Entry {

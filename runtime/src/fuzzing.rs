@@ -14,8 +14,11 @@ use crate::core::{
 use crate::host::decode_operations;
 use crate::model::{AfterCrash, BootId, CatchUp, Cron, RetryPolicy, Timestamp};
 
-/// The doors by name.
-pub const TARGETS: [(&str, fn(&[u8])); 4] = [
+/// A name, and what takes any bytes.
+pub type Door = (&'static str, fn(&[u8]));
+
+/// The doors.
+pub const TARGETS: [Door; 4] = [
     ("cron", cron),
     ("operations", operations),
     ("rows", rows),
@@ -51,19 +54,7 @@ fn operations(bytes: &[u8]) {
         return;
     };
     again(&operations);
-    let entry = Entry {
-        actor: ActorNumber::FIRST,
-        number: EntryNumber::FIRST,
-        events_before: 0,
-        birth: None,
-        time_us: 0,
-        seed: 0,
-        command: None,
-        events: Vec::new(),
-        operations: bytes.to_vec().into(),
-        cause: None,
-        traceparent: None,
-    };
+    let entry = plain(bytes.to_vec());
     let mut core = Core::new(limits());
     for _ in 0..2 {
         core.take(&entry, &operations, Duration::ZERO, Duration::ZERO);
@@ -136,37 +127,61 @@ pub fn seeds() -> Vec<(&'static str, Vec<u8>)> {
     for operation in &operations {
         seeds.extend(rmp_serde::to_vec(&[operation]).map(|bytes| ("operations", bytes)));
     }
-    if let Ok(actor) = ActorId::new("concern", "logs") {
-        let row = TimerRow {
-            actor: actor.clone(),
-            kind: "cleanup".to_owned(),
-            timer: timer(),
-        };
-        seeds.extend(rmp_serde::to_vec(&row).map(|bytes| ("rows", bytes)));
-        let message = Message {
-            id: MessageId {
-                from: ActorNumber::FIRST,
-                entry: 1,
-                index: 0,
-            },
-            from: actor.clone(),
-            from_kind: "cleanup".to_owned(),
-            to: actor,
-            to_kind: "exec".to_owned(),
-            command: "go".to_owned(),
-            body: vec![1, 2].into(),
-            rejection: None,
-            cause: Some("concern/logs@3".to_owned()),
-        };
-        seeds.extend(rmp_serde::to_vec(&message).map(|bytes| ("rows", bytes)));
+    let mut full = Core::new(limits());
+    full.take(
+        &plain(Vec::new()),
+        &operations,
+        Duration::ZERO,
+        Duration::ZERO,
+    );
+    for core in [Core::new(limits()), full] {
+        seeds.extend(rmp_serde::to_vec(&core.save(Duration::ZERO)).map(|bytes| ("core", bytes)));
     }
-    let anchor = Anchor {
+    if let Ok(actor) = ActorId::new("concern", "logs") {
+        let rows = [timer_row(actor.clone()), message_row(actor), anchor_row()];
+        seeds.extend(rows.into_iter().flatten().map(|bytes| ("rows", bytes)));
+    }
+    seeds
+}
+
+type Encoded = Result<Vec<u8>, rmp_serde::encode::Error>;
+
+fn timer_row(actor: ActorId) -> Encoded {
+    rmp_serde::to_vec(&TimerRow {
+        actor,
+        kind: "cleanup".to_owned(),
+        timer: timer(),
+    })
+}
+
+fn message_row(actor: ActorId) -> Encoded {
+    rmp_serde::to_vec(&Message {
+        id: MessageId {
+            from: ActorNumber::FIRST,
+            entry: 1,
+            index: 0,
+        },
+        from: actor.clone(),
+        from_kind: "cleanup".to_owned(),
+        to: actor,
+        to_kind: "exec".to_owned(),
+        command: "go".to_owned(),
+        body: vec![1, 2].into(),
+        rejection: None,
+        cause: Some("concern/logs@3".to_owned()),
+    })
+}
+
+fn anchor_row() -> Encoded {
+    rmp_serde::to_vec(&Anchor {
         wall: Timestamp::from_micros(5),
         running: 6,
-    };
-    seeds.extend(rmp_serde::to_vec(&anchor).map(|bytes| ("rows", bytes)));
-    let mut full = Core::new(limits());
-    let entry = Entry {
+    })
+}
+
+/// An entry without events, with these operations.
+fn plain(operations: Vec<u8>) -> Entry {
+    Entry {
         actor: ActorNumber::FIRST,
         number: EntryNumber::FIRST,
         events_before: 0,
@@ -175,15 +190,10 @@ pub fn seeds() -> Vec<(&'static str, Vec<u8>)> {
         seed: 0,
         command: None,
         events: Vec::new(),
-        operations: Vec::new().into(),
+        operations: operations.into(),
         cause: None,
         traceparent: None,
-    };
-    full.take(&entry, &operations[..2], Duration::ZERO, Duration::ZERO);
-    for core in [Core::new(limits()), full] {
-        seeds.extend(rmp_serde::to_vec(&core.save(Duration::ZERO)).map(|bytes| ("core", bytes)));
     }
-    seeds
 }
 
 fn timer() -> PendingTimer {

@@ -4,8 +4,11 @@ use steadfast_journal::{ActorNumber, CommitIndex, EntryNumber, HistoryId};
 
 use crate::snapshot::{List, Listed, Place, Snapshot, SnapshotMeta, list_key, seal};
 
-/// The doors by name.
-pub const TARGETS: [(&str, fn(&[u8])); 2] = [("snapshot", snapshot), ("snapshot_list", list)];
+/// A name, and what takes any bytes.
+pub type Door = (&'static str, fn(&[u8]));
+
+/// The doors.
+pub const TARGETS: [Door; 2] = [("snapshot", snapshot), ("snapshot_list", list)];
 
 /// A snapshot's row: as it is, and with a checksum that is right.
 fn snapshot(bytes: &[u8]) {
