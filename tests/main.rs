@@ -8,6 +8,7 @@ mod book;
 mod control;
 mod crash;
 mod damage;
+mod decoders;
 mod disk;
 mod each_call;
 mod exec;

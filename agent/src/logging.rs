@@ -41,9 +41,11 @@ impl Verbosity {
             Self::Quiet => "warn,actix_http=off",
             Self::Usual => "info,actix_server=warn,actix_http=off",
             Self::More => {
-                "info,actix_http=off,steadfast=debug,steadfast_actors=debug,steadfast_journal=debug"
+                "info,actix_http=off,steadfast=debug,steadfast_agent=debug,steadfast_actors=debug,steadfast_journal=debug"
             }
-            Self::Everything => "debug,steadfast=trace,steadfast_actors=trace",
+            Self::Everything => {
+                "debug,steadfast=trace,steadfast_agent=trace,steadfast_actors=trace"
+            }
         }
     }
 
@@ -51,7 +53,7 @@ impl Verbosity {
         match self {
             Self::Quiet => "error",
             Self::Usual => "warn",
-            Self::More => "info,steadfast=debug",
+            Self::More => "info,steadfast=debug,steadfast_agent=debug",
             Self::Everything => "debug",
         }
     }

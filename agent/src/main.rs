@@ -1,41 +1,4 @@
-//! The node agent `steadfast`: one TOML file in, a node with its concerns out, and the command line to look
-//! at it and steer it.
-//!
-//! # Layout
-//! * [`config`]: the file and its overrides, checked before anything is touched;
-//! * [`run`]: a node in the foreground: [`kinds`] it knows, [`concerns`] it is given, [`http`] it serves;
-//! * [`reload`]: another configuration while it runs;
-//! * [`service`]: the same under systemd: ready, alive, ending;
-//! * [`cli`]: arguments, output, and the commands that end by themselves, which read and steer through
-//!   [`client`];
-//! * [`new`]: projects to begin with;
-//! * [`problem`]: everything that can go wrong, by the [`code`] that fixes its exit code; [`failure`] maps the
-//!   library's errors to it.
-//!
-//! Only this crate reads the environment, config files and signals.
-
-mod ask;
-mod cli;
-mod client;
-mod code;
-mod concerns;
-mod config;
-mod detail;
-mod failure;
-mod files;
-mod http;
-mod kinds;
-mod logging;
-mod new;
-mod problem;
-mod reload;
-mod report;
-mod run;
-mod service;
-mod signals;
-mod socket;
-mod status;
-mod view;
+//! The node agent `steadfast`. All of it is in the library beside.
 
 use std::process::ExitCode;
 
@@ -44,6 +7,5 @@ use std::process::ExitCode;
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
-    let arguments: Vec<_> = std::env::args_os().collect();
-    cli::main(&arguments).into()
+    steadfast_agent::main()
 }

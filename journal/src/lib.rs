@@ -39,6 +39,9 @@ mod store;
 mod verify;
 mod writer;
 
+#[doc(hidden)]
+pub mod fuzzing;
+
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 #[cfg(feature = "interleavings")]

@@ -108,7 +108,7 @@ pub(crate) fn read(path: &Path) -> Result<Found, Error> {
     }
 }
 
-fn choose(bytes: &[u8]) -> Found {
+pub(crate) fn choose(bytes: &[u8]) -> Found {
     let page = |at: usize| bytes.get(at..at + PAGE).and_then(decode);
     let (first, second) = (page(0), page(PAGE));
     for content in [&first, &second].into_iter().flatten() {
@@ -172,7 +172,7 @@ fn decode(page: &[u8]) -> Option<Content> {
     }))
 }
 
-fn encode(mark: &Mark) -> Vec<u8> {
+pub(crate) fn encode(mark: &Mark) -> Vec<u8> {
     let (epoch, commit, hash) = mark.reached.map_or((0, 0, [0; 32]), |at| {
         (at.epoch.get(), at.commit.get(), at.hash)
     });
@@ -183,6 +183,12 @@ fn encode(mark: &Mark) -> Vec<u8> {
     page.extend_from_slice(&epoch.to_be_bytes());
     page.extend_from_slice(&commit.to_be_bytes());
     page.extend_from_slice(&hash);
+    self::page(&page)
+}
+
+/// A whole page that begins with these bytes.
+pub(crate) fn page(content: &[u8]) -> Vec<u8> {
+    let mut page = content.to_vec();
     page.resize(PAGE - 4, 0);
     let crc = crc32fast::hash(&page);
     page.extend_from_slice(&crc.to_be_bytes());

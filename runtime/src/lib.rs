@@ -12,6 +12,8 @@ extern crate self as steadfast;
 mod config;
 mod core;
 mod error;
+#[doc(hidden)]
+pub mod fuzzing;
 mod host;
 mod inspect;
 mod memory;

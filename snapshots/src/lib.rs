@@ -10,6 +10,8 @@
 
 mod backend;
 mod error;
+#[doc(hidden)]
+pub mod fuzzing;
 mod snapshot;
 mod store;
 

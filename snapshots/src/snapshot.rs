@@ -233,7 +233,7 @@ fn snapshot_fields(rest: &[u8]) -> Option<(SnapshotMeta, &[u8])> {
 }
 
 /// CRC-32 of key and the rest, format, body.
-fn seal(key: &[u8], body: &[u8]) -> Vec<u8> {
+pub(crate) fn seal(key: &[u8], body: &[u8]) -> Vec<u8> {
     let mut value = Vec::with_capacity(5 + body.len());
     value.extend_from_slice(&checksum(key, FORMAT, body).to_be_bytes());
     value.push(FORMAT);

@@ -48,5 +48,6 @@ pub use event::{
     CleanupEvent, Planned, Previewed, Removed, RemovedFile, Scanned, SkipReason, Skipped,
     SkippedFile,
 };
+pub(crate) use pattern::Pattern;
 pub use plan::{Count, Cursor, PlannedFile, Problems, Root};
 pub use work::{Report, Work};

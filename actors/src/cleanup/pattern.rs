@@ -12,7 +12,7 @@ const SPECIAL: [char; 5] = ['*', '?', '[', '{', '\\'];
 
 /// A checked glob.
 #[derive(Debug)]
-pub(super) struct Pattern {
+pub(crate) struct Pattern {
     root: String,
     whole: GlobMatcher,
     /// One matcher for each directory component, up to the first that may span several.
@@ -26,7 +26,7 @@ impl Pattern {
     ///
     /// # Errors
     /// What is wrong with it and what to write instead.
-    pub(super) fn new(glob: &str) -> Result<Self, String> {
+    pub(crate) fn new(glob: &str) -> Result<Self, String> {
         let components = components(glob)?;
         let literal = components
             .iter()
@@ -66,17 +66,17 @@ impl Pattern {
     }
 
     /// The directory before the first special character. Never `/`.
-    pub(super) fn root(&self) -> &str {
+    pub(crate) fn root(&self) -> &str {
         &self.root
     }
 
     /// Whether the file with this absolute path is meant.
-    pub(super) fn matches(&self, path: &Path) -> bool {
+    pub(crate) fn matches(&self, path: &Path) -> bool {
         self.whole.is_match(path)
     }
 
     /// Whether anything below the directory with this absolute path may be meant.
-    pub(super) fn may_enter(&self, directory: &Path) -> bool {
+    pub(crate) fn may_enter(&self, directory: &Path) -> bool {
         let mut known = self.directories.iter();
         directory.iter().skip(1).all(|part| match known.next() {
             Some(matcher) => matcher.is_match(Path::new(part)),

@@ -40,6 +40,10 @@ impl FromStr for Endpoint {
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            // Two slashes in front are taken for those of a URL.
+            Self::Unix(path) if path.display().to_string().starts_with("//") => {
+                write!(f, "unix://{}", path.display())
+            }
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
             Self::Http(url) => f.write_str(url),
         }
@@ -60,6 +64,11 @@ mod tests {
         assert_eq!(
             parsed("unix:///run/s.sock").as_deref(),
             Some("unix:/run/s.sock")
+        );
+        assert_eq!(
+            parsed("unix:////run/s.sock").as_deref(),
+            Some("unix:////run/s.sock"),
+            "what is printed means the same"
         );
         assert_eq!(
             parsed("http://127.0.0.1:7600/").as_deref(),

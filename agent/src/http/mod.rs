@@ -8,6 +8,7 @@ mod actors;
 mod app;
 mod concerns;
 mod events;
+pub(crate) mod fuzzing;
 mod guard;
 mod metrics;
 mod patience;

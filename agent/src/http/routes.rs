@@ -142,7 +142,7 @@ async fn actor(app: Data<App>, path: Path<(String, String)>) -> Result<HttpRespo
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct StateQuery {
+pub(super) struct StateQuery {
     at: Option<u64>,
 }
 
