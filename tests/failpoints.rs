@@ -20,6 +20,7 @@ use crate::harness::{
     Place, Victim, asked_again, can_trace, check_all, copy_tree, proved, read_tree, reopen, say,
     say_case, scaled, seed, settle_and_check, tries,
 };
+use crate::transfers::ends_while_transferring;
 
 /// Lives in one directory, so that judging it stays cheap.
 const LIVES: usize = 12;
@@ -31,7 +32,7 @@ const CONTROLS: u64 = 20;
 const ENDING: Duration = Duration::from_secs(60);
 
 /// How often the load comes by the points that begin so, within a second or so; the others are passed once in a life.
-const OFTEN: [(&str, u64); 15] = [
+const OFTEN: [(&str, u64); 17] = [
     ("commit.", 300),
     ("mark.writing", 300),
     ("mark.written", 300),
@@ -46,7 +47,9 @@ const OFTEN: [(&str, u64); 15] = [
     ("effect.started", 8),
     ("effect.ran", 60),
     ("effect.handed_over", 60),
-    ("create.locked", 1),
+    ("message.found", 1),
+    ("message.read", 3),
+    ("message.", 300),
 ];
 
 fn most(point: &str) -> u64 {
@@ -148,6 +151,10 @@ impl Run {
         let begun = SystemClock::new().running();
         let reached = match point.split_once('.') {
             Some(("create", _)) => self.in_a_new_directory(point),
+            // Only the transfers have any.
+            Some(("message", _)) => {
+                ends_while_transferring(&format!("{point}:{count}"), UNDER_LOAD / 4, self.seed)
+            }
             Some(("latch", _)) if !self.traces => return,
             _ if point == "open.refusing" || point == "open.refused" => self.while_refusing(point),
             _ => self.in_the_next_life(point, count),

@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use steadfast_journal::{ActorId, ActorNumber, Error, Journal, Table};
+use steadfast_journal::{ActorId, ActorNumber, Error, Journal, Table, failpoint};
 
 use super::Shared;
 use crate::core::{Message, MessageId, decode_row, outbox_prefix};
@@ -312,6 +312,7 @@ fn read_page(
     if reading.read(journal, begun, u64::MAX)? && begun > 0 {
         reading.read(journal, 0, begun - 1)?;
     }
+    failpoint!("message.read");
     Ok(reading.page)
 }
 
@@ -429,6 +430,7 @@ pub(super) async fn load_outbox(
             let sent = port.control.send(found).await;
             sent.map_err(|_| crate::NodeError::Stopped)?;
         }
+        failpoint!("message.found");
     }
     shared.mail.backlog.counted();
     for port in &shared.ports {
