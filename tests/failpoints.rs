@@ -7,9 +7,10 @@
 //! the test by its name.
 
 use std::collections::BTreeSet;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::Path;
 use std::process::Command;
+use std::thread::ScopedJoinHandle;
 use std::time::Duration;
 
 use steadfast::journal::Error;
@@ -22,6 +23,8 @@ use crate::harness::{
 };
 use crate::transfers::ends_while_transferring;
 
+/// Directories at the same time.
+const AT_ONCE: usize = 2;
 /// Lives in one directory, so that judging it stays cheap.
 const LIVES: usize = 12;
 /// What the load has for reaching a point; then an orderly end, which reaches the rest.
@@ -83,25 +86,26 @@ fn an_end_at_any_point_loses_and_doubles_nothing() {
     let seed = seed(test);
     let all = failpoints::ALL.len() as u64;
     let rounds = tries(all, scaled(all, 20 * all)).div_ceil(all);
-    let mut run = Run {
-        seed,
-        dice: Dice::new(seed),
-        traces: can_trace(test),
-        chain: None,
-        missed: Vec::new(),
-        done: 0,
-    };
-    for _ in 0..rounds {
-        let mut points = failpoints::ALL.to_vec();
-        while !points.is_empty() {
-            let drawn = usize::try_from(run.dice.roll(points.len() as u64)).expect("small");
-            run.one(points.swap_remove(drawn));
-        }
-    }
-    run.end_chain();
-    assert_eq!(run.missed, Vec::<String>::new(), "never reached");
-    say(&format!("{test}: {} ends at {all} points", run.done));
-    proved("failpoints", run.done);
+    let traces = can_trace(test);
+    // They wait for the disk most of the time.
+    let runs: Vec<Run> = std::thread::scope(|scope| {
+        let players = (0..AT_ONCE).map(|part| {
+            let points = failpoints::ALL.iter().skip(part).step_by(AT_ONCE);
+            let points: Vec<&str> = points.copied().collect();
+            let run = Run::new(seed.wrapping_add(part as u64), traces);
+            scope.spawn(move || run.play(rounds, &points))
+        });
+        let players: Vec<_> = players.collect();
+        let played = players.into_iter().map(ScopedJoinHandle::join);
+        played
+            .map(|run| run.unwrap_or_else(|panic| resume_unwind(panic)))
+            .collect()
+    });
+    let missed: Vec<&String> = runs.iter().flat_map(|run| &run.missed).collect();
+    assert!(missed.is_empty(), "never reached: {missed:?}");
+    let done = runs.iter().map(|run| run.done).sum();
+    say(&format!("{test}: {done} ends at {all} points"));
+    proved("failpoints", done);
 }
 
 /// Control: answers that leave before the sync. Whether one is written down before the end is a matter of moments.
@@ -146,19 +150,49 @@ struct Run {
 }
 
 impl Run {
+    fn new(seed: u64, traces: bool) -> Self {
+        Self {
+            seed,
+            dice: Dice::new(seed),
+            traces,
+            chain: None,
+            missed: Vec::new(),
+            done: 0,
+        }
+    }
+
+    fn play(mut self, rounds: u64, all: &[&str]) -> Self {
+        for _ in 0..rounds {
+            let mut points = all.to_vec();
+            while !points.is_empty() {
+                let drawn = usize::try_from(self.dice.roll(points.len() as u64)).expect("small");
+                self.one(points.swap_remove(drawn));
+            }
+        }
+        self.end_chain();
+        self
+    }
+
     fn one(&mut self, point: &str) {
         let count = 1 + self.dice.roll(most(point));
         let begun = SystemClock::new().running();
-        let reached = match point.split_once('.') {
-            Some(("create", _)) => self.in_a_new_directory(point),
+        let kind = point.split_once('.').map(|(kind, _)| kind);
+        if kind == Some("latch") && !self.traces {
+            return;
+        }
+        let ending = AssertUnwindSafe(|| match kind {
+            Some("create") => self.in_a_new_directory(point),
             // Only the transfers have any.
-            Some(("message", _)) => {
+            Some("message") => {
                 ends_while_transferring(&format!("{point}:{count}"), UNDER_LOAD / 4, self.seed)
             }
-            Some(("latch", _)) if !self.traces => return,
             _ if point == "open.refusing" || point == "open.refused" => self.while_refusing(point),
             _ => self.in_the_next_life(point, count),
-        };
+        });
+        let reached = catch_unwind(ending).unwrap_or_else(|panic| {
+            say(&format!("after an end at {point}:{count}"));
+            resume_unwind(panic)
+        });
         let took = SystemClock::new().running().saturating_sub(begun);
         say_case(|| format!("{point}:{count} {} ms", took.as_millis()));
         self.done += 1;
