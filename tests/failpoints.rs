@@ -7,9 +7,10 @@
 //! the test by its name.
 
 use std::collections::BTreeSet;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::Path;
 use std::process::Command;
+use std::thread::ScopedJoinHandle;
 use std::time::Duration;
 
 use steadfast::journal::Error;
@@ -20,18 +21,23 @@ use crate::harness::{
     Place, Victim, asked_again, can_trace, check_all, copy_tree, proved, read_tree, reopen, say,
     say_case, scaled, seed, settle_and_check, tries,
 };
+use crate::transfers::ends_while_transferring;
 
+/// Directories at the same time.
+const AT_ONCE: usize = 2;
 /// Lives in one directory, so that judging it stays cheap.
 const LIVES: usize = 12;
 /// What the load has for reaching a point; then an orderly end, which reaches the rest.
 const UNDER_LOAD: Duration = Duration::from_secs(10);
 /// Ends within which answers that left too early must be found out.
 const CONTROLS: u64 = 20;
+/// Lives within which a point must be come by.
+const GOES: u64 = 4;
 /// Longest that an end may take.
 const ENDING: Duration = Duration::from_secs(60);
 
 /// How often the load comes by the points that begin so, within a second or so; the others are passed once in a life.
-const OFTEN: [(&str, u64); 15] = [
+const OFTEN: [(&str, u64); 17] = [
     ("commit.", 300),
     ("mark.writing", 300),
     ("mark.written", 300),
@@ -46,7 +52,9 @@ const OFTEN: [(&str, u64); 15] = [
     ("effect.started", 8),
     ("effect.ran", 60),
     ("effect.handed_over", 60),
-    ("create.locked", 1),
+    ("message.found", 1),
+    ("message.read", 3),
+    ("message.", 300),
 ];
 
 fn most(point: &str) -> u64 {
@@ -80,25 +88,26 @@ fn an_end_at_any_point_loses_and_doubles_nothing() {
     let seed = seed(test);
     let all = failpoints::ALL.len() as u64;
     let rounds = tries(all, scaled(all, 20 * all)).div_ceil(all);
-    let mut run = Run {
-        seed,
-        dice: Dice::new(seed),
-        traces: can_trace(test),
-        chain: None,
-        missed: Vec::new(),
-        done: 0,
-    };
-    for _ in 0..rounds {
-        let mut points = failpoints::ALL.to_vec();
-        while !points.is_empty() {
-            let drawn = usize::try_from(run.dice.roll(points.len() as u64)).expect("small");
-            run.one(points.swap_remove(drawn));
-        }
-    }
-    run.end_chain();
-    assert_eq!(run.missed, Vec::<String>::new(), "never reached");
-    say(&format!("{test}: {} ends at {all} points", run.done));
-    proved("failpoints", run.done);
+    let traces = can_trace(test);
+    // They wait for the disk most of the time.
+    let runs: Vec<Run> = std::thread::scope(|scope| {
+        let players = (0..AT_ONCE).map(|part| {
+            let points = failpoints::ALL.iter().skip(part).step_by(AT_ONCE);
+            let points: Vec<&str> = points.copied().collect();
+            let run = Run::new(seed.wrapping_add(part as u64), traces);
+            scope.spawn(move || run.play(rounds, &points))
+        });
+        let players: Vec<_> = players.collect();
+        let played = players.into_iter().map(ScopedJoinHandle::join);
+        played
+            .map(|run| run.unwrap_or_else(|panic| resume_unwind(panic)))
+            .collect()
+    });
+    let missed: Vec<&String> = runs.iter().flat_map(|run| &run.missed).collect();
+    assert!(missed.is_empty(), "never reached: {missed:?}");
+    let done = runs.iter().map(|run| run.done).sum();
+    say(&format!("{test}: {done} ends at {all} points"));
+    proved("failpoints", done);
 }
 
 /// Control: answers that leave before the sync. Whether one is written down before the end is a matter of moments.
@@ -143,15 +152,49 @@ struct Run {
 }
 
 impl Run {
+    fn new(seed: u64, traces: bool) -> Self {
+        Self {
+            seed,
+            dice: Dice::new(seed),
+            traces,
+            chain: None,
+            missed: Vec::new(),
+            done: 0,
+        }
+    }
+
+    fn play(mut self, rounds: u64, all: &[&str]) -> Self {
+        for _ in 0..rounds {
+            let mut points = all.to_vec();
+            while !points.is_empty() {
+                let drawn = usize::try_from(self.dice.roll(points.len() as u64)).expect("small");
+                self.one(points.swap_remove(drawn));
+            }
+        }
+        self.end_chain();
+        self
+    }
+
     fn one(&mut self, point: &str) {
         let count = 1 + self.dice.roll(most(point));
         let begun = SystemClock::new().running();
-        let reached = match point.split_once('.') {
-            Some(("create", _)) => self.in_a_new_directory(point),
-            Some(("latch", _)) if !self.traces => return,
+        let kind = point.split_once('.').map(|(kind, _)| kind);
+        if kind == Some("latch") && !self.traces {
+            return;
+        }
+        let ending = AssertUnwindSafe(|| match kind {
+            Some("create") => self.in_a_new_directory(point),
+            // Only the transfers have any.
+            Some("message") => {
+                ends_while_transferring(&format!("{point}:{count}"), UNDER_LOAD / 4, self.seed)
+            }
             _ if point == "open.refusing" || point == "open.refused" => self.while_refusing(point),
-            _ => self.in_the_next_life(point, count),
-        };
+            _ => self.in_one_of_the_next_lives(point, count),
+        });
+        let reached = catch_unwind(ending).unwrap_or_else(|panic| {
+            say(&format!("after an end at {point}:{count}"));
+            resume_unwind(panic)
+        });
         let took = SystemClock::new().running().saturating_sub(begun);
         say_case(|| format!("{point}:{count} {} ms", took.as_millis()));
         self.done += 1;
@@ -169,6 +212,11 @@ impl Run {
         chain.unharmed(self.seed);
         chain.judge();
         reached
+    }
+
+    /// A sync that fails may be one of the opening, which then ends before there is anything to latch.
+    fn in_one_of_the_next_lives(&mut self, point: &str, count: u64) -> bool {
+        (0..GOES).any(|_| self.in_the_next_life(point, count))
     }
 
     fn in_the_next_life(&mut self, point: &str, count: u64) -> bool {

@@ -12,38 +12,23 @@ use crate::harness::{proved, say, scaled, seed};
 /// Seeds within which each mistake must be found.
 const WITHIN: u64 = 400;
 
+const LOST: &str = "it was acknowledged, and is not there";
+const SEEN: &str = "was seen, and event";
+const MESSAGE: &str = "its message was not taken or returned exactly once";
+/// A gap in an actor's numbers, by which nothing of it can be read any more.
+const GAP: &str = "is missing from the journal";
+
 /// What the simulation says of each: one of these.
 const SAYS: [(&str, &[&str]); 10] = [
-    (
-        "ack_before_sync",
-        &[
-            "it was acknowledged, and is not there",
-            "was seen, and event",
-        ],
-    ),
-    ("read_before_durable", &["was seen, and event"]),
-    (
-        "key_forgotten",
-        &[
-            "it is there more than once",
-            "it was acknowledged, and is not there in that way",
-        ],
-    ),
-    (
-        "message_dropped",
-        &["its message was not taken or returned exactly once"],
-    ),
-    (
-        "message_doubled",
-        &["its message was not taken or returned exactly once"],
-    ),
+    ("ack_before_sync", &[LOST, SEEN, GAP]),
+    // Also the answer to a key that is asked again.
+    ("read_before_durable", &[LOST, SEEN]),
+    ("key_forgotten", &["it is there more than once", LOST]),
+    ("message_dropped", &[MESSAGE]),
+    ("message_doubled", &[MESSAGE]),
     (
         "snapshot_ahead",
-        &[
-            "is missing from the journal",
-            "starts after event",
-            "events in memory",
-        ],
+        &[GAP, "starts after event", "events in memory"],
     ),
     ("timer_lost", &["its timer did not fire exactly once"]),
     ("outcome_twice", &["its effect has not exactly one outcome"]),

@@ -5,6 +5,7 @@
 //! events of all accounts; now and then, and at the end, everything under way is delivered first.
 
 use std::collections::HashMap;
+use std::process::Command;
 use std::time::Duration;
 
 use steadfast::{ActorId, Inspector, Node, SequenceNumber, StatefulActor};
@@ -14,6 +15,9 @@ use steadfast_tests::bank::{
 use steadfast_tests::{Dice, History, Options};
 
 use crate::harness::{PATIENCE, Place, Victim, proved, runtime, say, scaled, seed, tries};
+
+/// Lives in which a point must be come by.
+const LIVES: u64 = 5;
 
 /// Where one transfer left its traces: places in the event logs of its two accounts.
 #[derive(Debug, Default)]
@@ -62,6 +66,31 @@ fn transfers_keep_the_sum_over_kills() {
     let figures = check(&place, &history, true);
     say(&format!("transfers: {kills} kills, {figures:?}"));
     proved("transfer_kills", kills);
+}
+
+/// Whether the victim ended itself at a point, `armed` as `NAME:COUNT`, in one of a few lives. The sum stays.
+#[track_caller]
+pub(crate) fn ends_while_transferring(armed: &str, patience: Duration, seed: u64) -> bool {
+    let place = Place::new();
+    let mut history = History::default();
+    let mut victim = Victim::transfers(&place, 1, seed, &[]);
+    victim.wait_for("answers");
+    victim.kill();
+    let reached = (2..2 + LIVES).any(|life| {
+        history.read_on(&place.record);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_victim"));
+        command.env("STEADFAST_FAILPOINT", armed);
+        let again = open_transfers(&history);
+        let mut victim = Victim::transfers_with(command, &place, (life, seed), &again);
+        victim.kills_itself_within(patience)
+    });
+    history.read_on(&place.record);
+    check(&place, &history, false);
+    let open = open_transfers(&history);
+    deliver_all(&place, &history, &open);
+    history.read_on(&place.record);
+    check(&place, &history, true);
+    reached
 }
 
 fn open_transfers(history: &History) -> Vec<u64> {

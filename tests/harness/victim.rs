@@ -34,7 +34,17 @@ impl Victim {
 
     /// Transfers money in `place.dir`, asking the transfers `again` first.
     pub(crate) fn transfers(place: &Place, life: u64, seed: u64, again: &[u64]) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_victim"));
+        let command = Command::new(env!("CARGO_BIN_EXE_victim"));
+        Self::transfers_with(command, place, (life, seed), again)
+    }
+
+    /// The same with a command that ends where the victim's arguments begin.
+    pub(crate) fn transfers_with(
+        mut command: Command,
+        place: &Place,
+        (life, seed): (u64, u64),
+        again: &[u64],
+    ) -> Self {
         command.arg("transfers");
         Self::run(command, place, (life, seed, 0), again)
     }

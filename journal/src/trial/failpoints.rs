@@ -54,6 +54,12 @@ pub const ALL: &[&str] = &[
     "batch.durable",
     "batch.answered",
     "batch.let_out",
+    // A message.
+    "message.posting",
+    "message.posted",
+    "message.taken",
+    "message.found",
+    "message.read",
     // A run of the index.
     "index.sealed",
     "run.begun",

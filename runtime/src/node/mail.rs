@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use steadfast_journal::{ActorId, ActorNumber, Error, Journal, Table};
+use steadfast_journal::{ActorId, ActorNumber, Error, Journal, Table, failpoint};
 
 use super::Shared;
 use super::lane::{Lane, Progress};
@@ -289,6 +289,7 @@ fn read_page(
     if reading.read(journal, begun, u64::MAX)? && begun > 0 {
         reading.read(journal, 0, begun - 1)?;
     }
+    failpoint!("message.read");
     Ok(reading.page)
 }
 
@@ -407,6 +408,7 @@ pub(super) async fn load_outbox(
             let sent = port.control.send(found).await;
             sent.map_err(|_| crate::NodeError::Stopped)?;
         }
+        failpoint!("message.found");
     }
     shared.mail.backlog.counted();
     for port in &shared.ports {

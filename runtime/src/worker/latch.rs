@@ -176,7 +176,9 @@ impl Worker {
                 if mutant!("message_doubled") {
                     self.shared.post(message.clone());
                 }
+                failpoint!("message.posting");
                 self.shared.post(message);
+                failpoint!("message.posted");
             }
             Change::MessageTaken { id } => {
                 self.shared.metrics.message(kind.name, "taken");

@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use steadfast_journal::{ActorNumber, Append, CommitIndex, EntryNumber, mutant};
+use steadfast_journal::{ActorNumber, Append, CommitIndex, EntryNumber, failpoint, mutant};
 
 use super::batch::{Consequence, Taken};
 use super::input::{Deadline, Envelope, Internal};
@@ -300,6 +300,7 @@ impl Worker {
         if let Some(id) = taken {
             let skipped = !matches!(envelope.internal, Some(Internal::Message { .. }));
             self.message_taken(&envelope.to.actor, id, skipped);
+            failpoint!("message.taken");
         }
         self.snapshot_if_due(key);
         self.grew(key, bytes);
