@@ -13,14 +13,24 @@ mkdir -p "$state"
 # claim, tries wanted, tries at once, who tries: a test, or `sim`.
 claims='
 simulated_seeds 100000 10000 sim
-kills 10000 100 crash::crash_loop_loses_and_doubles_nothing
-transfer_kills 1000 50 transfers::transfers_keep_the_sum_over_kills
+mutants 10 10 mutants::simulation_finds_every_mistake_and_nothing_without
+failpoints 1000 166 failpoints::an_end_at_any_point_loses_and_doubles_nothing
+histories 10000 2000 histories::every_history_of_a_node_is_explained_by_one_list
+killed_histories 500 50 histories::killed::every_history_of_killed_processes_is_explained_by_one_sum
+keyed_commands 1000000 50000 keyed::keyed_commands_take_effect_once_over_crashes
+timers 100000 20000 jumps::timers_fire_once_and_never_early_over_jumps_of_the_clock
+http_requests 1000000 100000 http_input::mutated_http_neither_breaks_the_node_nor_changes_what_nobody_changed
+decoder_executions 100000000 5000000 decoders::no_bytes_break_a_decoder
+memory_limits 50 10 limits::a_process_without_memory_loses_nothing
+file_limits 50 10 limits::a_start_with_too_few_files_says_so_and_loses_nothing
 power_cuts_ext4 1500 50 powercut::power_cuts_lose_nothing_on_ext4
 power_cuts_xfs 500 50 powercut::power_cuts_lose_nothing_on_xfs
 mutations 10000 400 mutations::no_damage_takes_anything_without_a_word
 each_call 1800 180 each_call::each_call_may_fail_once
 full_disks 100 10 disk::full_disk_refuses_and_goes_on_when_there_is_space
 failed_handlers 10000 2000 panics::panic_loses_and_doubles_nothing_in_flight
+transfer_kills 1000 50 transfers::transfers_keep_the_sum_over_kills
+kills 10000 100 crash::crash_loop_loses_and_doubles_nothing
 '
 
 # The integration tests, as cargo built them.
