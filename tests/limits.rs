@@ -155,7 +155,9 @@ fn a_start_with_too_few_files_says_so_and_loses_nothing() {
             !beside.iter().any(|name| name.contains("damaged")),
             "{files} files: {beside:?}"
         );
-        works_again(&place, life + 1, seed, 0);
+        if number % 4 == 3 || number + 1 == wanted {
+            works_again(&place, life + 1, seed, 0);
+        }
     }
     say(&format!("{test}: {wanted} starts, {served} of them served"));
     proved("file_limits", wanted);
