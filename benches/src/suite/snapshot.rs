@@ -20,7 +20,7 @@ const ACTORS: usize = 200;
 const EVERY: u64 = 200;
 
 fn slice(settings: &Settings) -> Duration {
-    Duration::from_millis(if settings.quick { 750 } else { 5_000 })
+    Duration::from_millis(if settings.quick { 1_500 } else { 5_000 })
 }
 
 /// The subject compares more, and so has less time for each.
