@@ -24,7 +24,7 @@ export CARGO_TARGET_DIR
 
 SCOPE := --release --workspace $(LOCKED)
 
-.PHONY: help prerequisites build run test check fmt fmt-check readme-check clippy doc deny deb unit crash sim proof bench scale-50 soak microbench flamegraph clean
+.PHONY: help prerequisites build run test check fmt fmt-check readme-check clippy doc deny deb unit crash sim fuzz proof bench scale-50 soak microbench flamegraph clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -78,6 +78,12 @@ SIM_SECONDS ?= 3600
 
 sim: build ## Play SEEDS (100000) seeds of the simulation, from FROM
 	"$(CARGO_TARGET_DIR)/release/steadfast-sim" $(SEEDS) $(FROM) $(SIM_SECONDS)
+
+# How long `make fuzz` stays with each decoder.
+FUZZ_SECONDS ?= 60
+
+fuzz: build ## Fuzz every decoder for FUZZ_SECONDS (60) each, with libFuzzer; TARGETS names some
+	@bash scripts/fuzz.sh $(FUZZ_SECONDS) $(TARGETS)
 
 proof: build ## Try every claim thousands of times; goes on where it stopped (hours)
 	@bash scripts/proof.sh $(CLAIMS)
