@@ -14,8 +14,11 @@ use crate::harness::{
     Place, Victim, begin, can_trace, check_all, proved, say, say_case, seed, tries,
 };
 
+/// Not an error, but a third of a second.
+const LATE: &str = "late";
+
 /// Calls, and how they fail.
-const CALLS: [(&str, &str); 9] = [
+const CALLS: [(&str, &str); 11] = [
     ("fdatasync", "EIO"),
     ("fsync", "EIO"),
     ("write", "EIO"),
@@ -25,6 +28,8 @@ const CALLS: [(&str, &str); 9] = [
     ("rename", "EIO"),
     ("ftruncate", "EIO"),
     ("fallocate", "ENOSPC"),
+    ("fdatasync", LATE),
+    ("write", LATE),
 ];
 
 /// Of each kind, so many in turn.
@@ -41,7 +46,7 @@ fn each_call_may_fail_once() {
     }
     let seed = seed(test);
     let mut dice = Dice::new(seed);
-    let (wanted, mut done) = (tries(18, 1_800), 0);
+    let (wanted, mut done) = (tries(22, 2_200), 0);
     let (mut served, mut acknowledged) = (0, 0);
     let kinds = CALLS.len() as u64;
     let from = begin(|| dice.roll(EACH) * kinds);
@@ -71,7 +76,7 @@ fn one(place: &Place, (call, error, nth): (&str, &str, u64), seed: u64, dice: &m
     strace
         .args(["-f", "-qq", "--seccomp-bpf", "-o", "/dev/null", "-e"])
         .arg(format!("trace={call}"))
-        .args(["-e", &format!("inject={call}:error={error}:when={nth}")]);
+        .args(["-e", &format!("inject={call}:{}:when={nth}", fault(error))]);
     if call.contains("write") {
         // Else those that wake a thread or say something would meet it, which no disk lets fail.
         strace.args(files(&place.dir).flat_map(|file| ["-P".to_owned(), file]));
@@ -84,6 +89,13 @@ fn one(place: &Place, (call, error, nth): (&str, &str, u64), seed: u64, dice: &m
         victim.kill();
     }
     served
+}
+
+fn fault(error: &str) -> String {
+    if error == LATE {
+        return "delay_enter=333333".to_owned();
+    }
+    format!("error={error}")
 }
 
 /// The files that a young directory writes to.

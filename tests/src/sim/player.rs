@@ -30,14 +30,24 @@ const YEAR: u64 = 365 * 24 * HOUR;
 /// Attempts to have an operation's outcome at the end.
 const ATTEMPTS: usize = 8;
 
+/// When commits become durable, where nothing goes wrong.
+#[derive(Debug, Clone, Copy)]
+enum Disk {
+    /// In a step of their own.
+    Held,
+    /// Once so much time has passed.
+    Slow(Duration),
+    /// At the end of each step.
+    Quick,
+}
+
 pub(super) struct Player {
     dice: Dice,
     node: SimNode,
     world: World,
     local: LocalSet,
     client: Client,
-    /// Whether commits wait for a step of their own.
-    held: bool,
+    disk: Disk,
     /// Whether the steps are over: from then on nothing waits.
     over: bool,
     /// When the node was opened again, on the running clock.
@@ -52,7 +62,12 @@ impl Player {
         let mut dice = Dice::new(seed);
         let world = World::default();
         let resource = world.clone();
-        let (snapshot_every, held) = (1 + dice.roll(8), dice.roll(4) > 0);
+        let snapshot_every = 1 + dice.roll(8);
+        let disk = match dice.roll(8) {
+            0..5 => Disk::Held,
+            5 => Disk::Slow(Duration::from_millis(1 + dice.roll(400))),
+            _ => Disk::Quick,
+        };
         // Few enough at times that they wait for each other.
         let effects = 1 + usize::try_from(dice.roll(4)).unwrap_or(0);
         let workers = NonZeroUsize::MIN.saturating_add(usize::try_from(dice.roll(3)).unwrap_or(0));
@@ -73,7 +88,7 @@ impl Player {
             world,
             local: LocalSet::new(),
             client: Client::default(),
-            held,
+            disk,
             over: false,
             openings: Vec::new(),
             walls,
@@ -90,7 +105,7 @@ impl Player {
         for _ in 0..STEPS {
             self.step()?;
             self.come_to_rest()?;
-            if !self.held {
+            if matches!(self.disk, Disk::Quick) {
                 self.let_all_go()?;
             }
         }
@@ -308,6 +323,7 @@ impl Player {
     fn restart(&mut self) {
         // An orderly end waits for the disk.
         self.node.faults(&FaultPlan::new());
+        self.sometimes.disk_was_slow += u64::from(matches!(self.disk, Disk::Slow(_)));
         let restarted = self.node.restart();
         self.openings.push(self.node.clock().running());
         self.sometimes.restarted += 1;
@@ -317,7 +333,11 @@ impl Player {
 
     /// Every commit waits to be let go, also where that is done at once.
     fn plan(&mut self, plan: FaultPlan) {
-        let plan = if self.over { plan } else { plan.held() };
+        let plan = match self.disk {
+            _ if self.over => plan,
+            Disk::Slow(by) => plan.slow(by),
+            Disk::Held | Disk::Quick => plan.held(),
+        };
         self.node.faults(&plan);
     }
 

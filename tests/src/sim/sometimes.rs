@@ -36,6 +36,8 @@ sometimes! {
     sync_failed,
     /// The disk was full.
     disk_was_full,
+    /// A node whose disk is slow ended in order.
+    disk_was_slow,
     /// Reading for a recovery failed.
     read_failed,
     /// The node ended in order and started again.
