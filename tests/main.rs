@@ -14,7 +14,6 @@ mod each_call;
 mod exec;
 mod failpoints;
 mod first_ask;
-mod handover;
 mod harness;
 mod histories;
 mod http_input;

@@ -3,7 +3,7 @@
 //! Method: this package is the journal's sources once more, over locks, queues and threads whose order loom decides
 //! (`std`). Each function of `journal/src/interleavings.rs` is run in every order with at most so many switches that no
 //! thread asked for; two or three find almost all mistakes, and all orders would be too many. The same is done
-//! with the two places of the runtime where workers meet without a lock, in every order that there is.
+//! with the places of the runtime where its threads meet.
 //!
 //! What it does not show: orders that only weak memory has, except of atomics; time, which stands still; RocksDB.
 
@@ -11,6 +11,7 @@
 
 #[path = "../../runtime/src/worker/claim.rs"]
 mod claim;
+mod flow;
 #[path = "../../runtime/src/node/lane.rs"]
 mod lane;
 

@@ -1,14 +1,15 @@
 //! Work on its way to a few threads: what waits, in which order it is taken, and how much may be under way.
 //!
-//! A file of its own, without anything of a node, because every interleaving of it is tried (`tests/handover/`).
+//! A file of its own, without anything of a node, because every interleaving of it is tried (`tests/interleavings/`).
 //!
 //! Invariants:
 //! * Who waits is woken by whatever may let it go on: work, room, the end.
 //! * One piece of work is always let through, however large: only its end makes room.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use super::sync::{Arc, AtomicUsize, Condvar, Mutex, MutexGuard, Ordering, PoisonError};
 use super::{Priority, Ready};
 
 /// Pieces of work that somebody waits for between two that nobody waited for when they were asked for.

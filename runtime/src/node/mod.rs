@@ -23,7 +23,6 @@ mod routes;
 mod shared;
 mod snapshots;
 mod start;
-mod sync;
 mod tasks;
 mod threads;
 mod timers;

@@ -206,7 +206,7 @@ fn recover(shared: &Shared, job: RecoveryJob) -> Option<(usize, Control)> {
     Some((job.worker, done))
 }
 
-// Here, because `tests/handover/` reads the file of `Flow` as well.
+// Here, because `tests/interleavings/` reads the file of `Flow` as well.
 #[cfg(test)]
 mod tests {
     use super::*;

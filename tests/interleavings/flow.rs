@@ -1,9 +1,9 @@
 //! Recoveries on their way to their threads.
 
-use loom::thread;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::sync;
-use super::sync::{Arc, AtomicUsize, Ordering};
+use super::{SWITCHES, explore, spawn};
 
 /// A class of work, as `worker/ready.rs` knows them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,11 +68,11 @@ fn work(flow: &Arc<Numbers>) -> usize {
 
 #[test]
 fn every_piece_of_work_is_done_once_and_nobody_waits_for_ever() {
-    super::every_interleaving(|| {
+    explore("work", Some(SWITCHES + 1), || {
         let flow = flow();
         let worker = {
             let flow = Arc::clone(&flow);
-            thread::spawn(move || {
+            spawn(move || {
                 // The other one may have taken both, and then it waits until the end.
                 work(&flow)
             })
@@ -92,7 +92,7 @@ fn every_piece_of_work_is_done_once_and_nobody_waits_for_ever() {
 
 #[test]
 fn two_workers_share_what_there_is_and_both_end() {
-    super::every_interleaving(|| {
+    explore("two workers", Some(SWITCHES + 1), || {
         let flow = flow();
         let workers = [(); 2].map(|()| {
             let flow = Arc::clone(&flow);
@@ -105,7 +105,7 @@ fn two_workers_share_what_there_is_and_both_end() {
                 drop(held);
                 Some(number)
             };
-            thread::spawn(one)
+            spawn(one)
         });
         flow.submit(Some(Priority::Normal), 1);
         flow.submit(Some(Priority::Low), 2);
@@ -118,16 +118,16 @@ fn two_workers_share_what_there_is_and_both_end() {
 
 #[test]
 fn the_end_reaches_those_who_wait_and_those_who_work() {
-    super::every_interleaving(|| {
+    explore("end", Some(SWITCHES + 1), || {
         let flow = flow();
         flow.submit(Some(Priority::Normal), 1);
         let worker = {
             let flow = Arc::clone(&flow);
-            thread::spawn(move || work(&flow))
+            spawn(move || work(&flow))
         };
         let closer = {
             let flow = Arc::clone(&flow);
-            thread::spawn(move || flow.close())
+            spawn(move || flow.close())
         };
         closer.join().unwrap();
         assert!(worker.join().unwrap() <= 1);
@@ -139,11 +139,11 @@ fn the_end_reaches_those_who_wait_and_those_who_work() {
 #[test]
 #[should_panic(expected = "the end came first")]
 fn an_order_that_is_rare_is_found() {
-    super::every_interleaving(|| {
+    explore("rare order", Some(SWITCHES + 1), || {
         let flow = flow();
         let closer = {
             let flow = Arc::clone(&flow);
-            thread::spawn(move || flow.close())
+            spawn(move || flow.close())
         };
         flow.submit(Some(Priority::Normal), 1);
         let done = flow.try_next();
