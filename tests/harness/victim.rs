@@ -160,6 +160,10 @@ impl Victim {
         let pid = self.pid.unwrap_or_else(|| self.child.id()).to_string();
         let held = Command::new("kill").args(["-STOP", &pid]).status();
         assert!(held.is_ok_and(|status| status.success()), "it runs");
+        // On a busy machine its threads go on until one of them has seen the signal.
+        while !is_held(&pid) {
+            std::thread::yield_now();
+        }
     }
 
     /// `kill -9`, and waits until it is gone.
@@ -232,4 +236,20 @@ impl Drop for Victim {
             self.end();
         }
     }
+}
+
+/// Whether no thread of a process runs any of its code from here on: one has seen the signal, which tells all others, and
+/// each has stopped, is in a call that it does not come back from without stopping, or is gone.
+fn is_held(pid: &str) -> bool {
+    let Ok(threads) = std::fs::read_dir(format!("/proc/{pid}/task")) else {
+        return true;
+    };
+    let states = threads.flatten().filter_map(|thread| {
+        let stat = std::fs::read_to_string(thread.path().join("stat")).ok()?;
+        // Behind the name, which may have spaces and brackets.
+        stat.rsplit_once(") ")?.1.chars().next()
+    });
+    let states: String = states.collect();
+    let any = |of: &str| states.contains(|state| of.contains(state));
+    states.is_empty() || any("TtZX") && states.chars().all(|state| "TtDZX".contains(state))
 }
