@@ -64,7 +64,7 @@ deny: ## Judge dependencies by deny.toml
 unit: ## Have systemd judge the unit in packaging/
 	@bash scripts/unit.sh
 
-deb: build ## Make the Debian package, and look at it
+deb: prerequisites ## Make the Debian package, and look at it
 	@bash scripts/deb.sh
 
 crash: prerequisites ## The long form of the crash tests (much more than a minute)

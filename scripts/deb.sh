@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Makes the Debian package from what `make build` has built, and looks at it: its contents, its scripts, its
-# unit, and the program as it lies in there. Installs cargo-deb for this user's cache if need be (some minutes,
-# once). Nothing is compiled here but that.
+# Makes the Debian package and looks at it: its contents, its scripts, its unit, and the program as it lies in there.
+# The program is built by itself: one that is built together with the tests has the points at which they end it.
+# Installs cargo-deb for this user's cache if need be (some minutes, once).
 # Usage: scripts/deb.sh [DIRECTORY]; the package goes there, by default to packages/ of the target directory.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -24,6 +24,12 @@ if [ "$("$tools/bin/cargo-deb" --version 2>/dev/null)" != "cargo-deb $version" ]
         printf 'deb: SKIPPED: cargo-deb cannot be installed here\n'
         exit 0
     fi
+fi
+
+cargo build --release ${CI:+--locked} --package steadfast-agent
+if cargo tree ${CI:+--locked} --package steadfast-agent --edges features | grep -qE '"(failpoints|mutants)"'; then
+    printf 'deb: the program would have what only tests may have\n'
+    exit 1
 fi
 
 # What the program says of itself.
