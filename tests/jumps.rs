@@ -7,15 +7,12 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 use steadfast::testkit::{START, TestNode};
-use steadfast::{
-    ActorId, Clock, Command, Event, Handle, KindBuilder, Live, Never, StatefulActor, Timer,
-    Timestamp,
-};
+use steadfast::{Clock, KindBuilder, Timestamp};
 use steadfast_tests::Dice;
 use tokio::runtime::Runtime;
 
+use crate::harness::bell::{Bell, Ring, Set};
 use crate::harness::{proved, say, scaled, seed, tries};
 
 /// Timers of one actor.
@@ -27,67 +24,6 @@ const SPAN: u64 = 10_000;
 const STEPS: u64 = 30;
 const HOUR: Duration = Duration::from_secs(3_600);
 const TEN_YEARS: Duration = Duration::from_secs(315_576_000);
-
-#[derive(Debug, Default, Serialize, Deserialize)]
-struct Bell {
-    fired: Vec<u8>,
-    early: u64,
-}
-
-#[derive(Event)]
-#[event(prefix = "bell.")]
-enum BellEvent {
-    Rang { number: usize, early: bool },
-}
-
-impl StatefulActor for Bell {
-    const KIND: &'static str = "bell";
-    type Event = BellEvent;
-
-    fn new(_: &ActorId) -> Self {
-        Self::default()
-    }
-
-    fn apply(&mut self, BellEvent::Rang { number, early }: &BellEvent) {
-        if self.fired.len() <= *number {
-            self.fired.resize(number + 1, 0);
-        }
-        self.fired[*number] += 1;
-        self.early += u64::from(*early);
-    }
-}
-
-#[derive(Debug, Serialize, Deserialize, Command)]
-struct Ring {
-    number: usize,
-    /// For one that follows the wall clock.
-    due: Option<Timestamp>,
-}
-
-impl Handle<Ring> for Bell {
-    fn handle(bell: &mut Live<'_, Self>, Ring { number, due }: Ring) -> Result<(), Never> {
-        // One that follows the boot clock shows in the counts if it is early.
-        let early = due.is_some_and(|due| bell.now() < due);
-        bell.emit(BellEvent::Rang { number, early });
-        Ok(())
-    }
-}
-
-/// Sets timers: seconds until each is due.
-#[derive(Debug, Serialize, Deserialize, Command)]
-struct Set(Vec<u64>);
-
-impl Handle<Set> for Bell {
-    fn handle(bell: &mut Live<'_, Self>, Set(waits): Set) -> Result<(), Never> {
-        for (number, wait) in waits.into_iter().enumerate() {
-            let wait = Duration::from_secs(wait);
-            let due = by_wall(number).then(|| START.plus(wait));
-            let timer = due.map_or_else(|| Timer::after(wait), Timer::at);
-            bell.schedule(&number.to_string(), timer, Ring { number, due });
-        }
-        Ok(())
-    }
-}
 
 const fn by_wall(number: usize) -> bool {
     number % 2 == 1
@@ -137,7 +73,12 @@ impl Bench {
     fn set_all(&mut self) {
         for (bell, waits) in self.waits.iter().enumerate() {
             let actor = self.node.actor::<Bell>(&bell.to_string());
-            let set = async { actor.ask(Set(waits.clone())).await };
+            let timer = |(number, wait): (usize, &u64)| {
+                let due = by_wall(number).then(|| START.plus(Duration::from_secs(*wait)));
+                (number, *wait, due)
+            };
+            let timers = waits.iter().enumerate().map(timer).collect();
+            let set = async { actor.ask(Set(timers)).await };
             self.runtime.block_on(set).expect("set");
         }
     }

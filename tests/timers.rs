@@ -8,12 +8,9 @@ use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-use steadfast::{
-    ActorId, BootId, Clock, Command, Event, Handle, Live, Never, Node, StatefulActor, Timer,
-    Timestamp,
-};
+use steadfast::{BootId, Clock, Node, Timestamp};
 
+use crate::harness::bell::{Bell, Count, Ring, Set};
 use crate::harness::{PATIENCE, Place, runtime, say, scaled, seed};
 
 const BELLS: u64 = 1_000;
@@ -57,81 +54,6 @@ impl Clock for Hands {
 
     fn boot(&self) -> BootId {
         BootId::from_u128(self.times().boot)
-    }
-}
-
-/// Counts how often each of its timers fired.
-#[derive(Debug, Default, Serialize, Deserialize)]
-struct Bell {
-    fired: Vec<u8>,
-    early: u64,
-}
-
-#[derive(Event)]
-#[event(prefix = "bell.")]
-enum BellEvent {
-    Rang { number: usize, early: bool },
-}
-
-impl StatefulActor for Bell {
-    const KIND: &'static str = "bell";
-    type Event = BellEvent;
-
-    fn new(_: &ActorId) -> Self {
-        Self::default()
-    }
-
-    fn apply(&mut self, BellEvent::Rang { number, early }: &BellEvent) {
-        if self.fired.len() <= *number {
-            self.fired.resize(number + 1, 0);
-        }
-        self.fired[*number] += 1;
-        self.early += u64::from(*early);
-    }
-}
-
-/// A timer's command: which one it is, and by which clock it must not be early.
-#[derive(Debug, Serialize, Deserialize, Command)]
-struct Ring {
-    number: usize,
-    /// For one that follows the wall clock.
-    due: Option<Timestamp>,
-}
-
-impl Handle<Ring> for Bell {
-    fn handle(bell: &mut Live<'_, Self>, Ring { number, due }: Ring) -> Result<(), Never> {
-        // One that follows the boot clock shows in the sums if it is early.
-        let early = due.is_some_and(|due| bell.now() < due);
-        bell.emit(BellEvent::Rang { number, early });
-        Ok(())
-    }
-}
-
-/// Sets timers: number, seconds until it is due, whether by the wall clock.
-#[derive(Debug, Serialize, Deserialize, Command)]
-struct Set(Vec<(usize, u64, bool)>);
-
-impl Handle<Set> for Bell {
-    fn handle(bell: &mut Live<'_, Self>, Set(timers): Set) -> Result<(), Never> {
-        for (number, wait, by_wall) in timers {
-            let wait = Duration::from_secs(wait);
-            let due = by_wall.then(|| Timestamp::from_micros(START).plus(wait));
-            let timer = due.map_or_else(|| Timer::after(wait), Timer::at);
-            bell.schedule(&number.to_string(), timer, Ring { number, due });
-        }
-        Ok(())
-    }
-}
-
-/// How many of its timers fired once, how many more often, how many early.
-#[derive(Debug, Serialize, Deserialize, Command)]
-#[command(reply = (u64, u64, u64))]
-struct Count;
-
-impl Handle<Count> for Bell {
-    fn handle(bell: &mut Live<'_, Self>, _: Count) -> Result<(u64, u64, u64), Never> {
-        let of = |wanted: fn(&u8) -> bool| bell.fired.iter().filter(|n| wanted(n)).count() as u64;
-        Ok((of(|n| *n == 1), of(|n| *n > 1), bell.early))
     }
 }
 
@@ -182,7 +104,9 @@ impl Bench {
                 let numbers = first..(first + TOGETHER).min(self.each());
                 let timers = numbers.map(|number| {
                     let place = usize::try_from(number).expect("small");
-                    (place, self.wait(bell, number), Self::by_wall(number))
+                    let wait = self.wait(bell, number);
+                    let due = Timestamp::from_micros(START).plus(Duration::from_secs(wait));
+                    (place, wait, Self::by_wall(number).then_some(due))
                 });
                 let set = Set(timers.collect());
                 let actor = node.actor::<Bell>(&bell.to_string());

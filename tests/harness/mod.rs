@@ -3,6 +3,7 @@
 
 mod again;
 mod agent;
+pub(crate) mod bell;
 mod disk;
 mod laws;
 mod tree;

@@ -62,7 +62,6 @@ impl NodeBuilder {
         Self::at(Place::Storage(storage))
     }
 
-    /// A node of the test kit.
     /// Threads that recover, for each worker. One with the test kit, so that a test's recoveries come in the order in
     /// which they were asked for.
     const fn recovery_threads(&self) -> usize {
@@ -73,6 +72,7 @@ impl NodeBuilder {
         }
     }
 
+    /// A node of the test kit.
     pub(crate) fn hooked(hooks: Hooks) -> Self {
         Self {
             clock: Arc::new(hooks.clock.clone()),
