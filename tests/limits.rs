@@ -1,8 +1,9 @@
 //! Goal: a process that may have too little memory, or too few open files, loses nothing that it acknowledged, says what
 //! it lacks, and works again once it has it.
 //!
-//! Method: `prlimit` sets the limits, before the victim starts or under load. What it left is judged, and it starts once
-//! more without them. Where there is no `prlimit`, the tests say so and pass.
+//! Method: `prlimit` sets the limits, before the victim starts or under load; a control group bounds its memory as a
+//! container does, where the kernel kills what needs more. What it left is judged, and it starts once
+//! more without them. Where there is no `prlimit`, or no group may be made, the tests say so and pass.
 
 use std::fs::File;
 use std::path::Path;
@@ -12,7 +13,7 @@ use std::time::Duration;
 use steadfast_tests::{Dice, History, TOO_MANY_FILES};
 
 use crate::harness::{
-    Place, Victim, asked_again, check_all, proved, say, say_case, scaled, seed, tries,
+    MemoryGroup, Place, Victim, asked_again, check_all, proved, say, say_case, scaled, seed, tries,
 };
 
 /// Bytes that each operation carries, to use memory soon.
@@ -124,6 +125,34 @@ fn runs_out(place: &Place, room: u64, seed: u64, needs: &mut u64) -> (bool, bool
     let ended = victim.ends_within(UNDER_LOAD);
     say_case(|| format!("{room} bytes more than {needs}: {ended:?}"));
     (true, ended.is_some())
+}
+
+#[test]
+fn a_process_that_is_killed_for_its_memory_loses_nothing() {
+    let test = "a_process_that_is_killed_for_its_memory";
+    let seed = seed(test);
+    let mut dice = Dice::new(seed);
+    let wanted = tries(4, scaled(4, 100));
+    let (mut killed, mut served) = (0, 0);
+    for number in 0..wanted {
+        let least = if number % 2 == 0 { 4 << 20 } else { 24 << 20 };
+        let group = match MemoryGroup::new(least + dice.roll(least)) {
+            Ok(group) => group,
+            Err(error) => return say(&format!("{test}: SKIPPED: {error}")),
+        };
+        let place = Place::new();
+        let command = group.command(env!("CARGO_BIN_EXE_victim"));
+        let mut victim = Victim::load_with(command, &place, (1, seed, NOTE), &[]);
+        killed += u64::from(victim.kills_itself_within(UNDER_LOAD));
+        served += u64::from(victim.is_ready());
+        drop(victim);
+        works_again(&place, 2, seed, NOTE);
+    }
+    say(&format!(
+        "{test}: {wanted} groups, served in {served}, killed in {killed}"
+    ));
+    assert!(killed > 0, "no group was too small");
+    proved("memory_groups", wanted);
 }
 
 #[test]

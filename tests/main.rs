@@ -5,6 +5,7 @@
 //! `STEADFAST_TEST_SEED` repeats it.
 
 mod book;
+mod clocks;
 mod control;
 mod crash;
 mod damage;

@@ -5,6 +5,7 @@ mod again;
 mod agent;
 pub(crate) mod bell;
 mod disk;
+mod group;
 mod laws;
 mod tree;
 mod victim;
@@ -22,7 +23,8 @@ use steadfast_tests::{ACTORS, Plan, Record, tally};
 pub(crate) use again::{asked_again, settle_and_check};
 pub(crate) use agent::{Agent, Site, steadfast, until};
 pub(crate) use disk::{Cuttable, FileSystem};
-pub(crate) use laws::{check_acknowledged, check_all};
+pub(crate) use group::MemoryGroup;
+pub(crate) use laws::{check_acknowledged, check_all, inspect};
 pub(crate) use tree::{copy_tree, read_tree};
 pub(crate) use victim::Victim;
 

@@ -139,6 +139,15 @@ impl Victim {
         }
     }
 
+    /// Waits until it told of answers that it got from now on.
+    #[track_caller]
+    pub(crate) fn goes_on(&mut self) {
+        self.is_ready();
+        // The first may have been on its way.
+        self.wait_for("answers");
+        self.wait_for("answers");
+    }
+
     fn hear(&mut self, line: String) {
         if let Some(pid) = line.strip_prefix("ready ") {
             self.pid = Some(pid.parse().expect("a process number"));

@@ -303,8 +303,10 @@ fn remind(live: &mut Live<'_, Patrol>, config: &PatrolConfig, found: &[Checked],
     };
     for check in found {
         let due = live.totals.targets.get(&check.target).is_some_and(|state| {
+            // Told long after now is told before the wall clock was set back.
+            let apart = |told: Timestamp| now.since(told).max(told.since(now));
             let told = state.told();
-            state.queue.is_empty() && told.is_some_and(|told| now.since(told) >= period.duration())
+            state.queue.is_empty() && told.is_some_and(|told| apart(told) >= period.duration())
         });
         if due {
             let reason = match &check.failure {

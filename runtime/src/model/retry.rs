@@ -71,4 +71,11 @@ impl RetryPolicy {
         let spread = 1.0 + self.jitter.clamp(0.0, 1.0) * (unit - 0.5);
         Some(Duration::try_from_secs_f64(capped * spread).unwrap_or(self.max))
     }
+
+    /// The longest wait that may come before attempt number `attempt` (from 1); none before the first.
+    pub(crate) fn longest_before(&self, attempt: u32) -> Duration {
+        let failed = attempt.saturating_sub(1);
+        let wait = (failed > 0).then(|| self.wait_after(failed, u64::MAX));
+        wait.flatten().unwrap_or(Duration::ZERO)
+    }
 }

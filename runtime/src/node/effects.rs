@@ -192,11 +192,10 @@ impl EffectRunner {
             let Some(shared) = self.shared.upgrade() else {
                 return false;
             };
-            let wait = job
-                .effect
-                .due
-                .since(shared.clock.now())
-                .min(job.effect.retry.max.saturating_mul(2));
+            let effect = &job.effect;
+            // Of an earlier life there is only the wall clock's word, and that may have been set back since.
+            let longest = effect.retry.longest_before(effect.attempt);
+            let wait = effect.due.since(shared.clock.now()).min(longest);
             if wait.is_zero() {
                 return true;
             }

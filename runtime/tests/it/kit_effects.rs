@@ -143,6 +143,36 @@ async fn retries_wait_in_virtual_time() {
     assert_eq!(noted(&node).await, ["job: Succeeded(7)"]);
 }
 
+/// Found by killing a process whose wall clock was ten years ahead: in the next life its effects, first attempts too,
+/// waited for twice the longest wait of their policy, ten minutes. The time at which an attempt is due is one of
+/// the wall clock, and its bound had nothing to do with what the attempt really had to wait.
+#[tokio::test]
+async fn a_wall_clock_that_is_set_back_over_a_crash_holds_no_job() {
+    const TEN_YEARS: Duration = Duration::from_secs(315_576_000);
+    let node = TestNode::new(with_probe);
+    let fake = node.fake(|| {
+        let fake = FakeEffect::<Job<REPEATED>>::new().fail_times(1);
+        fake.then_succeed(7)
+    });
+    node.clock().jump_wall_forward(TEN_YEARS);
+    let probe = node.actor::<Probe>("a");
+    // One that is tried again after a millisecond, and one that was not finished.
+    probe.ask(run(REPEATED, 1)).await.unwrap();
+    node.settle().await.unwrap();
+    fake.hold();
+    probe.ask(run(REPEATED, 1)).await.unwrap();
+    node.settle().await.unwrap();
+    assert_eq!((fake.runs().len(), fake.held()), (2, 1));
+    node.crash();
+    node.clock().jump_wall_back(TEN_YEARS);
+    fake.release();
+    node.reopen();
+    node.settle().await.unwrap();
+    assert_eq!(noted(&node).await, ["job: Succeeded(7)"]);
+    node.advance(Duration::from_millis(2)).await.unwrap();
+    assert_eq!(noted(&node).await.len(), 2);
+}
+
 #[tokio::test]
 async fn a_crash_in_the_middle_of_a_job() {
     for (after_crash, runs, outcome) in [

@@ -322,6 +322,27 @@ fn an_alert_that_stays_is_told_again() {
     assert_eq!(bench.count("patrol.reminded"), 2);
 }
 
+/// A reminder's time is one of the wall clock: when that was set back by ten years, none would have come for as long.
+#[test]
+fn a_wall_clock_that_is_set_back_does_not_end_the_reminders() {
+    let mut config = config(&["a"]);
+    let notify = config.notify.as_mut().unwrap();
+    notify.remind_every = Some(Span::secs(600));
+    let bench = Bench::new(&config);
+    bench.run(&["a"]);
+    bench.run(&["a"]);
+    bench.node.clock().jump_wall_back(60 * 24 * 3_653 * MINUTE);
+    for _ in 0..11 {
+        bench.run(&["a"]);
+        bench.advance(MINUTE);
+    }
+    assert_eq!(
+        bench.count("patrol.reminded"),
+        2,
+        "at once, and then in time"
+    );
+}
+
 #[test]
 fn a_certificate_that_expires_soon_fails_the_check() {
     let bench = Bench::new(&PatrolConfig {
