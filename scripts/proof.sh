@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Tries every claim as often as it says, and prints a table: claim, tries, violations. Goes on where it stopped: what
-# was tried is in $PROOF_DIR, by default beside the build. Remove that to begin anew.
+# Tries every claim as often as it says, and prints a table: claim, tries, violations, and the commits whose programs were
+# tried. Goes on where it stopped: what was tried is in $PROOF_DIR, by default beside the build. Remove that to begin
+# anew. A violation ends its claim for this run.
 # Usage: scripts/proof.sh [CLAIM...]; PROOF_SECONDS bounds the time of this run.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -28,7 +29,7 @@ file_limits 50 10 limits::a_start_with_too_few_files_says_so_and_loses_nothing
 power_cuts_ext4 1500 50 powercut::power_cuts_lose_nothing_on_ext4
 power_cuts_xfs 500 50 powercut::power_cuts_lose_nothing_on_xfs
 mutations 10000 400 mutations::no_damage_takes_anything_without_a_word
-each_call 2200 220 each_call::each_call_may_fail_once
+each_call 2044 200 each_call::each_call_may_fail_once
 full_disks 100 10 disk::full_disk_refuses_and_goes_on_when_there_is_space
 failed_handlers 10000 2000 panics::panic_loses_and_doubles_nothing_in_flight
 transfer_kills 1000 50 transfers::transfers_keep_the_sum_over_kills
@@ -45,7 +46,20 @@ count() { cat "$state/$1.$2" 2>/dev/null || echo 0; }
 
 add() { echo $(($(count "$1" "$2") + $3)) >"$state/$1.$2"; }
 
-# One go at a claim. What it did not hold in is kept as a log.
+# This source, with a + where it was changed since.
+commit=$(git describe --always --dirty=+ 2>/dev/null || echo unknown)
+
+# The first and the last commit that a claim was tried at.
+commits() {
+    local file=$state/$1.commits
+    [ -s "$file" ] || return 0
+    local first last
+    first=$(head -n 1 "$file")
+    last=$(tail -n 1 "$file")
+    if [ "$first" = "$last" ]; then echo "$first"; else echo "$first to $last"; fi
+}
+
+# One go at a claim; false where it did not hold. What it did not hold in is kept as a log.
 try() {
     local claim=$1 at_once=$2 who=$3 tried log
     log=$state/$claim.log
@@ -56,11 +70,13 @@ try() {
         STEADFAST_TEST_TRIES=$at_once STEADFAST_TEST_FROM=$(count "$claim" tries) "$tests" --exact "$who" --nocapture >"$log" 2>&1 && outcome=0 || outcome=$?
         tried=$(sed -n "s/^proved: $claim \([0-9]*\)$/\1/p" "$log" | tail -n 1)
     fi
+    echo "$commit" >>"$state/$claim.commits"
     if [ "$outcome" != 0 ]; then
         add "$claim" violations 1
+        # At least that one was tried.
+        add "$claim" tries 1
         cp "$log" "$state/$claim.violation.$(date +%s).log"
-        # As many as it was meant to be: a violation ends the go early.
-        add "$claim" tries "$at_once"
+        return 1
     elif [ -z "$tried" ]; then
         grep -m 1 SKIPPED "$log" >"$state/$claim.skipped" || { echo "$claim: neither tried nor skipped: $log"; exit 1; }
     else
@@ -69,11 +85,11 @@ try() {
 }
 
 table() {
-    printf '\n| claim | tries | of | violations | |\n| --- | ---: | ---: | ---: | --- |\n'
+    printf '\n| claim | tries | of | violations | at | |\n| --- | ---: | ---: | ---: | --- | --- |\n'
     while read -r claim wanted _; do
         [ -n "$claim" ] || continue
-        printf '| %s | %s | %s | %s | %s |\n' "${claim//_/ }" "$(count "$claim" tries)" "$wanted" \
-            "$(count "$claim" violations)" "$(cat "$state/$claim.skipped" 2>/dev/null || true)"
+        printf '| %s | %s | %s | %s | %s | %s |\n' "${claim//_/ }" "$(count "$claim" tries)" "$wanted" \
+            "$(count "$claim" violations)" "$(commits "$claim")" "$(cat "$state/$claim.skipped" 2>/dev/null || true)"
     done <<<"$claims"
 }
 
@@ -85,9 +101,11 @@ while read -r claim wanted at_once who; do
     if [ $# != 0 ] && [[ " $* " != *" $claim "* ]]; then continue; fi
     while [ "$(count "$claim" tries)" -lt "$wanted" ] && [ ! -e "$state/$claim.skipped" ] && [ "$SECONDS" -lt "$limit" ]; do
         left=$((wanted - $(count "$claim" tries)))
-        try "$claim" $((at_once < left ? at_once : left)) "$who"
+        held=yes
+        try "$claim" $((at_once < left ? at_once : left)) "$who" || held=no
         echo "$claim: $(count "$claim" tries) of $wanted, $(count "$claim" violations) violations, after $SECONDS s"
+        [ "$held" = yes ] || break
     done
 done <<<"$claims"
 table
-cat "$state"/*.violations 2>/dev/null | awk '{ sum += $1 } END { exit sum > 0 }'
+find "$state" -name '*.violations' -exec cat {} + | awk '{ sum += $1 } END { exit sum > 0 }'

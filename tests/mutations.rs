@@ -1,18 +1,20 @@
 //! Goal: whatever happens to the files of a stopped node, nothing that was acknowledged is missing without a word.
 //!
 //! Method: copies of a directory that a kill left; in each one a file is damaged in a way that disks, people and
-//! restores do it. Then a node is started. Either it refuses, or everything acknowledged is there, or whoever reads
-//! what is damaged is told so: tables that an opening does not need are looked at when they are read. What was
-//! only derived may be built anew.
+//! restores do it. Then a node is started. Either it refuses, or everything acknowledged is there and each state is the fold
+//! of its events, or whoever reads what is damaged is told so, and the rest is whole: tables that an opening does not
+//! need are looked at when they are read. What was only derived may be built anew.
 
+use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use steadfast::{ActorId, NodeError, SequenceNumber, StatefulActor};
+use steadfast::{ActorId, Inspector, NodeError, SequenceNumber, StatefulActor};
 use steadfast_tests::tally::Tally;
-use steadfast_tests::{Dice, History, Plan, Record, tally};
+use steadfast_tests::{ACTORS, Dice, History, Plan, Record, tally};
 
-use crate::harness::{Place, Victim, proved, reopen, say, say_case, seed, tries};
+use crate::harness::{Place, Victim, event_of, proved, reopen, say, say_case, seed, tries};
 
 /// Copies of one directory until another one is made.
 const OF_ONE: u64 = 200;
@@ -95,6 +97,7 @@ fn damage(dir: &Path, earlier: &Path, dice: &mut Dice) -> String {
     let files = files(dir);
     let file = pick(&files, dice);
     let mut bytes = fs::read(&file).expect("the file");
+    let before = bytes.clone();
     let at = usize::try_from(dice.roll(bytes.len().max(1) as u64)).expect("small");
     let what = match dice.roll(7) {
         0 => {
@@ -133,6 +136,10 @@ fn damage(dir: &Path, earlier: &Path, dice: &mut Dice) -> String {
             format!("a bit of byte {at} flipped")
         }
     };
+    if bytes == before {
+        // Zeros where there were zeros, or an earlier copy that is no other.
+        return damage(dir, earlier, dice);
+    }
     fs::write(&file, bytes).expect("it is written");
     format!("{} {what}", file.display())
 }
@@ -146,39 +153,77 @@ fn judge(place: &Place, damaged: &Path, history: &History, what: &str, outcomes:
         outcomes.refused += 1;
         return;
     }
-    match missing(damaged, &record, history) {
-        Ok(0) => outcomes.whole += 1,
-        Ok(missing) => {
-            panic!("{what}: {missing} acknowledged operations are missing without a word")
+    match look(damaged, &record, history) {
+        Ok(Seen::Whole) => outcomes.whole += 1,
+        Ok(Seen::Silent(fault)) => panic!("{what}: {fault}, without a word"),
+        Err(told) => {
+            say_case(|| format!("{what}: {told}"));
+            outcomes.told += 1;
         }
-        Err(_) => outcomes.told += 1,
     }
 }
 
-/// How many acknowledged operations are not there; an error where reading says what is wrong.
-fn missing(
-    damaged: &Path,
-    record: &std::sync::Arc<Record>,
-    history: &History,
-) -> Result<usize, NodeError> {
+/// What readers are given.
+enum Seen {
+    Whole,
+    /// Something acknowledged is not there, or a state is another than its events make.
+    Silent(String),
+}
+
+/// Goes through everything acknowledged; an error where reading says what is wrong.
+fn look(damaged: &Path, record: &Arc<Record>, history: &History) -> Result<Seen, NodeError> {
     let inspector = tally::plain_node(damaged, record).inspect()?;
-    let (mut missing, mut trouble) = (0, None);
+    let mut promised: HashMap<u64, Vec<(u64, u64)>> = HashMap::new();
     for op in &history.acknowledged {
-        let id = ActorId::new(Tally::KIND, &Plan::of(*op).actor_key()).expect("a name");
-        for added in &history.operations[op].acks {
-            let seq = SequenceNumber::new(added.seq).expect("a number from 1");
-            match inspector.events(&id, seq, 1) {
-                Ok(found) => {
-                    let found = found.first().and_then(|view| view.data.get("op")?.as_u64());
-                    missing += usize::from(found != Some(*op));
-                }
-                Err(error) => trouble = Some(error),
-            }
+        let of = promised.entry(Plan::of(*op).actor).or_default();
+        of.extend(history.operations[op].acks.iter().map(|ack| (ack.seq, *op)));
+    }
+    let mut trouble = None;
+    for actor in 0..ACTORS {
+        let id = tally_of(actor);
+        let promised = promised.get(&actor).map_or(&[][..], Vec::as_slice);
+        match look_at(&inspector, &id, promised) {
+            Ok(None) => {}
+            // What is not told must be there all the same.
+            Ok(Some(fault)) => return Ok(Seen::Silent(fault)),
+            Err(error) => trouble = Some(error),
         }
     }
-    match trouble {
-        // What is not told must be there all the same.
-        Some(error) if missing == 0 => Err(error),
-        _ => Ok(missing),
+    trouble.map_or(Ok(Seen::Whole), Err)
+}
+
+fn tally_of(actor: u64) -> ActorId {
+    ActorId::new(Tally::KIND, &format!("{actor:04}")).expect("a name")
+}
+
+/// What is wrong with one actor of which these events are promised.
+fn look_at(
+    inspector: &Inspector,
+    id: &ActorId,
+    promised: &[(u64, u64)],
+) -> Result<Option<String>, NodeError> {
+    let events = match inspector.events(id, SequenceNumber::FIRST, usize::MAX) {
+        Err(NodeError::NoActor { .. }) if promised.is_empty() => return Ok(None),
+        Err(NodeError::NoActor { .. }) => Vec::new(),
+        events => events?,
+    };
+    let mut folded = Tally::new(id);
+    let mut there = HashMap::new();
+    for view in &events {
+        there.insert(
+            view.seq,
+            view.data.get("op").and_then(serde_json::Value::as_u64),
+        );
+        folded.apply(&event_of(view));
     }
+    for (seq, op) in promised {
+        if there.get(seq) != Some(&Some(*op)) {
+            return Ok(Some(format!(
+                "{id}: operation {op}, event {seq}, is missing"
+            )));
+        }
+    }
+    let served = inspector.state(id, None)?.state;
+    let right = served == serde_json::to_value(&folded).expect("a state has JSON");
+    Ok((!right).then(|| format!("{id}: {served} is served for {folded:?}")))
 }

@@ -29,7 +29,7 @@ struct Traces {
 
 /// What a check went through.
 #[derive(Debug, Default)]
-struct Figures {
+pub(crate) struct Figures {
     transfers: usize,
     acknowledged: usize,
     received: usize,
@@ -60,10 +60,7 @@ fn transfers_keep_the_sum_over_kills() {
             deliver_all(&place, &history, &[]);
         }
     }
-    let open = open_transfers(&history);
-    deliver_all(&place, &history, &open);
-    history.read_on(&place.record);
-    let figures = check(&place, &history, true);
+    let figures = settle(&place, &mut history);
     say(&format!("transfers: {kills} kills, {figures:?}"));
     proved("transfer_kills", kills);
 }
@@ -86,14 +83,20 @@ pub(crate) fn ends_while_transferring(armed: &str, patience: Duration, seed: u64
     });
     history.read_on(&place.record);
     check(&place, &history, false);
-    let open = open_transfers(&history);
-    deliver_all(&place, &history, &open);
-    history.read_on(&place.record);
-    check(&place, &history, true);
+    settle(&place, &mut history);
     reached
 }
 
-fn open_transfers(history: &History) -> Vec<u64> {
+/// Resolves what is open, has every message taken, and checks that the sum is there.
+#[track_caller]
+pub(crate) fn settle(place: &Place, history: &mut History) -> Figures {
+    let open = open_transfers(history);
+    deliver_all(place, history, &open);
+    history.read_on(&place.record);
+    check(place, history, true)
+}
+
+pub(crate) fn open_transfers(history: &History) -> Vec<u64> {
     let operations = history.operations.iter();
     operations
         .filter(|(_, told)| told.is_open())
@@ -151,7 +154,7 @@ async fn wait_delivered(node: &Node) {
 
 /// Goes through the events of all accounts.
 #[track_caller]
-fn check(place: &Place, history: &History, delivered: bool) -> Figures {
+pub(crate) fn check(place: &Place, history: &History, delivered: bool) -> Figures {
     let inspector = bank_node(&place.dir)
         .inspect()
         .expect("the directory can be read");

@@ -255,7 +255,7 @@ fn take_event(view: &EventView, folded: &mut Tally, traces: &mut HashMap<u64, Tr
 }
 
 /// The event behind its JSON.
-fn event_of(view: &EventView) -> TallyEvent {
+pub(crate) fn event_of(view: &EventView) -> TallyEvent {
     let number = |name: &str| view.data[name].as_u64().expect("a number");
     let op = number("op");
     let event = match view.name.as_str() {
