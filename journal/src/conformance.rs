@@ -90,5 +90,9 @@ pub const CHECKS: &[Check] = &[
     ("commits are walked in order", reading::commits),
     ("rows are paged by key", reading::rows),
     ("only its own past is contained", reading::contains),
+    (
+        "a full check beside writers finds nothing",
+        reading::verified_beside_writers,
+    ),
     ("a random run equals its model", model::random_runs),
 ];

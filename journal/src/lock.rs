@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock;
 use crate::error::Error;
+use crate::mark::sync_dir;
 
 /// Attempts to take the lock, and the time between two: a CLI that asks for the holder has it for
 /// microseconds.
@@ -93,17 +94,44 @@ fn take(dir: &Path, path: &Path, file: &mut File) -> Result<(), Error> {
     })
 }
 
-/// Creates `dir` for its owner only; leaves an existing one as it is.
+/// Creates `dir` for its owner only; leaves an existing one as it is. What it creates is durable before it returns:
+/// what is synced in a directory is worth nothing if that has no name after a power cut.
 pub(crate) fn create_dir(dir: &Path) -> Result<(), Error> {
-    let failed = |source| Error::file(dir, "create", dir, source);
+    create_with(dir, &mut sync_dir)
+}
+
+/// As [`create_dir`]; `sync` makes the names in a directory durable.
+fn create_with(dir: &Path, sync: &mut dyn FnMut(&Path) -> Result<(), Error>) -> Result<(), Error> {
     if let Some(parent) = dir.parent() {
-        std::fs::create_dir_all(parent).map_err(failed)?;
+        create_missing(parent, &DirBuilder::new(), sync)?;
     }
-    match DirBuilder::new().mode(0o700).create(dir) {
-        Ok(()) => Ok(()),
-        Err(error) if error.kind() == ErrorKind::AlreadyExists && dir.is_dir() => Ok(()),
-        Err(error) => Err(failed(error)),
+    create_missing(dir, DirBuilder::new().mode(0o700), sync)
+}
+
+/// Creates `dir` and all above it that are missing, from the top down.
+fn create_missing(
+    dir: &Path,
+    how: &DirBuilder,
+    sync: &mut dyn FnMut(&Path) -> Result<(), Error>,
+) -> Result<(), Error> {
+    // Of a relative path, the directory that it begins in.
+    if dir.as_os_str().is_empty() || dir.is_dir() {
+        return Ok(());
     }
+    let parent = dir.parent().unwrap_or(dir);
+    create_missing(parent, &DirBuilder::new(), sync)?;
+    match how.create(dir) {
+        Ok(()) => {}
+        // Somebody else was faster.
+        Err(error) if error.kind() == ErrorKind::AlreadyExists && dir.is_dir() => {}
+        Err(source) => return Err(Error::file(dir, "create", dir, source)),
+    }
+    let here = Path::new(".");
+    sync(if parent.as_os_str().is_empty() {
+        here
+    } else {
+        parent
+    })
 }
 
 fn write_holder(file: &mut File, holder: &Holder) -> std::io::Result<()> {

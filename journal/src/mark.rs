@@ -4,7 +4,9 @@
 //! A file of its own because its layout is a promise to every later format. Two slots in pages of
 //! their own are written in turn, so that a torn write spoils one of them at most.
 //!
-//! Invariant: the mark may lag behind the journal, never lead it; it is written only after a sync.
+//! Invariants:
+//! * The mark may lag behind the journal, never lead it; it is written only after a sync.
+//! * One slot is synced, and whole; writes go to the other one until that is synced too.
 
 use std::fs::{File, OpenOptions};
 use std::io::ErrorKind;
@@ -200,7 +202,7 @@ pub(crate) fn page(content: &[u8]) -> Vec<u8> {
 pub(crate) struct MarkFile {
     file: File,
     path: PathBuf,
-    /// Never the slot that holds the newest whole mark.
+    /// Never the slot that was synced last: a torn write spoils this one alone, however often it was written since.
     next: Slot,
     /// Whether something was written since the last sync.
     dirty: bool,
@@ -225,14 +227,13 @@ impl MarkFile {
             next: Slot::First,
             dirty: false,
         };
-        mark.put(&Mark {
+        let empty = Mark {
             history,
             reached: None,
-        })?;
-        mark.put(&Mark {
-            history,
-            reached: None,
-        })?;
+        };
+        mark.put(&empty)?;
+        mark.next = Slot::Second;
+        mark.put(&empty)?;
         mark.sync()?;
         failpoint!("create.mark_written");
         std::fs::rename(&unfinished, &path)
@@ -249,12 +250,15 @@ impl MarkFile {
             .write(true)
             .open(&path)
             .map_err(|source| Error::file(dir, "open", &path, source))?;
-        Ok(Self {
+        let mut mark = Self {
             file,
             path,
-            next: newest.other(),
-            dirty: false,
-        })
+            next: newest,
+            dirty: true,
+        };
+        // A process that was killed may not have come to it, and only then the other slot is free.
+        mark.sync()?;
+        Ok(mark)
     }
 
     /// Notes that the journal durably reached `head`; survives the process, not yet the machine.
@@ -277,7 +281,6 @@ impl MarkFile {
             .write_all_at(&encode(mark), self.next.offset())
             .map_err(|source| self.failed("write", source))?;
         failpoint!("mark.written");
-        self.next = self.next.other();
         self.dirty = true;
         Ok(())
     }
@@ -290,6 +293,7 @@ impl MarkFile {
                 .sync_data()
                 .map_err(|source| self.failed("sync", source))?;
             failpoint!("mark.synced");
+            self.next = self.next.other();
             self.dirty = false;
         }
         Ok(())

@@ -22,13 +22,13 @@ use crate::layout::{
 };
 use crate::record::CommitRecord;
 use crate::store::{Keyspace, Slot, Span, Store, Stores, Visit};
-use crate::verify::{MarkSource, verify};
+use crate::verify::{MarkSource, Subject, verify};
 
 /// A chunk of a long read ends after this many rows or bytes.
 const CHUNK_ROWS: usize = 256;
-const CHUNK_BYTES: usize = 1 << 20;
+pub(crate) const CHUNK_BYTES: usize = 1 << 20;
 /// As [`CHUNK_ROWS`], where nothing is kept of a row.
-const VISIT_ROWS: usize = 4_096;
+pub(crate) const VISIT_ROWS: usize = 4_096;
 
 /// Reads one generation of a journal.
 pub(crate) struct Reads {
@@ -268,13 +268,17 @@ impl JournalReader for Reads {
     }
 
     fn verify(&self) -> Result<VerifyReport, Error> {
-        let (store, index) = (self.slot.store()?, self.slot.index()?);
-        verify(&*store, &index, self.past.as_ref(), &self.mark)
+        verify(Subject {
+            slot: &self.slot,
+            head: &self.head,
+            past: self.past.as_ref(),
+            mark: &self.mark,
+        })
     }
 }
 
 /// The smallest key that is greater than `key`.
-fn successor(key: &[u8]) -> Vec<u8> {
+pub(crate) fn successor(key: &[u8]) -> Vec<u8> {
     [key, &[0]].concat()
 }
 
@@ -347,7 +351,7 @@ pub(crate) fn scan_up_to(
 }
 
 /// As [`scan_up_to`] with the limits of a chunk. `Ok(true)`: the limit ended it, there may be more.
-fn scan_chunk(
+pub(crate) fn scan_chunk(
     store: &dyn Store,
     space: Keyspace,
     span: Span<'_>,

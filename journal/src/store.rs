@@ -146,6 +146,14 @@ impl Slot {
         self.with(|(_, index)| Arc::clone(index))
     }
 
+    /// Both, for one call.
+    ///
+    /// # Errors
+    /// [`Error::Closed`] after [`Slot::close`].
+    pub(crate) fn both(&self) -> Result<Stores, Error> {
+        self.with(Clone::clone)
+    }
+
     fn with<T>(&self, take: impl FnOnce(&Stores) -> T) -> Result<T, Error> {
         let stores = self.stores.read().unwrap_or_else(PoisonError::into_inner);
         stores.as_ref().map(take).ok_or(Error::Closed)

@@ -1,9 +1,11 @@
 //! The contract of reading: look-ups, pages, positions.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::Fresh;
-use super::driver::{Driver, id, row};
+use super::driver::{Driver, id, row, sample, start};
 use crate::entry::{Entry, StoredEntry};
 use crate::error::Error;
 use crate::ids::{ActorNumber, CommitIndex, EntryNumber, HistoryId, SequenceNumber};
@@ -203,4 +205,47 @@ pub(super) fn contains(fresh: Fresh<'_>) {
     assert!(journal.contains(head.history, head.index));
     assert!(!journal.contains(head.history, head.index.next().expect("a number")));
     assert!(!journal.contains(HistoryId::draw(), CommitIndex::FIRST));
+}
+
+/// How often the journal is verified beside writers.
+const CHECKS: usize = 60;
+
+/// A full check beside writers reported that the index had other entries than the commits, and an actor without any:
+/// it looked at the commits, the entries and the actors one after the other, each as it was by then.
+pub(super) fn verified_beside_writers(fresh: Fresh<'_>) {
+    let mut driver = Driver::new(fresh());
+    driver.write("before", 1);
+    let journal = Arc::clone(driver.journal());
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for writer in 0..2 {
+            let (journal, over) = (&journal, &over);
+            std::thread::Builder::new()
+                .spawn_scoped(scope, move || {
+                    for n in (0..).take_while(|_| !over.load(Ordering::Acquire)) {
+                        let name = format!("{writer}-{n}");
+                        let actor = journal.next_actor_number().expect("there are numbers");
+                        let mut last = None;
+                        for _ in 0..3 {
+                            let entry = sample(&name, actor, last.as_ref(), 1);
+                            let append = Append::new(&entry, Vec::new()).expect("it encodes");
+                            let outcome = start(&**journal, vec![append]);
+                            let told = outcome.recv().expect("the completion is called");
+                            told.expect("it is written");
+                            last = Some(entry);
+                        }
+                    }
+                })
+                .expect("there is a thread");
+        }
+        let mut checks = 0;
+        let reports = std::iter::repeat_with(|| journal.verify()).take(CHECKS);
+        let unsound = reports
+            .inspect(|_| checks += 1)
+            .find(|report| !matches!(report, Ok(report) if report.findings.is_empty()));
+        over.store(true, Ordering::Release);
+        assert!(unsound.is_none(), "check {checks}: {unsound:?}");
+    });
+    let report = journal.verify().expect("it can be walked");
+    assert_eq!(report.findings, Vec::<String>::new());
 }

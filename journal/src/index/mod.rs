@@ -12,6 +12,7 @@
 //! * Memory is bounded: when one run waits for the store and the next one is full, the writer of the journal
 //!   waits. A slow index slows admission; it is never left behind.
 
+mod everything;
 mod run;
 mod runs;
 mod showing;
@@ -72,9 +73,6 @@ struct Shared {
     /// Told at each change of `progress`.
     changed: Condvar,
 }
-
-/// Told key, commit and frame of each entry; its first error ends it.
-pub(crate) type Show<'a> = dyn FnMut(&[u8], CommitIndex, &[u8]) -> Result<(), Error> + 'a;
 
 /// What memory has of an actor from some number on.
 struct Held {
@@ -343,36 +341,6 @@ impl Index {
         })
         .transpose()
     }
-
-    /// Shows every entry ordered by actor and number: key, commit, frame.
-    pub(crate) fn each(&self, show: &mut Show<'_>) -> Result<(), Error> {
-        let mut held = self.shared.all_held().into_iter().peekable();
-        let mut outcome = Ok(());
-        let first = entry_key_raw(0, 1);
-        let span = Span {
-            from: &first,
-            to: None,
-        };
-        self.shared.runs.scan_all(span, &mut |key, value| {
-            let step = (|| {
-                while let Some((before, found)) = held.next_if(|(held, _)| held.as_slice() < key) {
-                    show(&before, found.commit, found.frame())?;
-                }
-                // It came into the store after the look into memory.
-                held.next_if(|(held, _)| held.as_slice() == key);
-                let (commit, frame) = split_entry(value)?;
-                show(key, commit, frame)
-            })();
-            outcome = step;
-            if outcome.is_ok() {
-                ControlFlow::Continue(())
-            } else {
-                ControlFlow::Break(())
-            }
-        })?;
-        outcome?;
-        held.try_for_each(|(key, found)| show(&key, found.commit, found.frame()))
-    }
 }
 
 impl Shared {
@@ -422,18 +390,6 @@ impl Shared {
             let (_, newest) = run.range_of(actor)?;
             run.entries(actor, newest, 1).pop()
         })
-    }
-
-    fn all_held(&self) -> Vec<([u8; 16], Found)> {
-        let (sealed, mut held) = {
-            let tail = self.tail();
-            (tail.sealed.clone(), tail.open.sorted())
-        };
-        if let Some(sealed) = sealed {
-            held.extend(sealed.sorted());
-            held.sort_by_key(|(key, _)| *key);
-        }
-        held
     }
 
     fn take_in(&self, run: &Arc<Run>) -> Result<(), Error> {

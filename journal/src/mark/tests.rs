@@ -62,6 +62,44 @@ fn the_newest_slot_counts() {
     assert_eq!(fs::metadata(&path).unwrap().len(), 2 * PAGE as u64);
 }
 
+/// The slots took turns at each write, not at each sync: between two syncs both pages were written, so that a power cut
+/// could tear both of them, and a node without a mark refuses its journal.
+#[test]
+fn the_slot_that_is_synced_stays_until_the_other_one_is() {
+    let dir = TempDir::new().unwrap();
+    let path = path_in(dir.path());
+    let mut file = MarkFile::create(dir.path(), HISTORY).unwrap();
+    let changed = |before: &[u8]| -> Vec<bool> {
+        let now = fs::read(&path).unwrap();
+        let pages = before.chunks(PAGE).zip(now.chunks(PAGE));
+        pages.map(|(before, now)| before != now).collect()
+    };
+    let mut index = 0;
+    let mut written = |file: &mut MarkFile, times: u64| {
+        let before = fs::read(&path).unwrap();
+        for _ in 0..times {
+            index += 1;
+            file.write(&head(1, index)).unwrap();
+        }
+        assert!(matches!(read(&path).unwrap(), Found::Whole(found, _) if found == mark(1, index)));
+        changed(&before)
+    };
+    assert_eq!(written(&mut file, 3), [true, false]);
+    file.sync().unwrap();
+    assert_eq!(written(&mut file, 3), [false, true]);
+    assert_eq!(written(&mut file, 2), [false, true]);
+    file.sync().unwrap();
+    assert_eq!(written(&mut file, 1), [true, false]);
+    // As a process that was killed leaves it: the newest slot may not be on the disk, so it is synced first.
+    drop(file);
+    let Found::Whole(_, Slot::First) = read(&path).unwrap() else {
+        panic!("the newest is in the first slot")
+    };
+    let mut file = MarkFile::open(dir.path(), Slot::First).unwrap();
+    assert!(!file.is_dirty());
+    assert_eq!(written(&mut file, 2), [false, true]);
+}
+
 #[test]
 fn every_damaged_byte_of_a_slot_leaves_the_other() {
     let dir = TempDir::new().unwrap();

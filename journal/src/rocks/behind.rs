@@ -18,7 +18,7 @@ use std::io;
 use std::num::NonZeroU64;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
+use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -30,6 +30,10 @@ use crate::priority::stand_back;
 /// What is given back at once, and the pause after it: 400 MB/s, in requests of about half a millisecond.
 const PIECE: u64 = 2 << 20;
 const PAUSE: Duration = Duration::from_millis(5);
+/// While files are held, the first wait until it is looked whether one of them was removed, and the longest: each
+/// is twice the one before it, because what a run sets off is over sooner or later.
+const FIRST_LOOK: Duration = Duration::from_secs(1);
+const SELDOM_LOOK: Duration = Duration::from_secs(64);
 /// What is fetched at once.
 const FETCH: u64 = 256 << 10;
 /// Files that are kept open for it at most; others go as the kernel lets them go.
@@ -52,7 +56,10 @@ impl Behind {
             .name("steadfast-tidy".to_owned())
             .spawn(move || {
                 stand_back();
-                work(&dirs, &taken_in);
+                work(&dirs, |wait| match wait {
+                    Some(wait) => taken_in.recv_timeout(wait),
+                    None => taken_in.recv().map_err(RecvTimeoutError::from),
+                });
             })
             .map_err(Error::NoThread)?;
         Ok(Self {
@@ -91,22 +98,34 @@ pub(super) fn compaction_stands_back() {
     }
 }
 
-fn work(dirs: &[PathBuf], runs: &Receiver<File>) {
+/// Runs until `next`, which waits for a run so long or for as long as it takes, says that there will be none: the
+/// journal is being closed, and what is left goes as the kernel lets it go.
+fn work(
+    dirs: &[PathBuf],
+    mut next: impl FnMut(Option<Duration>) -> Result<File, RecvTimeoutError>,
+) {
     let mut held = Held::default();
-    while let Ok(run) = runs.recv() {
-        if let Err(error) = fetch(&run) {
-            tracing::debug!(%error, "a run could not be fetched ahead");
-        }
-        failpoint!("tidy.fetched");
-        drop(run);
-        held.look(dirs);
-        while held.cut() {
-            failpoint!("tidy.cut");
-            // The journal is being closed: the rest goes as the kernel lets it go.
-            if matches!(runs.try_recv(), Err(TryRecvError::Disconnected)) {
-                return;
+    let (mut wait, mut look) = (None, FIRST_LOOK);
+    loop {
+        match next(wait) {
+            Ok(run) => {
+                if let Err(error) = fetch(&run) {
+                    tracing::debug!(%error, "a run could not be fetched ahead");
+                }
+                failpoint!("tidy.fetched");
+                drop(run);
+                held.look(dirs);
+                look = FIRST_LOOK;
             }
-            std::thread::sleep(PAUSE);
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
+        if held.cut() {
+            failpoint!("tidy.cut");
+            (wait, look) = (Some(PAUSE), FIRST_LOOK);
+        } else {
+            wait = (!held.files.is_empty()).then_some(look);
+            look = (look * 2).min(SELDOM_LOOK);
         }
     }
 }
@@ -233,6 +252,49 @@ mod tests {
             fetch(&file).unwrap();
             assert_eq!(file.metadata().unwrap().len(), bytes);
         }
+    }
+
+    /// Disk space came back with the next run only, which on a quiet node may be days away: compaction and flush remove
+    /// files after the look that a run sets off, and the thread waited for nothing but runs.
+    #[test]
+    fn what_is_removed_later_is_cut_without_another_run() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("000004.log");
+        let log = file_of(&path, PIECE + 1);
+        let mut waits = Vec::new();
+        work(&[dir.path().to_owned()], |wait| {
+            waits.push(wait);
+            match waits.len() {
+                1 => Ok(log.try_clone().unwrap()),
+                2 | 4.. if wait.is_none() => Err(RecvTimeoutError::Disconnected),
+                3 => {
+                    std::fs::remove_file(&path).unwrap();
+                    Err(RecvTimeoutError::Timeout)
+                }
+                _ => Err(RecvTimeoutError::Timeout),
+            }
+        });
+        assert_eq!(log.metadata().unwrap().len(), 0);
+        let (first, later) = (Some(FIRST_LOOK), Some(FIRST_LOOK * 2));
+        // For as long as it takes only while there is nothing that could be removed.
+        let expected = [None, first, later, Some(PAUSE), Some(PAUSE), None];
+        assert_eq!(waits, expected);
+    }
+
+    #[test]
+    fn files_that_stay_are_looked_at_ever_more_seldom() {
+        let dir = tempfile::tempdir().unwrap();
+        let log = file_of(&dir.path().join("000004.log"), 1);
+        let mut waits = Vec::new();
+        work(&[dir.path().to_owned()], |wait| {
+            waits.push(wait.map_or(0, |wait| wait.as_secs()));
+            match waits.len() {
+                1 | 10 => Ok(log.try_clone().unwrap()),
+                12 => Err(RecvTimeoutError::Disconnected),
+                _ => Err(RecvTimeoutError::Timeout),
+            }
+        });
+        assert_eq!(waits, [0, 1, 2, 4, 8, 16, 32, 64, 64, 64, 1, 2]);
     }
 
     #[test]
