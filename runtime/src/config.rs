@@ -34,7 +34,8 @@ pub struct Config {
     /// Bytes that one worker may have written and not yet durable; beyond it mailboxes wait. Default
     /// 32 MiB.
     pub undurable_bytes: usize,
-    /// Most bytes that one command may write. Default 4 MiB.
+    /// Most bytes that one command may write. A caller is told `TooLarge`; an actor that wants more for the outcome
+    /// of an effect, a timer or a message is set aside. Default 4 MiB.
     pub entry_bytes: usize,
     /// Messages of one actor that may wait for their receivers before its callers are told `Overloaded`.
     /// Default 10,000.

@@ -2,6 +2,7 @@
 //! handlers.
 
 mod execute;
+mod fingerprint;
 mod guard;
 mod kind;
 mod recover;

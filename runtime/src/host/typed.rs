@@ -7,6 +7,7 @@ use steadfast_journal::mutant;
 use tokio::sync::oneshot;
 
 use super::execute::{Answer, Exec, Ran, Source, execute};
+use super::fingerprint::{fingerprint, unsorted_fingerprint};
 use super::guard::{Guarded, discard};
 use super::{Host, Resident};
 use crate::error::{AskError, Refusal};
@@ -129,7 +130,13 @@ impl<A: Handle<C>, C: Command> Typed<A, C> {
     }
 
     /// Answers a retried key from memory; `None` where the key is new.
-    fn recall(&mut self, host: &Host<A>, fingerprint: u128, exec: &Exec<'_>) -> Option<Ran> {
+    fn recall(
+        &mut self,
+        host: &Host<A>,
+        command: &C,
+        fingerprint: u128,
+        exec: &Exec<'_>,
+    ) -> Option<Ran> {
         let Source::Caller { key: Some(key) } = &self.source else {
             return None;
         };
@@ -137,7 +144,10 @@ impl<A: Handle<C>, C: Command> Typed<A, C> {
             return None;
         }
         let kept = host.core.keys.get(key, exec.running)?;
-        if kept.fingerprint != fingerprint {
+        // The second look is for what an earlier version wrote, and costs only those that are about to be refused.
+        let same = kept.fingerprint == fingerprint
+            || unsorted_fingerprint(command).is_ok_and(|digest| kept.fingerprint == digest);
+        if !same {
             // Gated like a read: the command that took the key may not be durable yet.
             self.reply.set(Some(Err(AskError::KeyReused)));
             return Some(Ran::Read { stop: false });
@@ -152,18 +162,6 @@ impl<A: Handle<C>, C: Command> Typed<A, C> {
             })),
         }
     }
-}
-
-/// Digest of a command's name and body.
-fn fingerprint<C: Command>(command: &C) -> Result<u128, rmp_serde::encode::Error> {
-    let mut bytes = C::NAME.as_bytes().to_vec();
-    bytes.push(0);
-    rmp_serde::encode::write_named(&mut bytes, command)?;
-    let digest = *steadfast_journal::Hash::of(&bytes).as_bytes();
-    Ok(digest
-        .iter()
-        .take(16)
-        .fold(0, |sum, byte| (sum << 8) | u128::from(*byte)))
 }
 
 impl<A: Handle<C>, C: Command> Invoke for Typed<A, C> {
@@ -190,7 +188,7 @@ impl<A: Handle<C>, C: Command> Invoke for Typed<A, C> {
                 }
             }
         }
-        if let Some(recalled) = keyed.and_then(|digest| self.recall(host, digest, exec)) {
+        if let Some(recalled) = keyed.and_then(|digest| self.recall(host, &command, digest, exec)) {
             return recalled;
         }
         let (ran, answer) = execute(host, command, &self.source, keyed, exec);

@@ -65,7 +65,8 @@ pub trait Effect: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// Whose place its attempts take among those that run at the same time.
     const CLASS: EffectClass = EffectClass::Short;
 
-    /// What it brings back.
+    /// What it brings back. It is not journalled by itself; what its actor puts into events counts for
+    /// [`Config::entry_bytes`](crate::Config::entry_bytes), and one that wants too much is set aside.
     type Output: Serialize + DeserializeOwned + Send + 'static;
 
     /// How often and how patiently a failed attempt is repeated. Kept with the intent.
@@ -240,7 +241,7 @@ impl EffectContext {
     }
 }
 
-/// Why an attempt failed.
+/// Why an attempt failed. Of its text up to 4 KiB are journalled with each retry and told to the actor.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct EffectError {

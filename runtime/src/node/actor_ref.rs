@@ -227,6 +227,9 @@ impl<A: Handle<C>, C: Command> Ask<'_, A, C> {
     /// Makes the command take effect once, however often it is asked with this key; each retry gets the
     /// same reply. Remembered within the node's `keys` and `key_window`.
     ///
+    /// A retry is the same command if it encodes the same, whatever the order in which maps iterate. A `HashSet`
+    /// cannot be told from a `Vec`, whose order counts: give such a command a `BTreeSet`.
+    ///
     /// ```
     /// # mod bank { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/bank.in")); }
     /// # use bank::*;

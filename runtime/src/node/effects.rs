@@ -263,11 +263,27 @@ async fn execute(entry: EffectEntry, job: &EffectJob, cx: EffectContext) -> Atte
             Attempt::Abandoned
         }
         Err(error) if error.is_retryable() => Attempt::Again {
-            error: error.to_string(),
+            error: text_of(&error),
             in_doubt: false,
         },
-        Err(error) => Attempt::Over(given_up(job, error.to_string(), false)),
+        Err(error) => Attempt::Over(given_up(job, text_of(&error), false)),
     }
+}
+
+/// As much of an error's text as is kept and told: each retry journals it, and whoever puts the last one into an
+/// event must not have too large an entry for it.
+const ERROR_TEXT: usize = 4 << 10;
+
+fn text_of(error: &EffectError) -> String {
+    let text = error.to_string();
+    if text.len() <= ERROR_TEXT {
+        return text;
+    }
+    let whole = (0..=ERROR_TEXT)
+        .rev()
+        .find_map(|end| text.get(..end))
+        .unwrap_or_default();
+    format!("{whole}... ({} bytes)", text.len())
 }
 
 /// A panic says as little as a crash about what was done before it.
@@ -290,10 +306,10 @@ async fn reconcile(entry: EffectEntry, job: &mut EffectJob, cx: EffectContext) -
         // The start is journalled already; running now is what it stands for.
         Ok(RawReconciled::NotDone) => execute(entry, job, cx).await,
         Err(error) if error.is_retryable() => Attempt::Again {
-            error: error.to_string(),
+            error: text_of(&error),
             in_doubt: true,
         },
-        Err(error) => Attempt::Over(given_up(job, error.to_string(), true)),
+        Err(error) => Attempt::Over(given_up(job, text_of(&error), true)),
     }
 }
 

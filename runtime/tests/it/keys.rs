@@ -1,13 +1,15 @@
 //! A keyed command takes effect once, however often it is asked.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use futures_util::poll;
-use steadfast::AskError;
+use serde::{Deserialize, Serialize};
 use steadfast::journal::MemoryStorage;
 use steadfast::testkit::TestNode;
+use steadfast::{AskError, Command, Handle, Live, Never};
 
-use crate::probe::{Do, Notes, Probe, note, notes, start, with_probe};
+use crate::probe::{Do, Notes, Probe, ProbeEvent, note, notes, start, with_probe};
 use crate::world::{pause, send};
 
 #[tokio::test]
@@ -32,6 +34,43 @@ async fn a_key_stands_for_one_command() {
     let other = probe.ask(Do::NoteBytes(1)).key("k").await;
     assert_eq!(other, Err(AskError::KeyReused));
     assert_eq!(notes(&probe).await, ["one"]);
+}
+
+/// Notes how many different things were ordered.
+#[derive(Debug, Serialize, Deserialize, Command)]
+#[command(reply = usize)]
+struct Order {
+    lines: HashMap<String, u32>,
+}
+
+impl Handle<Order> for Probe {
+    fn handle(probe: &mut Live<'_, Self>, order: Order) -> Result<usize, Never> {
+        let text = format!("{} lines", order.lines.len());
+        probe.emit(ProbeEvent::Noted { text });
+        Ok(order.lines.len())
+    }
+}
+
+/// Regression: a command with a `HashMap` that was made anew for its retry iterated in another order, had another
+/// fingerprint for it, and the retry was told `KeyReused`.
+#[tokio::test]
+async fn a_retry_is_known_though_its_map_iterates_in_another_order() {
+    let node = TestNode::new(with_probe);
+    let order = |lines: u32| Order {
+        lines: (0..lines).map(|sku| (format!("sku-{sku}"), sku)).collect(),
+    };
+    for reopen in [false, true] {
+        let probe = node.actor::<Probe>("a");
+        for _ in 0..5 {
+            assert_eq!(probe.ask(order(50)).key("order-77").await, Ok(50));
+        }
+        let other = probe.ask(order(51)).key("order-77").await;
+        assert_eq!(other, Err(AskError::KeyReused));
+        assert_eq!(notes(&probe).await, ["50 lines"]);
+        if !reopen {
+            node.reopen();
+        }
+    }
 }
 
 #[tokio::test]

@@ -1,12 +1,14 @@
 //! The test kit on effects: fakes, their waits in virtual time, and crashes at every write and in the
 //! middle of an attempt.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use steadfast::testkit::{
     CommitFault, CrashPlan, Crashed, FakeEffect, FaultPlan, TestNode, crash_everywhere,
 };
-use steadfast::{Effect, Reconciled};
+use steadfast::{AskError, Effect, EffectError, Reconciled};
 
 use crate::probe::{Do, Probe, note, notes, with_probe};
 use crate::world::{HELD, Job, RECONCILED, REPEATED, send};
@@ -308,6 +310,69 @@ fn one_pair_can_be_repeated() {
         |node| assert_eq!(node.block_on(noted(node)), ["job: Succeeded(7)"]),
     );
 }
+
+/// Regression: a retry journals the text of the error. One that was longer than an entry may be was refused as too
+/// large, the effect's task ended, and the effect stood still until the next restart.
+#[tokio::test]
+async fn an_error_of_any_length_is_cut_and_the_job_goes_on() {
+    let node = TestNode::new(|node| with_probe(node).config(|config| config.entry_bytes = 1 << 20));
+    let fake = node.fake(|| {
+        FakeEffect::<Job<REPEATED>>::new().then(|_, cx| async move {
+            // Two bytes a letter, and the cut falls into the middle of one.
+            let text = format!("{}{}", cx.attempt(), "ä".repeat(1 << 20));
+            Err(if cx.attempt() < 3 {
+                EffectError::retryable(text)
+            } else {
+                EffectError::fatal(text)
+            })
+        })
+    });
+    let probe = node.actor::<Probe>("a");
+    probe.ask(run(REPEATED, 5)).await.unwrap();
+    node.advance(SECOND).await.unwrap();
+    assert_eq!(fake.runs().len(), 3);
+    let noted = noted(&node).await;
+    let error = format!("3{}... (2097153 bytes)", "ä".repeat(2_047));
+    let outcome = format!("job: Failed {{ error: {error:?}, attempts: 3 }}");
+    assert_eq!(noted, [outcome]);
+}
+
+/// Regression: an effect that was pending when `entry_bytes` was lowered below its body could journal no retry, and
+/// stood still. What its outcome wants to write is another matter: that sets the actor aside, with the reason.
+#[tokio::test]
+async fn a_job_larger_than_an_entry_may_be_now_is_tried_again() {
+    let limit = Arc::new(AtomicUsize::new(1 << 20));
+    let now = Arc::clone(&limit);
+    let node = TestNode::new(move |node| {
+        let bytes = now.load(Ordering::SeqCst);
+        with_probe(node).config(move |config| config.entry_bytes = bytes)
+    });
+    let fake = node.fake(|| {
+        let fake = FakeEffect::<Job<REPEATED>>::new().fail_times(2);
+        fake.then_succeed(7)
+    });
+    fake.hold();
+    let large = Do::Run {
+        after_crash: REPEATED,
+        text: "x".repeat(5_000),
+        retries: 5,
+    };
+    node.actor::<Probe>("a").ask(large).await.unwrap();
+    node.settle().await.unwrap();
+    limit.store(1_000, Ordering::SeqCst);
+    node.crash();
+    fake.release();
+    node.reopen();
+    node.advance(60 * SECOND).await.unwrap();
+    // One was cut off, two failed.
+    assert_eq!(fake.runs().len(), 4);
+    let told = node.actor::<Probe>("a").ask(note("more")).await;
+    let Err(AskError::Quarantined { reason, .. }) = told else {
+        panic!("{told:?}");
+    };
+    assert!(reason.contains("the limit is 1000"), "{reason}");
+}
+
 /// A step on its way to the actor was once taken for rest: the clock moved on before the retry was waited
 /// for.
 #[tokio::test]
