@@ -24,6 +24,16 @@ pub const ALL: &[&str] = &[
     "start_unwritten",
     // Commands of a commit that failed are said to have had no effect.
     "outcome_denied",
+    // Messages of a pair overtake each other, in the lane and in a page of the outbox.
+    "message_overtakes",
+    // A timer by the boot clock waits half as long as it was asked to.
+    "timer_early",
+    // An effect runs before the entry that asks for it is durable.
+    "effect_before_durable",
+    // An actor stays in memory with what a failed journal took back.
+    "unsettled_actor_kept",
+    // A replay ends after its first entry.
+    "scan_stops_early",
 ];
 
 /// The mistake that is made, as [`number_of`] counts; 0 for none.

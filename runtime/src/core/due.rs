@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use steadfast_journal::mutant;
 
 use super::PendingTimer;
 use crate::model::{BootId, CatchUp, Cron, CronError, CronText, Schedule, Timer, Timestamp};
@@ -99,6 +100,7 @@ pub(crate) fn first_due(timer: &Timer, clocks: Clocks, draw: u64) -> Result<(Due
         (clocks.now.plus(wait), Some((clocks.boot, at)))
     };
     let ((wall, boot), repeat) = match &timer.schedule {
+        Schedule::After(delay) if mutant!("timer_early") => (by_boot(*delay / 2), Repeat::Never),
         Schedule::After(delay) => (by_boot(*delay), Repeat::Never),
         Schedule::At(time) => ((*time, None), Repeat::Never),
         Schedule::Every(Duration::ZERO) => return Err("has a period of zero".to_owned()),

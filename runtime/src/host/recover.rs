@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use steadfast_journal::{
     ActorId, ActorRow, CommitIndex, EntryNumber, EntryRef, EventRef, JournalReader, SequenceNumber,
-    failpoint,
+    failpoint, mutant,
 };
 use steadfast_snapshots::{SnapshotMeta, SnapshotStore};
 
@@ -364,7 +364,9 @@ fn replay<A: StatefulActor>(
     let seen = cx
         .journal
         .visit_entries(row.number, from, &mut |index, entry| {
-            if cx.until.is_some_and(|until| host.core.events >= until) {
+            if cx.until.is_some_and(|until| host.core.events >= until)
+                || mutant!("scan_stops_early") && commit.is_some()
+            {
                 return ControlFlow::Break(());
             }
             outcome = check_cancelled(cx, host.core.events)

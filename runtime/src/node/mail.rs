@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use steadfast_journal::{ActorId, ActorNumber, Error, Journal, Table, failpoint};
+use steadfast_journal::{ActorId, ActorNumber, Error, Journal, Table, failpoint, mutant};
 
 use super::Shared;
 use super::lane::{Lane, Progress};
@@ -52,6 +52,9 @@ impl Letters {
         } else {
             self.bytes += message.bytes();
             self.messages.push(message);
+            if mutant!("message_overtakes") {
+                self.messages.reverse();
+            }
         }
     }
 }
@@ -349,7 +352,10 @@ impl Reading {
         let own = rows
             .into_iter()
             .filter(|(key, _)| self.sender(key) == Some(sender));
-        let own: Vec<_> = own.map(|(_, value)| value).collect();
+        let mut own: Vec<_> = own.map(|(_, value)| value).collect();
+        if mutant!("message_overtakes") {
+            own.reverse();
+        }
         for (count, value) in own.into_iter().enumerate() {
             if count == MAIL_PAGE_OF_SENDER {
                 self.page.full = true;

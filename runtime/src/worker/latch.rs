@@ -211,7 +211,7 @@ impl Worker {
             }
         }
         for (_, slot) in self.slots.iter_mut() {
-            let settled = slot.last_ticket <= self.durable;
+            let settled = slot.last_ticket <= self.durable || mutant!("unsettled_actor_kept");
             if let State::Quarantined(_) = slot.state {
                 // What it holds is found again in the journal.
                 if let Some(trouble) = &mut slot.trouble {

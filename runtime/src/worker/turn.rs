@@ -15,6 +15,7 @@ use crate::core::{Change, MessageId, row_changes};
 use crate::error::Refusal;
 use crate::host::{Exec, Ran, Resident, Written};
 use crate::model::Timestamp;
+use crate::node::EffectJob;
 
 /// How soon a sender with too many messages waiting may be asked again.
 const BACKLOG_WAIT: Duration = Duration::from_millis(100);
@@ -133,12 +134,23 @@ impl Worker {
     }
 
     /// A message counts from when it is written, so that the bound holds for what is not durable yet.
-    fn count_message(&self, from: ActorNumber, change: &Change) {
+    fn note_written(&self, envelope: &Envelope, from: ActorNumber, change: &Change) {
         if let Change::MessageSent(out) = change {
             self.shared.mail.backlog.sent(MessageId {
                 from,
                 entry: out.place.entry,
                 index: out.place.index,
+            });
+        }
+        if mutant!("effect_before_durable")
+            && let Change::EffectRequested(effect) = change
+        {
+            self.shared.launch(EffectJob {
+                actor: envelope.to.actor.clone(),
+                kind: Arc::clone(&envelope.to.kind),
+                number: from,
+                effect: effect.clone(),
+                resumed: false,
             });
         }
     }
@@ -279,7 +291,7 @@ impl Worker {
         self.open.slots.push(key);
         let mut taken = None;
         for change in changes {
-            self.count_message(entry.actor, &change);
+            self.note_written(&envelope, entry.actor, &change);
             if let Change::MessageTaken { id } = &change {
                 taken = Some(*id);
             }
