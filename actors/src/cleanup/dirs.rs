@@ -1,8 +1,8 @@
 //! Directories as handles: opened once, entered component by component, never through a symlink, never
 //! into another file system, and never into the data directory of a node.
 
-use std::io;
 use std::path::Path;
+use std::{fmt, io};
 
 use cap_fs_ext::DirExt;
 use cap_std::ambient_authority;
@@ -33,10 +33,30 @@ impl Default for Access {
 pub(super) enum Miss {
     /// It is not there.
     Absent,
-    /// There is something else: a symlink, a file, another file system, another root, a data directory.
+    /// There is something else: a symlink, a file.
     Elsewhere,
+    /// It is of another file system than the root.
+    OtherFileSystem,
+    /// It is the data directory of a node, or below one.
+    DataDirectory,
     /// The system refused.
     Refused(io::Error),
+}
+
+impl fmt::Display for Miss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Absent => "it is not there",
+            Self::Elsewhere => "not a directory",
+            Self::OtherFileSystem => {
+                "another file system than that of the glob's root: it needs a glob of its own, which begins in it"
+            }
+            Self::DataDirectory => {
+                "the data directory of a node, whose files are not to be removed"
+            }
+            Self::Refused(error) => return error.fmt(f),
+        })
+    }
 }
 
 impl From<io::Error> for Miss {
@@ -62,9 +82,7 @@ impl RootDir {
     pub(super) fn open(path: &str) -> Result<Self, Miss> {
         let dir = Dir::open_ambient_dir(path, ambient_authority()).map_err(Miss::from)?;
         if lies_in_data_dir(Path::new(path)) {
-            let reason =
-                "it lies in the data directory of a node, whose files are not to be removed";
-            return Err(Miss::Refused(io::Error::other(reason)));
+            return Err(Miss::DataDirectory);
         }
         let metadata = dir.dir_metadata().map_err(Miss::from)?;
         let (inode, device) = (metadata.ino(), metadata.dev());
@@ -87,10 +105,12 @@ impl RootDir {
             Err(error) => return Err(why_not(parent, name, error)),
         };
         let metadata = dir.dir_metadata().map_err(Miss::Refused)?;
-        if metadata.dev() == self.device && !is_data_dir(&dir) {
-            Ok(dir)
+        if metadata.dev() != self.device {
+            Err(Miss::OtherFileSystem)
+        } else if is_data_dir(&dir) {
+            Err(Miss::DataDirectory)
         } else {
-            Err(Miss::Elsewhere)
+            Ok(dir)
         }
     }
 
@@ -107,10 +127,9 @@ impl RootDir {
     /// What the file `name` in `parent` is, if it is a regular file of this file system.
     pub(super) fn look(&self, parent: &Dir, path: &str, name: &str) -> Result<PlannedFile, Miss> {
         match parent.symlink_metadata(name) {
-            Ok(metadata) if metadata.is_file() && metadata.dev() == self.device => {
-                Ok(identity(path, &metadata))
-            }
-            Ok(_) => Err(Miss::Elsewhere),
+            Ok(metadata) if !metadata.is_file() => Err(Miss::Elsewhere),
+            Ok(metadata) if metadata.dev() != self.device => Err(Miss::OtherFileSystem),
+            Ok(metadata) => Ok(identity(path, &metadata)),
             Err(error) => Err(error.into()),
         }
     }

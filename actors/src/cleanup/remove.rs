@@ -128,8 +128,8 @@ impl Sweeper {
         match miss {
             Miss::Absent if self.may_have_run => Verdict::Removed,
             Miss::Absent => Verdict::Vanished,
-            Miss::Elsewhere => Verdict::Changed,
-            Miss::Refused(error) => Verdict::Failed(error.to_string()),
+            Miss::Elsewhere | Miss::OtherFileSystem => Verdict::Changed,
+            Miss::DataDirectory | Miss::Refused(_) => Verdict::Failed(miss.to_string()),
         }
     }
 

@@ -110,8 +110,19 @@ fn another_file_system_is_not_entered() {
             .suffix(".steadfast")
             .tempfile_in(shm)
             .unwrap();
-        let config = CleanupConfig::new(["/dev/s*/*.steadfast"]);
-        assert!(find(config).files.is_empty());
+        let page = find(CleanupConfig::new(["/dev/s*/*.steadfast"]));
+        assert!(page.files.is_empty());
+        // The run succeeded, and nobody was told that files stay.
+        let told = page.problems.examples.iter();
+        let told = told.filter(|text| text.starts_with("/dev/shm: another file system"));
+        assert_eq!(told.count(), 1, "{:?}", page.problems);
+        let page = find(CleanupConfig::new([
+            "/dev/s*/*.steadfast",
+            "/dev/shm/*.steadfast",
+        ]));
+        let told = page.problems.examples.iter();
+        let told = told.filter(|text| text.starts_with("/dev/shm:"));
+        assert_eq!(told.count(), 0, "it is walked: {:?}", page.problems);
         let named = find(CleanupConfig::new(["/dev/shm/*.steadfast"]));
         assert!(
             named
@@ -202,6 +213,10 @@ fn the_data_directory_of_a_node_is_never_entered() {
     }
     let page = find(tree.config(&["**/*.log"]));
     assert_eq!(names(&tree, &page.files), ["old.log"]);
+    assert_eq!(page.problems.count, 1, "{:?}", page.problems);
+    assert!(
+        page.problems.examples[0].starts_with(&tree.path("data: the data directory of a node"))
+    );
     for glob in ["data/**/*.log", "data/journal/*.log"] {
         let page = find(tree.config(&[glob]));
         assert!(page.files.is_empty(), "{glob}");
