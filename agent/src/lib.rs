@@ -32,6 +32,7 @@ mod http;
 mod kinds;
 mod logging;
 mod new;
+mod opening;
 mod problem;
 mod reload;
 mod report;

@@ -194,7 +194,13 @@ fn giving_up_on_a_run_is_124_and_the_run_goes_on() {
     site.fill(2_000);
     let _agent = site.start();
     let done = site.cli(&["trigger", "logs", "--wait", "--wait-timeout", "30ms"]);
-    check(&done, 124, &["goes on", "steadfast trigger logs --wait"]);
+    // To trigger again would start a second run where the first has ended meanwhile.
+    let next = format!(
+        "next: steadfast events logs --data-dir {}",
+        site.data().display()
+    );
+    assert!(done.stderr.contains(&next), "{}", done.stderr);
+    check(&done, 124, &["goes on"]);
     until("the run ends", || {
         (site.json(&["ps"])[0]["status"] == "idle").then_some(())
     });
@@ -272,6 +278,13 @@ fn a_name_of_another_kind_is_78_and_names_both() {
         78,
         &["\"other\"", "\"cleanup\"", "concerns.logs"],
     );
+    // Where the file names the directory, commands that do not read the file are told it.
+    let data = site.data().display().to_string();
+    site.configure(&format!("[node]\ndata_dir = \"{data}\"\n{}", site.logs("")));
+    let mut command = site.program();
+    command.args(["run", "--config"]).arg(site.config());
+    let next = format!("next: steadfast events logs --data-dir {data}");
+    check(&Done::from(command.output().unwrap()), 78, &[&next]);
     let events = site.jsonl(&["events", "logs"]);
     assert_eq!(events.len(), 1, "nothing was written");
     check(&site.cli(&["state", "logs"]), 5, &["other"]);

@@ -222,6 +222,27 @@ pub enum NodeError {
     },
 }
 
+impl NodeError {
+    /// Whether the disk has no room for what the start of a node writes: the same start may succeed later.
+    #[must_use]
+    pub fn is_out_of_space(&self) -> bool {
+        use steadfast_journal::Error as Journal;
+
+        fn is_full(error: &Journal) -> bool {
+            match error {
+                Journal::NoSpace { .. } => true,
+                Journal::Failed(cause) => is_full(cause),
+                _ => false,
+            }
+        }
+        match self {
+            Self::Journal(error) => is_full(error),
+            Self::Snapshots(error) => matches!(error, steadfast_snapshots::Error::NoSpace { .. }),
+            _ => false,
+        }
+    }
+}
+
 /// An error with its causes on one line.
 pub(crate) fn describe(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();

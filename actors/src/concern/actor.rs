@@ -10,7 +10,7 @@ use steadfast::{ActorId, Event, KindBuilder, Live, NodeBuilder, StatefulActor, T
 use super::{
     Attention, Cancel, Cause, Check, ConcernStatus, Configure, Configured, Describe, Finished,
     Pause, Paused, Resume, Resumed, Run, Schedule, Settings, Started, StopReason, Stopping, Tick,
-    TickMissed, TickQueued, TickSkipped, Trigger,
+    TickMissed, TickQueued, TickSkipped, Trigger, tally,
 };
 
 /// What one kind of concern adds to the shell.
@@ -104,6 +104,7 @@ pub struct Concern<K: Kind> {
 /// Adds concerns of kind `K` to a node: the shell's commands, and the kind's effects.
 #[must_use]
 pub fn register<K: Kind>(node: NodeBuilder) -> NodeBuilder {
+    tally::begin(K::NAME);
     node.register::<Concern<K>>(|kind| {
         let kind = kind
             .command::<Configure<K::Config>>()

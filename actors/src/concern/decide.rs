@@ -1,12 +1,12 @@
 //! How every concern answers the commands of the shell.
 
 use steadfast::{Handle, Live, Never, Timestamp};
-use tracing::info;
+use tracing::{info, warn};
 
 use super::{
     Cancel, CancelRejection, Cause, Concern, ConcernView, ConfigError, Configure, ConfigureReply,
     Configured, Describe, Finished, Kind, Pause, Paused, Resume, Resumed, Run, RunId, RunOutcome,
-    Settings, Started, StopReason, Stopping, Trigger, TriggerRejection, Triggered, tick,
+    Settings, Started, StopReason, Stopping, Trigger, TriggerRejection, Triggered, tally, tick,
 };
 
 impl<K: Kind> Handle<Configure<K::Config>> for Concern<K> {
@@ -161,6 +161,19 @@ pub(super) fn start<K: Kind>(
     }
 }
 
+/// Tells the log and the metrics how a run ended.
+fn told<K: Kind>(live: &Live<'_, Concern<K>>, run: &RunId, outcome: RunOutcome, reason: &str) {
+    let actor = live.id();
+    if outcome.needs_somebody() {
+        warn!(%actor, %run, %outcome, reason, "run finished");
+    } else {
+        info!(%actor, %run, %outcome, reason, "run finished");
+    }
+    if !live.is_dry_run() {
+        tally::count(K::NAME, outcome);
+    }
+}
+
 /// Ends the current run, and starts that of the tick that waited for this; nothing happens where no run is
 /// going.
 pub(crate) fn finish<K: Kind>(
@@ -172,8 +185,12 @@ pub(crate) fn finish<K: Kind>(
     let Some(run) = live.current.clone() else {
         return;
     };
-    let reason_text = reason.as_deref().unwrap_or_default();
-    info!(actor = %live.id(), run = %run.id, %outcome, reason = reason_text, "run finished");
+    told(
+        live,
+        &run.id,
+        outcome,
+        reason.as_deref().unwrap_or_default(),
+    );
     let finished = live.now();
     live.emit(Finished {
         run: run.id,

@@ -20,6 +20,7 @@ mod event;
 mod run;
 mod schedule;
 mod settings;
+mod tally;
 #[cfg(test)]
 mod tests;
 mod tick;
@@ -38,6 +39,7 @@ pub use event::{
 pub use run::{Cause, Run, RunId, RunOutcome, StopReason};
 pub use schedule::{Missed, Overlap, Schedule};
 pub use settings::{ConfigError, Settings};
+pub use tally::{EndedRuns, ended_runs};
 
 /// The space that all concerns live in: `concern/NAME`.
 pub const SPACE: &str = "concern";
