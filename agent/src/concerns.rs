@@ -78,7 +78,7 @@ fn refuse_other_kinds(stored: &[ActorSummary], concerns: &[Concern]) -> Result<(
 async fn set_aside(node: &Node, summary: &ActorSummary) {
     let actor = &summary.actor;
     match describe(node, summary).await {
-        Ok(view) if view.paused => {
+        Ok(view) if view.paused && view.attention.is_none() => {
             tracing::info!(%actor, "not in the config file, and paused");
             return;
         }
@@ -99,13 +99,21 @@ async fn set_aside(node: &Node, summary: &ActorSummary) {
     }
 }
 
-/// Pauses a concern so that [`configure`] knows the pause for one of ours. Its key is of this moment of its
+/// Pauses a concern, and has it tell others of the end of what they wait for, so that [`configure`] knows the pause for one of ours. Its key is of this moment of its
 /// life, so that it takes effect once and a later one is another.
 pub(crate) async fn pause(node: &Node, summary: &ActorSummary) -> Result<(), Problem> {
     let epoch = node.opened().map_or(0, |report| report.epoch.get());
     let key = Some(format!("{KEY}{epoch}/{}", summary.seq));
-    let told = tell(node, &summary.actor, &summary.kind, "pause", json!({}), key).await;
-    told.map_err(|error| asked(summary.actor.as_str(), error))
+    let told = tell(
+        node,
+        &summary.actor,
+        &summary.kind,
+        "retire",
+        json!({}),
+        key,
+    );
+    told.await
+        .map_err(|error| asked(summary.actor.as_str(), error))
 }
 
 /// Lets a concern go on.

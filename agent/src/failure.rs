@@ -65,10 +65,13 @@ fn journal(error: &JournalError, text: String) -> Problem {
             dir.display()
         ));
     }
-    match error {
-        JournalError::NoSpace { dir } => problem.hint(format!("df -h {}", dir.display())),
-        _ if code == Code::Integrity => problem.hint("steadfast verify"),
-        _ => problem,
+    if let JournalError::NoSpace { dir } = error {
+        return problem.hint(format!("df -h {}", dir.display()));
+    }
+    if code == Code::Integrity {
+        problem.hint("steadfast verify")
+    } else {
+        problem
     }
 }
 

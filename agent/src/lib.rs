@@ -33,6 +33,7 @@ mod kinds;
 mod logging;
 mod new;
 mod opening;
+mod owner;
 mod problem;
 mod reload;
 mod report;

@@ -15,7 +15,7 @@ use crate::reload::{Reloader, Source};
 use crate::service::{Notifier, State, Watchdog};
 use crate::signals::Ending;
 use crate::socket::{self, SocketFile};
-use crate::{files, opening, signals};
+use crate::{files, opening, owner, signals};
 
 /// Runs a node until it is asked to end.
 pub(crate) fn run(
@@ -53,6 +53,7 @@ async fn serve(
 ) -> Result<Exit, Problem> {
     let mut ending = signals::listen()?;
     refuse_held(dir)?;
+    owner::refuse_foreign(dir)?;
     let service = Notifier::from_environment();
     service.tell(State::Starting("opening the journal"));
     let reloader = Reloader::new(source, config, service.clone());

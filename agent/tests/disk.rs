@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::support::{Site, ask, get, until};
+use crate::support::{Site, ask, get, skipped, until};
 
 /// A file system in memory, gone when dropped.
 struct SmallDisk {
@@ -21,7 +21,7 @@ impl SmallDisk {
             .arg(at)
             .output();
         if !done.is_ok_and(|done| done.status.success()) {
-            eprintln!("SKIPPED: this user may not mount a file system; run it as root");
+            skipped("this user may not mount a file system; run it as root");
             return None;
         }
         Some(Self { at: at.to_owned() })

@@ -5,7 +5,7 @@ use std::net::TcpListener;
 
 use steadfast::{Handle, Live, Never, Node, StatefulActor};
 
-use crate::support::{Done, Site, until};
+use crate::support::{Done, Site, skipped, until};
 
 #[track_caller]
 fn check(done: &Done, code: i32, words: &[&str]) {
@@ -108,6 +108,26 @@ fn a_port_in_use_is_69_and_names_it() {
     site.configure(&format!("[http]\nlisten = [\"{address}\"]\n"));
     check(&run(&site), 69, &[&address, "in use"]);
     assert!(!site.data().exists(), "nothing is touched");
+}
+
+/// Root could start a node on the directory of the unit's user, who could not start one any more afterwards.
+#[test]
+fn a_directory_of_another_user_is_77_and_stays_as_it_is() {
+    let site = Site::new();
+    site.start().stop();
+    let mark = site.data().join("mark");
+    if std::os::unix::fs::chown(&mark, Some(4_242_424), None).is_err() {
+        return skipped("this user may not give files away; run it as root");
+    }
+    let before = crate::support::fingerprint(&site.data());
+    let next = format!(
+        "next: sudo -u '#4242424' steadfast run --config FILE --data-dir {}",
+        site.data().display()
+    );
+    let done = run(&site);
+    assert_eq!(done.code, Some(77), "{}", done.stderr);
+    assert!(done.stderr.contains(&next), "{}", done.stderr);
+    assert_eq!(crate::support::fingerprint(&site.data()), before);
 }
 
 #[test]

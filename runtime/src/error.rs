@@ -229,17 +229,18 @@ impl NodeError {
         use steadfast_journal::Error as Journal;
 
         fn is_full(error: &Journal) -> bool {
-            match error {
-                Journal::NoSpace { .. } => true,
-                Journal::Failed(cause) => is_full(cause),
-                _ => false,
+            if let Journal::Failed(cause) = error {
+                return is_full(cause);
             }
+            matches!(error, Journal::NoSpace { .. })
         }
-        match self {
-            Self::Journal(error) => is_full(error),
-            Self::Snapshots(error) => matches!(error, steadfast_snapshots::Error::NoSpace { .. }),
-            _ => false,
+        if let Self::Journal(error) = self {
+            return is_full(error);
         }
+        matches!(
+            self,
+            Self::Snapshots(steadfast_snapshots::Error::NoSpace { .. })
+        )
     }
 }
 

@@ -5,8 +5,9 @@ use tracing::{info, warn};
 
 use super::{
     Cancel, CancelRejection, Cause, Concern, ConcernView, ConfigError, Configure, ConfigureReply,
-    Configured, Describe, Finished, Kind, Pause, Paused, Resume, Resumed, Run, RunId, RunOutcome,
-    Settings, Started, StopReason, Stopping, Trigger, TriggerRejection, Triggered, tally, tick,
+    Configured, Describe, Finished, Kind, Pause, Paused, Resume, Resumed, Retire, Run, RunId,
+    RunOutcome, Settings, Started, StopReason, Stopping, Trigger, TriggerRejection, Triggered,
+    tally, tick,
 };
 
 impl<K: Kind> Handle<Configure<K::Config>> for Concern<K> {
@@ -67,12 +68,24 @@ impl<K: Kind> Handle<Trigger> for Concern<K> {
 
 impl<K: Kind> Handle<Pause> for Concern<K> {
     fn handle(live: &mut Live<'_, Self>, _: Pause) -> Result<(), Never> {
-        if !live.paused {
-            info!(actor = %live.id(), "paused");
-            live.emit(Paused {});
-            tick::disarm(live);
-        }
+        pause(live);
         Ok(())
+    }
+}
+
+impl<K: Kind> Handle<Retire> for Concern<K> {
+    fn handle(live: &mut Live<'_, Self>, _: Retire) -> Result<(), Never> {
+        pause(live);
+        K::retired(live);
+        Ok(())
+    }
+}
+
+fn pause<K: Kind>(live: &mut Live<'_, Concern<K>>) {
+    if !live.paused {
+        info!(actor = %live.id(), "paused");
+        live.emit(Paused {});
+        tick::disarm(live);
     }
 }
 
@@ -123,7 +136,7 @@ impl<K: Kind> Handle<Describe> for Concern<K> {
 }
 
 /// Has the current run end soon, once.
-pub(super) fn stop<K: Kind>(live: &mut Live<'_, Concern<K>>, reason: StopReason) {
+pub(crate) fn stop<K: Kind>(live: &mut Live<'_, Concern<K>>, reason: StopReason) {
     let Some(run) = live.current.as_ref().map(|run| run.id.clone()) else {
         return;
     };

@@ -124,12 +124,12 @@ impl Output {
 /// One error of a configuration that somebody else read: where it is, what is wrong, and what to write.
 fn one_error(error: &Value) -> Option<String> {
     let text = |key: &str| error.get(key).and_then(Value::as_str);
-    let mut place = text("variable").or_else(|| text("file"))?.to_owned();
-    for key in ["line", "column"] {
-        if let Some(number) = error.get(key).and_then(Value::as_u64) {
-            place.push_str(&format!(":{number}"));
-        }
-    }
+    let named = text("variable").or_else(|| text("file"))?;
+    let number = |key: &str| error.get(key).and_then(Value::as_u64);
+    let place = match (number("line"), number("column")) {
+        (Some(line), Some(column)) => format!("{named}:{line}:{column}"),
+        _ => named.to_owned(),
+    };
     let key = text("key").map_or_else(String::new, |key| format!("{key}: "));
     let hint = text("hint").map_or_else(String::new, |hint| format!(" ({hint})"));
     Some(format!("{place}: {key}{}{hint}", text("message")?))
