@@ -1,14 +1,13 @@
 //! Directories as handles: opened once, entered component by component, never through a symlink, never
 //! into another file system, and never into the data directory of a node.
 
-use std::path::Path;
 use std::{fmt, io};
 
 use cap_fs_ext::DirExt;
-use cap_std::ambient_authority;
 use cap_std::fs::{Dir, Metadata, MetadataExt};
 
 use super::plan::PlannedFile;
+use super::way;
 
 /// What the file system is asked, as functions, so that a test can make them fail.
 #[derive(Debug, Clone, Copy)]
@@ -69,7 +68,7 @@ impl From<io::Error> for Miss {
     }
 }
 
-/// A root directory, the one place where symlinks are followed: it was named.
+/// A root directory. Symlinks are followed on the [way](super::way) to it only: it was named.
 #[derive(Debug)]
 pub(super) struct RootDir {
     pub(super) path: String,
@@ -80,10 +79,11 @@ pub(super) struct RootDir {
 
 impl RootDir {
     pub(super) fn open(path: &str) -> Result<Self, Miss> {
-        let dir = Dir::open_ambient_dir(path, ambient_authority()).map_err(Miss::from)?;
-        if lies_in_data_dir(Path::new(path)) {
+        let mut way = way::open(path)?;
+        if way.iter().any(is_data_dir) {
             return Err(Miss::DataDirectory);
         }
+        let dir = way.pop().ok_or(Miss::Absent)?;
         let metadata = dir.dir_metadata().map_err(Miss::from)?;
         let (inode, device) = (metadata.ino(), metadata.dev());
         Ok(Self {
@@ -142,17 +142,6 @@ fn is_data_dir(dir: &Dir) -> bool {
     DATA_DIR
         .iter()
         .all(|name| dir.symlink_metadata(name).is_ok())
-}
-
-/// Whether `path`, with symlinks followed, is a data directory or below one.
-fn lies_in_data_dir(path: &Path) -> bool {
-    let real = path.canonicalize();
-    let holds_one = |dir: &Path| {
-        DATA_DIR
-            .iter()
-            .all(|name| dir.join(name).symlink_metadata().is_ok())
-    };
-    real.as_deref().unwrap_or(path).ancestors().any(holds_one)
 }
 
 /// Whether the absolute path `path` is `root` or below it.

@@ -129,7 +129,8 @@ impl Sweeper {
             Miss::Absent if self.may_have_run => Verdict::Removed,
             Miss::Absent => Verdict::Vanished,
             Miss::Elsewhere | Miss::OtherFileSystem => Verdict::Changed,
-            Miss::DataDirectory | Miss::Refused(_) => Verdict::Failed(miss.to_string()),
+            Miss::DataDirectory => Verdict::Failed(miss.to_string()),
+            Miss::Refused(error) => Verdict::Failed(error.to_string()),
         }
     }
 
