@@ -71,6 +71,9 @@ for script in postinst prerm postrm; do
     sh -n "$work/control/$script"
 done
 grep -q 'systemd-sysusers.*steadfast.conf' "$work/control/postinst"
+# The configuration may hold secrets: it is for root and the node's group, before the unit is started.
+[ "$(stat -c %a "$work/root/etc/steadfast/steadfast.toml")" = 640 ]
+grep -nE 'chgrp steadfast|deb-systemd-invoke' "$work/control/postinst" | head -n 1 | grep -q chgrp
 
 # The program runs from there, and takes the configuration that comes with it.
 "$work/root/usr/bin/steadfast" version

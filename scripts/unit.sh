@@ -21,6 +21,6 @@ if [ -n "${1:-}" ]; then
     program=$1/usr/bin/steadfast
 fi
 # systemd wants to find the program and knows no manual page of a program that is not installed.
-sed -e "s|^ExecStart=/usr/bin/steadfast|ExecStart=$program|" -e '/^Documentation=/d' "$unit" >"$work/steadfast.service"
+sed -e "s,^Exec\(Start\|Reload\)=/usr/bin/steadfast,Exec\1=$program," -e '/^Documentation=/d' "$unit" >"$work/steadfast.service"
 systemd-analyze verify "$work/steadfast.service"
 systemd-analyze security --offline=true --threshold="$most_exposed" "$work/steadfast.service" | tail -n 1

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use steadfast::{ActorId, ActorSummary, AskError, Inspector, Node, NodeError, SequenceNumber};
 use steadfast_actors::concern::SPACE;
 
-use crate::ask::{blocking, describe};
+use crate::ask::{blocking, describe, patiently};
 use crate::config::Concern;
 use crate::detail;
 use crate::failure::asked;
@@ -32,7 +32,8 @@ const KEY: &str = "steadfast-agent/not-configured/";
 const PAGE: u64 = 256;
 
 /// Brings the node's concerns in line with the file. Called while the node holds back what was pending: a
-/// tick that is overdue must not run by rules that are gone.
+/// tick that is overdue must not run by rules that are gone. For that reason each concern is waited for, however long
+/// its recovery takes.
 ///
 /// # Errors
 /// [`Code::Config`] for a name of another kind or a configuration that the concern refuses.
@@ -77,7 +78,7 @@ fn refuse_other_kinds(stored: &[ActorSummary], concerns: &[Concern]) -> Result<(
 async fn set_aside(node: &Node, summary: &ActorSummary) {
     let actor = &summary.actor;
     match describe(node, summary).await {
-        Ok(view) if view.paused => {
+        Ok(view) if view.paused && view.attention.is_none() => {
             tracing::info!(%actor, "not in the config file, and paused");
             return;
         }
@@ -87,7 +88,7 @@ async fn set_aside(node: &Node, summary: &ActorSummary) {
             return;
         }
     }
-    match pause(node, summary).await {
+    match patiently(actor.as_str(), async || pause(node, summary).await).await {
         Ok(()) => tracing::warn!(
             %actor,
             "not in the config file: paused; its state stays, and it goes on once it is configured again"
@@ -98,13 +99,21 @@ async fn set_aside(node: &Node, summary: &ActorSummary) {
     }
 }
 
-/// Pauses a concern so that [`configure`] knows the pause for one of ours. Its key is of this moment of its
+/// Pauses a concern, and has it tell others of the end of what they wait for, so that [`configure`] knows the pause for one of ours. Its key is of this moment of its
 /// life, so that it takes effect once and a later one is another.
 pub(crate) async fn pause(node: &Node, summary: &ActorSummary) -> Result<(), Problem> {
     let epoch = node.opened().map_or(0, |report| report.epoch.get());
     let key = Some(format!("{KEY}{epoch}/{}", summary.seq));
-    let told = tell(node, &summary.actor, &summary.kind, "pause", json!({}), key).await;
-    told.map_err(|error| asked(summary.actor.as_str(), error))
+    let told = tell(
+        node,
+        &summary.actor,
+        &summary.kind,
+        "retire",
+        json!({}),
+        key,
+    );
+    told.await
+        .map_err(|error| asked(summary.actor.as_str(), error))
 }
 
 /// Lets a concern go on.
@@ -118,7 +127,10 @@ async fn configure_at_start(node: &Node, concern: &Concern) -> Result<(), Proble
     let actor = ActorId::new(SPACE, name)
         .map_err(|error| Problem::new(Code::Config, format!("concerns.{name}: {error}")))?;
     let (kind, body) = kinds::configuration(&concern.kind)?;
-    match configure(node, &actor, kind, body).await {
+    let configured = patiently(actor.as_str(), async || {
+        configure(node, &actor, kind, body.clone()).await
+    });
+    match configured.await {
         Err(problem) if problem.code == Code::Quarantined => {
             // One bad actor must not keep the others from running.
             tracing::error!(%actor, %problem, "not configured");

@@ -65,6 +65,9 @@ fn journal(error: &JournalError, text: String) -> Problem {
             dir.display()
         ));
     }
+    if let JournalError::NoSpace { dir } = error {
+        return problem.hint(format!("df -h {}", dir.display()));
+    }
     if code == Code::Integrity {
         problem.hint("steadfast verify")
     } else {
@@ -88,11 +91,12 @@ fn journal_code(error: &JournalError) -> Code {
         | JournalError::Store { corrupt: true, .. } => Code::Integrity,
         JournalError::NotWritable { .. } => Code::Permission,
         JournalError::Io { source, .. } if is_denied(source.kind()) => Code::Permission,
-        JournalError::Closed | JournalError::StillOpen { .. } => Code::Unavailable,
+        JournalError::Closed | JournalError::StillOpen { .. } | JournalError::NoSpace { .. } => {
+            Code::Unavailable
+        }
         JournalError::Failed(cause) => journal_code(cause),
         JournalError::NewerFormat { .. }
         | JournalError::Encode(_)
-        | JournalError::NoSpace { .. }
         | JournalError::Io { .. }
         | JournalError::Store { .. }
         | JournalError::BadAppend { .. }

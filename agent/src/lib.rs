@@ -32,6 +32,8 @@ mod http;
 mod kinds;
 mod logging;
 mod new;
+mod opening;
+mod owner;
 mod problem;
 mod reload;
 mod report;

@@ -15,7 +15,7 @@ use crate::reload::{Reloader, Source};
 use crate::service::{Notifier, State, Watchdog};
 use crate::signals::Ending;
 use crate::socket::{self, SocketFile};
-use crate::{files, kinds, signals};
+use crate::{files, opening, owner, signals};
 
 /// Runs a node until it is asked to end.
 pub(crate) fn run(
@@ -37,7 +37,12 @@ pub(crate) fn run(
         file: file.to_owned(),
         data_dir_named: data_dir.is_some(),
     };
-    runtime.block_on(serve(&config, source, &dir, &socket))
+    let served = runtime.block_on(serve(&config, source, &dir, &socket));
+    // The directory may be the file's: the commands that are named do not read that.
+    served.map_err(|problem| {
+        let hint = target::with_flags(&problem.hint, &target::data_dir_flag(&dir));
+        problem.hint(hint)
+    })
 }
 
 async fn serve(
@@ -48,17 +53,21 @@ async fn serve(
 ) -> Result<Exit, Problem> {
     let mut ending = signals::listen()?;
     refuse_held(dir)?;
+    owner::refuse_foreign(dir)?;
     let service = Notifier::from_environment();
     service.tell(State::Starting("opening the journal"));
     let reloader = Reloader::new(source, config, service.clone());
     let mut front = Front::new(App::new(config, dir, reloader));
     front.serve_ports(&config.http.listen)?;
-    let node = open(dir).await?;
+    let opened = opening::open(dir, &front.app, &service, &mut ending).await?;
+    let Some(node) = opened else {
+        return Ok(Exit::Ok);
+    };
     front.app.install(node.clone());
     let place = Place { dir, socket };
     let served = until_asked(&mut front, &node, config, place, &service, &mut ending).await;
     service.tell(State::Stopping(
-        "draining: what is unfinished goes on at the next start",
+        "draining: programs are ended, all other work goes on at the next start",
     ));
     if let Err(problem) = &served {
         tracing::error!(%problem, "stopping");
@@ -85,7 +94,14 @@ async fn until_asked(
 ) -> Result<Exit, Problem> {
     front.serve_sockets(socket, &config.http.listen)?;
     let reloader = Arc::clone(front.app.reloader());
-    reloader.start(node, config).await?;
+    tokio::select! {
+        biased;
+        signal = ending.end() => {
+            tracing::info!(signal, "stopping before the node is ready");
+            return Ok(Exit::Ok);
+        }
+        started = reloader.start(node, config) => started?,
+    }
     node.start_pending_work().await?;
     front.app.enter(Phase::Ready);
     let listen: Vec<String> = config.http.listen.iter().map(ToString::to_string).collect();
@@ -104,7 +120,7 @@ async fn until_asked(
     let signal = reloader.serve(node, ending).await;
     tracing::info!(
         signal,
-        "draining: runs that are going go on at the next start; SIGINT leaves at once"
+        "draining: programs that are going are ended, all other work goes on at the next start; SIGINT leaves at once"
     );
     Ok(Exit::Ok)
 }
@@ -121,21 +137,6 @@ fn refuse_held(dir: &Path) -> Result<(), Problem> {
 fn held(dir: &Path, pid: u32, since: &str) -> Problem {
     let detail = format!("{} is held by process {pid} since {since}", dir.display());
     Problem::new(Code::Locked, detail).hint(format!("steadfast ps --data-dir {}", dir.display()))
-}
-
-async fn open(dir: &Path) -> Result<Node, Problem> {
-    let node = kinds::node(dir).hold_pending_work().start().await?;
-    if let Ok(report) = node.opened() {
-        tracing::info!(
-            epoch = report.epoch.get(),
-            recovered_commit = report.recovered.map(steadfast::journal::CommitIndex::get),
-            wal_bytes = report.wal_bytes,
-            verified_commits = report.verified_commits,
-            took_ms = u64::try_from(report.took.as_millis()).unwrap_or(u64::MAX),
-            "journal open"
-        );
-    }
-    Ok(node)
 }
 
 /// Everything that faces the outside.

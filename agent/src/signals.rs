@@ -25,6 +25,15 @@ pub(crate) enum Asked {
 }
 
 impl Ending {
+    /// Waits for the first signal that asks for the end. A reload that is asked for meanwhile stays asked for.
+    pub(crate) async fn end(&mut self) -> &'static str {
+        match self.end.wait_for(Option::is_some).await {
+            Ok(signal) => signal.unwrap_or("a signal"),
+            // The listener lives as long as the runtime does.
+            Err(_) => std::future::pending().await,
+        }
+    }
+
     /// Waits for the next signal. The end comes before everything else, and is told again and again.
     pub(crate) async fn next(&mut self) -> Asked {
         tokio::select! {

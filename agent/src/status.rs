@@ -107,6 +107,21 @@ pub(crate) struct ConcernCounts {
     pub(crate) other: usize,
 }
 
+impl ConcernCounts {
+    /// The sorts by their names.
+    pub(crate) fn by_status(&self) -> [(&'static str, usize); 7] {
+        [
+            ("running", self.running),
+            ("idle", self.idle),
+            ("paused", self.paused),
+            ("failing", self.failing),
+            ("alerting", self.alerting),
+            ("quarantined", self.quarantined),
+            ("other", self.other),
+        ]
+    }
+}
+
 /// A concern that needs somebody.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Attention {
@@ -168,14 +183,10 @@ fn needs(row: &ConcernRow, why: String, verb: &str, name: &str) -> Attention {
     }
 }
 
-/// How the newest run ended, if somebody has to look: one that was cancelled was by somebody who knows.
+/// How the newest run ended, if somebody has to look.
 fn failure(row: &ConcernRow) -> Option<RunOutcome> {
     let outcome = row.last_run.as_ref()?.outcome?;
-    let fine = matches!(
-        outcome,
-        RunOutcome::Succeeded | RunOutcome::Cancelled | RunOutcome::Skipped
-    );
-    (!fine).then_some(outcome)
+    outcome.needs_somebody().then_some(outcome)
 }
 
 /// Bytes of all files in a directory, and of those that are write-ahead log. What cannot be read counts

@@ -111,7 +111,7 @@ fn waiting_survives_the_death_of_the_node() {
     let problem = done.problem();
     let hint = problem["hint"].as_str().unwrap();
     assert!(
-        hint.starts_with("steadfast trigger logs --wait --data-dir /"),
+        hint.starts_with("steadfast events logs --data-dir /"),
         "{hint}"
     );
 }

@@ -200,12 +200,20 @@ fn an_orderly_stop_of_the_node_ends_a_running_program_in_order_and_says_so() {
     let row = site.json(&["ps"])[0].clone();
     assert_eq!(
         (&row["status"], &row["last_run"]["outcome"]),
-        (&json!("idle"), &json!("cancelled"))
+        (&json!("idle"), &json!("unknown"))
     );
     let ended = end(&site);
     assert_eq!(
         ended["reason"],
         "the node stopped, and the program was ended with it"
+    );
+    // It was `cancelled`, which is somebody's wish: nobody was told that the work is not done.
+    let why = site.json(&["status"])["attention"][0]["why"].clone();
+    assert!(
+        why.as_str()
+            .unwrap()
+            .contains("ended unknown: the node stopped"),
+        "{why}"
     );
     assert_eq!(ended["report"]["stdout"]["head"], "bye\n");
     assert_eq!(
@@ -225,4 +233,75 @@ fn a_trigger_that_joins_a_run_under_way_says_so() {
     let second = site.cli(&["trigger", "job"]);
     assert!(second.stdout.contains("joined it"), "{}", second.stdout);
     site.json(&["cancel", "job"]);
+}
+
+/// A program that fails is an outcome of its run and no error of its effect: the documented alerts saw nothing.
+#[test]
+fn a_run_that_fails_can_be_alerted_on() {
+    let site = Site::new();
+    configure(&site, r#"["/bin/false"]"#, "");
+    let agent = site.start();
+    let metrics = || crate::support::get(&site.socket(), "/metrics").unwrap().1;
+    let has = |series: &str| {
+        let text = metrics();
+        assert!(text.lines().any(|line| line == series), "{series}: {text}");
+    };
+    // A counter that appears with its first error has not risen.
+    for series in [
+        "steadfast_concern_runs_total{kind=\"exec\",outcome=\"failed\"} 0",
+        "steadfast_concerns{status=\"failing\"} 0",
+        "steadfast_reloads_total{outcome=\"refused\"} 0",
+        "steadfast_journal_errors_total{op=\"commit\"} 0",
+        "steadfast_effects_total{kind=\"exec\",outcome=\"unknown\"} 0",
+        "steadfast_quarantined{kind=\"exec\"} 0",
+    ] {
+        has(series);
+    }
+    assert_eq!(site.cli(&["trigger", "job", "--wait"]).code, Some(8));
+    has("steadfast_concern_runs_total{kind=\"exec\",outcome=\"failed\"} 1");
+    has("steadfast_concerns{status=\"failing\"} 1");
+    let log = agent.log();
+    let told = log
+        .lines()
+        .find(|line| line.contains("\"message\":\"run finished\""));
+    assert!(told.unwrap().contains("\"level\":\"WARN\""), "{log}");
+    site.configure("no = 1");
+    assert_eq!(site.cli(&["reload"]).code, Some(78));
+    has("steadfast_reloads_total{outcome=\"refused\"} 1");
+}
+
+/// The reason named the whole command line, and everybody on the host could read it.
+#[test]
+fn a_program_that_cannot_be_started_tells_no_argument_and_a_port_no_reason() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let site = Site::new();
+    let program = site.path("program");
+    std::fs::write(&program, "#!/no/such/interpreter\n").unwrap();
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let free = site.listen();
+    let concern = format!(
+        "[http]\nlisten = [\"{free}\"]\n[concerns.job]\nkind = \"exec\"\ncommand = [\"{}\", \"--token\", \"s3cret\"]\n",
+        program.display()
+    );
+    site.configure(&concern);
+    let _agent = site.start();
+    assert_eq!(site.cli(&["trigger", "job", "--wait"]).code, Some(8));
+    let reason = end(&site)["reason"].as_str().unwrap().to_owned();
+    let named = format!("{} could not be started", program.display());
+    assert!(
+        reason.starts_with(&named) && !reason.contains("s3cret"),
+        "{reason}"
+    );
+    let why = |answer: (u16, String)| {
+        let (_, body) = answer.1.split_once("\r\n\r\n").unwrap();
+        let status: Value = serde_json::from_str(body).unwrap();
+        status["attention"][0]["why"].as_str().unwrap().to_owned()
+    };
+    let over_socket = why(crate::support::get(&site.socket(), "/v1/status").unwrap());
+    assert!(over_socket.ends_with(&reason), "{over_socket}");
+    let port = std::net::TcpStream::connect(free).unwrap();
+    let head = "GET /v1/status HTTP/1.1\r\nHost: localhost";
+    let over_port = why(crate::support::ask(port, head, "").unwrap());
+    assert_eq!(over_port, "the newest run ended failed");
 }

@@ -5,7 +5,7 @@ use std::net::TcpListener;
 
 use steadfast::{Handle, Live, Never, Node, StatefulActor};
 
-use crate::support::{Done, Site, until};
+use crate::support::{Done, Site, skipped, until};
 
 #[track_caller]
 fn check(done: &Done, code: i32, words: &[&str]) {
@@ -110,6 +110,26 @@ fn a_port_in_use_is_69_and_names_it() {
     assert!(!site.data().exists(), "nothing is touched");
 }
 
+/// Root could start a node on the directory of the unit's user, who could not start one any more afterwards.
+#[test]
+fn a_directory_of_another_user_is_77_and_stays_as_it_is() {
+    let site = Site::new();
+    site.start().stop();
+    let mark = site.data().join("mark");
+    if std::os::unix::fs::chown(&mark, Some(4_242_424), None).is_err() {
+        return skipped("this user may not give files away; run it as root");
+    }
+    let before = crate::support::fingerprint(&site.data());
+    let next = format!(
+        "next: sudo -u '#4242424' steadfast run --config FILE --data-dir {}",
+        site.data().display()
+    );
+    let done = run(&site);
+    assert_eq!(done.code, Some(77), "{}", done.stderr);
+    assert!(done.stderr.contains(&next), "{}", done.stderr);
+    assert_eq!(crate::support::fingerprint(&site.data()), before);
+}
+
 #[test]
 fn a_directory_that_cannot_be_written_is_77() {
     let site = Site::new();
@@ -194,7 +214,13 @@ fn giving_up_on_a_run_is_124_and_the_run_goes_on() {
     site.fill(2_000);
     let _agent = site.start();
     let done = site.cli(&["trigger", "logs", "--wait", "--wait-timeout", "30ms"]);
-    check(&done, 124, &["goes on", "steadfast trigger logs --wait"]);
+    // To trigger again would start a second run where the first has ended meanwhile.
+    let next = format!(
+        "next: steadfast events logs --data-dir {}",
+        site.data().display()
+    );
+    assert!(done.stderr.contains(&next), "{}", done.stderr);
+    check(&done, 124, &["goes on"]);
     until("the run ends", || {
         (site.json(&["ps"])[0]["status"] == "idle").then_some(())
     });
@@ -272,6 +298,13 @@ fn a_name_of_another_kind_is_78_and_names_both() {
         78,
         &["\"other\"", "\"cleanup\"", "concerns.logs"],
     );
+    // Where the file names the directory, commands that do not read the file are told it.
+    let data = site.data().display().to_string();
+    site.configure(&format!("[node]\ndata_dir = \"{data}\"\n{}", site.logs("")));
+    let mut command = site.program();
+    command.args(["run", "--config"]).arg(site.config());
+    let next = format!("next: steadfast events logs --data-dir {data}");
+    check(&Done::from(command.output().unwrap()), 78, &[&next]);
     let events = site.jsonl(&["events", "logs"]);
     assert_eq!(events.len(), 1, "nothing was written");
     check(&site.cli(&["state", "logs"]), 5, &["other"]);

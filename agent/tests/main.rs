@@ -14,6 +14,7 @@ mod concerns;
 mod contract;
 mod control;
 mod crash;
+mod disk;
 mod exec;
 mod exit_codes;
 mod http;

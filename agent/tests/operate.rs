@@ -269,7 +269,7 @@ fn commands_that_cannot_be_are_told_apart() {
         5,
         &[
             "\"triger\"",
-            "check, configure, describe, pause, resume, tick, trigger",
+            "check, configure, describe, pause, resume, retire, tick, trigger",
         ],
     );
     check(

@@ -68,7 +68,12 @@ fn the_unit_leaves_the_node_its_time_and_knows_its_exit_codes() {
     assert!(Duration::from_secs(seconds) >= drain + Duration::from_secs(10));
     assert_eq!(value("Type"), "notify");
     assert_eq!(value("Restart"), "on-failure");
-    assert!(value("ExecReload").ends_with("kill -HUP $MAINPID"));
+    // Systemd learns whether the file was taken over, and from the directory that the file names.
+    let reload = value("ExecReload").strip_prefix("/usr/bin/steadfast reload --data-dir ");
+    let named = format!("data_dir = {:?}", reload.expect("the command"));
+    assert!(packaged("steadfast.toml").contains(&named), "{named}");
+    // Whatever a start waits for may take hours: systemd must not give the unit up.
+    assert_eq!(value("StartLimitIntervalSec"), "0");
     let prevented: Vec<_> = value("RestartPreventExitStatus").split(' ').collect();
     for code in ["2", "4", "77", "78"] {
         assert!(prevented.contains(&code), "{code}");

@@ -135,11 +135,21 @@ fn one_that_is_set_aside_shows_wherever_one_looks() {
         &["quarantine", "steadfast quarantine show"],
     );
     check(&site.cli(&["replay", "broken"]), 4, &["cleanup.riddle"]);
+    // It kept every other concern from its new configuration, though not from a start.
+    let all = site.logs("older_than = \"9h\"");
+    let broken = all.replace("concerns.logs", "concerns.broken");
+    site.configure(&format!("{all}{broken}"));
     check(
         &site.cli(&["reload"]),
-        78,
-        &["concerns.broken", "steadfast quarantine show broken"],
+        3,
+        &[
+            "! broken: left as it is",
+            "steadfast quarantine show broken",
+            "~ logs (cleanup) changes",
+        ],
     );
+    let logs = &site.json(&["state", "logs"])["state"]["config"];
+    assert_eq!(logs["older_than"], "9h");
     check(&site.cli(&["snapshot", "--all"]), 3, &["concern/broken"]);
 
     check(

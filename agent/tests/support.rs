@@ -23,6 +23,15 @@ pub(crate) fn until<T>(name: &str, mut what: impl FnMut() -> Option<T>) -> T {
     panic!("not within 60 s: {name}");
 }
 
+/// Says what a test could not try here.
+#[expect(
+    clippy::print_stderr,
+    reason = "a test that passes without trying says so"
+)]
+pub(crate) fn skipped(why: &str) {
+    eprintln!("SKIPPED: {why}");
+}
+
 /// A place for one test.
 #[derive(Debug)]
 pub(crate) struct Site {

@@ -222,6 +222,28 @@ pub enum NodeError {
     },
 }
 
+impl NodeError {
+    /// Whether the disk has no room for what the start of a node writes: the same start may succeed later.
+    #[must_use]
+    pub fn is_out_of_space(&self) -> bool {
+        use steadfast_journal::Error as Journal;
+
+        fn is_full(error: &Journal) -> bool {
+            if let Journal::Failed(cause) = error {
+                return is_full(cause);
+            }
+            matches!(error, Journal::NoSpace { .. })
+        }
+        if let Self::Journal(error) = self {
+            return is_full(error);
+        }
+        matches!(
+            self,
+            Self::Snapshots(steadfast_snapshots::Error::NoSpace { .. })
+        )
+    }
+}
+
 /// An error with its causes on one line.
 pub(crate) fn describe(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();

@@ -113,7 +113,31 @@ impl Metrics {
         };
         metrics.register();
         metrics.register_messages();
+        for op in ["commit", "open"] {
+            drop(metrics.journal_errors.get_or_create(&operation(op)));
+        }
         metrics
+    }
+
+    /// Lets the series of a kind that tell of trouble begin at 0: to whoever watches a counter rise, one that appears
+    /// with its first error has not risen.
+    pub(crate) fn begin<'a>(&self, kind: &str, commands: impl Iterator<Item = &'a str>) {
+        let of = |outcome| kind_outcome(kind, outcome);
+        for outcome in ["ok", "error", "unknown", "retried"] {
+            drop(self.effects.get_or_create(&of(outcome)));
+        }
+        for outcome in ["stored", "failed", "rejected"] {
+            drop(self.snapshots.get_or_create(&of(outcome)));
+        }
+        let kind = label(kind);
+        drop(self.quarantined.get_or_create(&kind));
+        drop(self.mailbox_rejected.get_or_create(&kind));
+        drop(self.timer_lateness.get_or_create(&kind));
+        drop(self.recovery_overdue.get_or_create(&kind));
+        for command in commands {
+            let labels = kind_command(&kind.kind, command);
+            drop(self.slow_handlers.get_or_create(&labels));
+        }
     }
 
     fn register(&mut self) {
@@ -332,9 +356,7 @@ impl Metrics {
     }
 
     pub(crate) fn journal_error(&self, op: &str) {
-        self.journal_errors
-            .get_or_create(&Operation { op: op.to_owned() })
-            .inc();
+        self.journal_errors.get_or_create(&operation(op)).inc();
     }
 
     pub(crate) fn effect(&self, kind: &str, outcome: &str) {
@@ -370,10 +392,7 @@ impl Metrics {
 
     pub(crate) fn slow_handler(&self, kind: &str, command: &str) {
         self.slow_handlers
-            .get_or_create(&KindCommand {
-                kind: kind.to_owned(),
-                command: command.to_owned(),
-            })
+            .get_or_create(&kind_command(kind, command))
             .inc();
     }
 
@@ -399,6 +418,17 @@ impl Metrics {
 fn label(kind: &str) -> Kind {
     Kind {
         kind: kind.to_owned(),
+    }
+}
+
+fn operation(op: &str) -> Operation {
+    Operation { op: op.to_owned() }
+}
+
+fn kind_command(kind: &str, command: &str) -> KindCommand {
+    KindCommand {
+        kind: kind.to_owned(),
+        command: command.to_owned(),
     }
 }
 

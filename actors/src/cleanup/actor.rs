@@ -150,6 +150,7 @@ fn found(live: &mut Live<'_, Cleanup>, run: &RunId, page: Page) {
         found: page.found,
         selected,
         left: page.left,
+        too_large: page.too_large,
         end: page.end,
         cursor: page.files.last().map(Cursor::at),
         roots: page.roots,

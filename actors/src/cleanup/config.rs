@@ -57,7 +57,8 @@ pub struct CleanupConfig {
     pub dry_run: bool,
 }
 
-/// The most that one run removes, oldest files first. What is over stays, and the run ends `limited`.
+/// The most that one run removes, oldest files first. What is over stays, and the run ends `limited`. A file that
+/// is larger than `bytes` alone stays, and those after it go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {

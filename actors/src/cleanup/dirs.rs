@@ -1,14 +1,13 @@
 //! Directories as handles: opened once, entered component by component, never through a symlink, never
 //! into another file system, and never into the data directory of a node.
 
-use std::io;
-use std::path::Path;
+use std::{fmt, io};
 
 use cap_fs_ext::DirExt;
-use cap_std::ambient_authority;
 use cap_std::fs::{Dir, Metadata, MetadataExt};
 
 use super::plan::PlannedFile;
+use super::way;
 
 /// What the file system is asked, as functions, so that a test can make them fail.
 #[derive(Debug, Clone, Copy)]
@@ -33,10 +32,30 @@ impl Default for Access {
 pub(super) enum Miss {
     /// It is not there.
     Absent,
-    /// There is something else: a symlink, a file, another file system, another root, a data directory.
+    /// There is something else: a symlink, a file.
     Elsewhere,
+    /// It is of another file system than the root.
+    OtherFileSystem,
+    /// It is the data directory of a node, or below one.
+    DataDirectory,
     /// The system refused.
     Refused(io::Error),
+}
+
+impl fmt::Display for Miss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Absent => "it is not there",
+            Self::Elsewhere => "not a directory",
+            Self::OtherFileSystem => {
+                "another file system than that of the glob's root: it needs a glob of its own, which begins in it"
+            }
+            Self::DataDirectory => {
+                "the data directory of a node, whose files are not to be removed"
+            }
+            Self::Refused(error) => return error.fmt(f),
+        })
+    }
 }
 
 impl From<io::Error> for Miss {
@@ -49,7 +68,7 @@ impl From<io::Error> for Miss {
     }
 }
 
-/// A root directory, the one place where symlinks are followed: it was named.
+/// A root directory. Symlinks are followed on the [way](super::way) to it only: it was named.
 #[derive(Debug)]
 pub(super) struct RootDir {
     pub(super) path: String,
@@ -60,12 +79,11 @@ pub(super) struct RootDir {
 
 impl RootDir {
     pub(super) fn open(path: &str) -> Result<Self, Miss> {
-        let dir = Dir::open_ambient_dir(path, ambient_authority()).map_err(Miss::from)?;
-        if lies_in_data_dir(Path::new(path)) {
-            let reason =
-                "it lies in the data directory of a node, whose files are not to be removed";
-            return Err(Miss::Refused(io::Error::other(reason)));
+        let mut way = way::open(path)?;
+        if way.iter().any(is_data_dir) {
+            return Err(Miss::DataDirectory);
         }
+        let dir = way.pop().ok_or(Miss::Absent)?;
         let metadata = dir.dir_metadata().map_err(Miss::from)?;
         let (inode, device) = (metadata.ino(), metadata.dev());
         Ok(Self {
@@ -87,10 +105,12 @@ impl RootDir {
             Err(error) => return Err(why_not(parent, name, error)),
         };
         let metadata = dir.dir_metadata().map_err(Miss::Refused)?;
-        if metadata.dev() == self.device && !is_data_dir(&dir) {
-            Ok(dir)
+        if metadata.dev() != self.device {
+            Err(Miss::OtherFileSystem)
+        } else if is_data_dir(&dir) {
+            Err(Miss::DataDirectory)
         } else {
-            Err(Miss::Elsewhere)
+            Ok(dir)
         }
     }
 
@@ -107,10 +127,9 @@ impl RootDir {
     /// What the file `name` in `parent` is, if it is a regular file of this file system.
     pub(super) fn look(&self, parent: &Dir, path: &str, name: &str) -> Result<PlannedFile, Miss> {
         match parent.symlink_metadata(name) {
-            Ok(metadata) if metadata.is_file() && metadata.dev() == self.device => {
-                Ok(identity(path, &metadata))
-            }
-            Ok(_) => Err(Miss::Elsewhere),
+            Ok(metadata) if !metadata.is_file() => Err(Miss::Elsewhere),
+            Ok(metadata) if metadata.dev() != self.device => Err(Miss::OtherFileSystem),
+            Ok(metadata) => Ok(identity(path, &metadata)),
             Err(error) => Err(error.into()),
         }
     }
@@ -123,17 +142,6 @@ fn is_data_dir(dir: &Dir) -> bool {
     DATA_DIR
         .iter()
         .all(|name| dir.symlink_metadata(name).is_ok())
-}
-
-/// Whether `path`, with symlinks followed, is a data directory or below one.
-fn lies_in_data_dir(path: &Path) -> bool {
-    let real = path.canonicalize();
-    let holds_one = |dir: &Path| {
-        DATA_DIR
-            .iter()
-            .all(|name| dir.join(name).symlink_metadata().is_ok())
-    };
-    real.as_deref().unwrap_or(path).ancestors().any(holds_one)
 }
 
 /// Whether the absolute path `path` is `root` or below it.

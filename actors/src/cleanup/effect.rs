@@ -33,6 +33,9 @@ pub struct Page {
     pub found: Count,
     /// Of those, the ones that are not in `files`.
     pub left: Count,
+    /// Those of `left` that are larger than all that one run may remove.
+    #[serde(default)]
+    pub too_large: Count,
     /// Why there are no more in `files`.
     pub end: PageEnd,
     /// The directories that were walked from.

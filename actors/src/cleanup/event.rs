@@ -58,6 +58,9 @@ pub struct Scanned {
     pub selected: Count,
     /// The others.
     pub left: Count,
+    /// Those of `left` that are larger than all that one run may remove.
+    #[serde(default)]
+    pub too_large: Count,
     /// Why the page ends where it ends.
     pub end: PageEnd,
     /// Where it ends; `None` if it is empty.

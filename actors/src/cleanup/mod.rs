@@ -18,8 +18,9 @@
 //!
 //! # What it never does
 //! It never removes a directory, a symlink or a special file, never follows a symlink below the root of
-//! a glob (the root itself may be one: it was named), never leaves the file system of the root, and never
-//! removes a file that changed since it was planned. Between the last look at a file and its unlink there
+//! a glob (the root itself, or what is above it, may be one that only root and the node's user can change), never leaves the file system of the root, never enters the
+//! data directory of a node, and never removes a file that changed since it was planned. A directory that it leaves
+//! out for the third or the fourth reason is told: the run ends `partial`. Between the last look at a file and its unlink there
 //! is an instant that POSIX gives no means to close; a file swapped in just then would be removed.
 //!
 //! # Bytes
@@ -39,6 +40,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 mod walk;
+mod way;
 mod work;
 
 pub use actor::{Cleanup, CleanupKind, register};

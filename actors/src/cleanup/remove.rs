@@ -128,7 +128,8 @@ impl Sweeper {
         match miss {
             Miss::Absent if self.may_have_run => Verdict::Removed,
             Miss::Absent => Verdict::Vanished,
-            Miss::Elsewhere => Verdict::Changed,
+            Miss::Elsewhere | Miss::OtherFileSystem => Verdict::Changed,
+            Miss::DataDirectory => Verdict::Failed(miss.to_string()),
             Miss::Refused(error) => Verdict::Failed(error.to_string()),
         }
     }

@@ -48,18 +48,29 @@ pub(super) struct Selector {
     pub(super) after: Option<Cursor>,
     /// Files that stay in each directory.
     pub(super) keep_newest: usize,
+    /// Length of the largest file that a whole run may remove.
+    pub(super) largest: u64,
     found: Count,
+    /// Those of them that no run may remove, whatever else it leaves.
+    too_large: Count,
     /// The oldest so far, one more than a page holds; the newest of them is on top.
     oldest: BinaryHeap<Candidate>,
 }
 
 impl Selector {
-    pub(super) fn new(newest_ns: i64, after: Option<Cursor>, keep_newest: usize) -> Self {
+    pub(super) fn new(
+        newest_ns: i64,
+        after: Option<Cursor>,
+        keep_newest: usize,
+        largest: u64,
+    ) -> Self {
         Self {
             newest_ns,
             after,
             keep_newest,
+            largest,
             found: Count::default(),
+            too_large: Count::default(),
             oldest: BinaryHeap::new(),
         }
     }
@@ -81,6 +92,11 @@ impl Selector {
             return;
         }
         self.found += Count::file(file.bytes);
+        // It would be first in the order for ever, and keep all that come after it.
+        if file.bytes > self.largest {
+            self.too_large += Count::file(file.bytes);
+            return;
+        }
         self.oldest.push(Candidate(file));
         if self.oldest.len() > PAGE_FILES + 1 {
             self.oldest.pop();
@@ -91,6 +107,7 @@ impl Selector {
     pub(super) fn page(self, limits: Count) -> Page {
         let mut page = Page {
             found: self.found,
+            too_large: self.too_large,
             ..Page::default()
         };
         let (mut selected, mut text) = (Count::default(), 0);
@@ -143,6 +160,7 @@ impl Default for Page {
             files: Vec::new(),
             found: Count::default(),
             left: Count::default(),
+            too_large: Count::default(),
             end: PageEnd::Complete,
             roots: Vec::new(),
             missing_roots: Vec::new(),

@@ -29,10 +29,12 @@ pub(super) fn scan(request: &Scan, access: Access) -> Result<Page, ConfigError> 
     let patterns = request.config.patterns()?;
     let groups = Groups::new(&patterns, access);
     let keep = usize::try_from(request.config.keep_newest).unwrap_or(usize::MAX);
-    let mut selector = Selector::new(newest_ns(request), request.after.clone(), keep);
+    let largest = request.config.limits.bytes.as_bytes();
+    let mut selector = Selector::new(newest_ns(request), request.after.clone(), keep, largest);
     let mut problems = Problems::default();
     for group in &groups.found {
         let mut walk = Walk {
+            groups: &groups.found,
             group,
             access,
             selector: &mut selector,
@@ -121,14 +123,15 @@ impl<'p> Groups<'p> {
                 patterns: vec![pattern],
             }),
             Err(Miss::Absent) => self.missing.push(path.to_owned()),
-            Err(Miss::Elsewhere) => self.unreadable.note(path, &"not a directory"),
-            Err(Miss::Refused(error)) => self.unreadable.note(path, &error),
+            Err(miss) => self.unreadable.note(path, &miss),
         }
     }
 }
 
 /// One group's walk.
 struct Walk<'a, 'p> {
+    /// All groups, this one too.
+    groups: &'a [Group<'p>],
     group: &'a Group<'p>,
     access: Access,
     selector: &'a mut Selector,
@@ -150,11 +153,17 @@ impl Walk<'_, '_> {
             }
             match self.group.root.enter(self.access, dir, &name) {
                 Ok(dir) => self.directory(&dir, &path, depth + 1),
-                // Removed or replaced since it was listed, or another file system: not ours.
+                // Removed or replaced since it was listed: not ours.
                 Err(Miss::Absent | Miss::Elsewhere) => {}
-                Err(Miss::Refused(error)) => self.problems.note(&path, &error),
+                Err(Miss::OtherFileSystem) if self.is_root(&path) => {}
+                Err(miss) => self.problems.note(&path, &miss),
             }
         }
+    }
+
+    /// Whether a walk of its own begins at the directory `path`.
+    fn is_root(&self, path: &str) -> bool {
+        self.groups.iter().any(|group| group.root.path == path)
     }
 
     /// Takes the matching files of `dir`; gives back the names of the directories worth entering.
@@ -190,7 +199,7 @@ impl Walk<'_, '_> {
             match group.root.look(dir, full, name) {
                 Ok(file) => files.take(file),
                 Err(Miss::Absent | Miss::Elsewhere) => {}
-                Err(Miss::Refused(error)) => self.problems.note(full, &error),
+                Err(miss) => self.problems.note(full, &miss),
             }
         }
         below

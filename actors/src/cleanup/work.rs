@@ -47,6 +47,9 @@ pub struct Report {
     pub removed: Count,
     /// Those that were not selected, as the limits allowed no more.
     pub left: Count,
+    /// Those of `left` that are larger than all that one run may remove.
+    #[serde(default)]
+    pub too_large: Count,
     /// Planned files that somebody else removed first.
     pub vanished: u64,
     /// Planned files that changed and stayed.
@@ -117,9 +120,12 @@ impl Work {
         // Later pages find only what comes after them. A page that is followed by another is never empty.
         if self.cursor.is_none() {
             report.found = page.found;
+            report.too_large = page.too_large;
         }
         report.selected += page.selected;
-        report.left = page.left;
+        // Those that are too large come anywhere in the order, and later pages find only what comes after them.
+        report.left = page.left.less(page.too_large);
+        report.left += report.too_large;
         // Each page walks anew, so problems are seen again on each: the worst walk is what is told.
         if page.problems.count > report.problems.count {
             report.problems = page.problems.clone();
@@ -170,6 +176,18 @@ impl Work {
 }
 
 impl Report {
+    fn limited(&self) -> String {
+        let Count { files, bytes } = self.left;
+        let large = match self.too_large.files {
+            0 => String::new(),
+            large => format!(" ({large} of them larger than `limits.bytes`)"),
+        };
+        format!(
+            "stopped at the limits: {files} more files with {bytes} bytes are left{large}; \
+             raise `limits` if they are to go"
+        )
+    }
+
     /// How a run ends that went through all its pages, the last of which ended like this.
     fn outcome(&self, end: PageEnd) -> (RunOutcome, Option<String>) {
         let roots = &self.unreadable_roots;
@@ -180,17 +198,16 @@ impl Report {
                 RunOutcome::Failed,
                 Some(format!("a root could not be read: {which}")),
             )
-        } else if end == PageEnd::Limited {
-            let Count { files, bytes } = self.left;
-            let reason = format!(
-                "stopped at the limits: {files} more files with {bytes} bytes are left; \
-                 raise `limits` if they are to go"
-            );
-            (RunOutcome::Limited, Some(reason))
+        } else if end == PageEnd::Limited || self.too_large.files > 0 {
+            (RunOutcome::Limited, Some(self.limited()))
         } else if kept > 0 || self.problems.count > 0 {
             let unseen = self.problems.count;
-            let reason =
-                format!("{kept} files could not be removed and {unseen} places not be looked at");
+            let first = self.problems.examples.first();
+            let first = first.map(|place| format!(", such as {place}"));
+            let reason = format!(
+                "{kept} files could not be removed and {unseen} places not be looked at{}",
+                first.unwrap_or_default()
+            );
             (RunOutcome::Partial, Some(reason))
         } else if self.missing_roots.is_empty() {
             (RunOutcome::Succeeded, None)

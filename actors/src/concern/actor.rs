@@ -9,8 +9,8 @@ use steadfast::{ActorId, Event, KindBuilder, Live, NodeBuilder, StatefulActor, T
 
 use super::{
     Attention, Cancel, Cause, Check, ConcernStatus, Configure, Configured, Describe, Finished,
-    Pause, Paused, Resume, Resumed, Run, Schedule, Settings, Started, StopReason, Stopping, Tick,
-    TickMissed, TickQueued, TickSkipped, Trigger,
+    Pause, Paused, Resume, Resumed, Retire, Run, Schedule, Settings, Started, StopReason, Stopping,
+    Tick, TickMissed, TickQueued, TickSkipped, Trigger, tally,
 };
 
 /// What one kind of concern adds to the shell.
@@ -63,6 +63,12 @@ pub trait Kind: fmt::Debug + Sized + 'static {
         let _ = (live, before);
     }
 
+    /// Nothing names the concern any more, and it is paused: whoever waits to be told of an end is told. May be called
+    /// again when there is nothing left to tell.
+    fn retired(live: &mut Live<'_, Concern<Self>>) {
+        let _ = live;
+    }
+
     /// Why somebody should look although all runs succeed.
     fn attention(concern: &Concern<Self>) -> Option<Attention> {
         let _ = concern;
@@ -104,6 +110,7 @@ pub struct Concern<K: Kind> {
 /// Adds concerns of kind `K` to a node: the shell's commands, and the kind's effects.
 #[must_use]
 pub fn register<K: Kind>(node: NodeBuilder) -> NodeBuilder {
+    tally::begin(K::NAME);
     node.register::<Concern<K>>(|kind| {
         let kind = kind
             .command::<Configure<K::Config>>()
@@ -112,6 +119,7 @@ pub fn register<K: Kind>(node: NodeBuilder) -> NodeBuilder {
             .command::<Cancel>()
             .command::<Pause>()
             .command::<Resume>()
+            .command::<Retire>()
             .command::<Tick>()
             .command::<Describe>();
         K::effects(kind)

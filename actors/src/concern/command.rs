@@ -99,6 +99,13 @@ pub enum CancelRejection {
 #[serde(deny_unknown_fields)]
 pub struct Pause {}
 
+/// `retire`: [`Pause`], because nothing names the concern any more. A run under way ends where its kind can end it, and what
+/// others were told to be going on, such as an alert, they are told to be over. [`Resume`] takes it up again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, Command)]
+#[command(name = "retire")]
+#[serde(deny_unknown_fields)]
+pub struct Retire {}
+
 /// `resume`: undo [`Pause`] and start the schedule anew. Resuming twice changes nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, Command)]
 #[command(name = "resume")]
@@ -188,6 +195,7 @@ mod tests {
         refuses::<Trigger>(r#"{"dry-run":true}"#);
         refuses::<Cancel>(r#"{"run":"run_1"}"#);
         refuses::<Pause>(r#"{"until":1}"#);
+        refuses::<Retire>(r#"{"until":1}"#);
         refuses::<Resume>(r#"{"at":1}"#);
         refuses::<Tick>(r#"{"at":1}"#);
         refuses::<Describe>(r#"{"full":true}"#);

@@ -1,12 +1,13 @@
 //! How every concern answers the commands of the shell.
 
 use steadfast::{Handle, Live, Never, Timestamp};
-use tracing::info;
+use tracing::{info, warn};
 
 use super::{
     Cancel, CancelRejection, Cause, Concern, ConcernView, ConfigError, Configure, ConfigureReply,
-    Configured, Describe, Finished, Kind, Pause, Paused, Resume, Resumed, Run, RunId, RunOutcome,
-    Settings, Started, StopReason, Stopping, Trigger, TriggerRejection, Triggered, tick,
+    Configured, Describe, Finished, Kind, Pause, Paused, Resume, Resumed, Retire, Run, RunId,
+    RunOutcome, Settings, Started, StopReason, Stopping, Trigger, TriggerRejection, Triggered,
+    tally, tick,
 };
 
 impl<K: Kind> Handle<Configure<K::Config>> for Concern<K> {
@@ -67,12 +68,24 @@ impl<K: Kind> Handle<Trigger> for Concern<K> {
 
 impl<K: Kind> Handle<Pause> for Concern<K> {
     fn handle(live: &mut Live<'_, Self>, _: Pause) -> Result<(), Never> {
-        if !live.paused {
-            info!(actor = %live.id(), "paused");
-            live.emit(Paused {});
-            tick::disarm(live);
-        }
+        pause(live);
         Ok(())
+    }
+}
+
+impl<K: Kind> Handle<Retire> for Concern<K> {
+    fn handle(live: &mut Live<'_, Self>, _: Retire) -> Result<(), Never> {
+        pause(live);
+        K::retired(live);
+        Ok(())
+    }
+}
+
+fn pause<K: Kind>(live: &mut Live<'_, Concern<K>>) {
+    if !live.paused {
+        info!(actor = %live.id(), "paused");
+        live.emit(Paused {});
+        tick::disarm(live);
     }
 }
 
@@ -123,7 +136,7 @@ impl<K: Kind> Handle<Describe> for Concern<K> {
 }
 
 /// Has the current run end soon, once.
-pub(super) fn stop<K: Kind>(live: &mut Live<'_, Concern<K>>, reason: StopReason) {
+pub(crate) fn stop<K: Kind>(live: &mut Live<'_, Concern<K>>, reason: StopReason) {
     let Some(run) = live.current.as_ref().map(|run| run.id.clone()) else {
         return;
     };
@@ -161,6 +174,19 @@ pub(super) fn start<K: Kind>(
     }
 }
 
+/// Tells the log and the metrics how a run ended.
+fn told<K: Kind>(live: &Live<'_, Concern<K>>, run: &RunId, outcome: RunOutcome, reason: &str) {
+    let actor = live.id();
+    if outcome.needs_somebody() {
+        warn!(%actor, %run, %outcome, reason, "run finished");
+    } else {
+        info!(%actor, %run, %outcome, reason, "run finished");
+    }
+    if !live.is_dry_run() {
+        tally::count(K::NAME, outcome);
+    }
+}
+
 /// Ends the current run, and starts that of the tick that waited for this; nothing happens where no run is
 /// going.
 pub(crate) fn finish<K: Kind>(
@@ -172,8 +198,12 @@ pub(crate) fn finish<K: Kind>(
     let Some(run) = live.current.clone() else {
         return;
     };
-    let reason_text = reason.as_deref().unwrap_or_default();
-    info!(actor = %live.id(), run = %run.id, %outcome, reason = reason_text, "run finished");
+    told(
+        live,
+        &run.id,
+        outcome,
+        reason.as_deref().unwrap_or_default(),
+    );
     let finished = live.now();
     live.emit(Finished {
         run: run.id,

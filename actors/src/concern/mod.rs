@@ -9,6 +9,7 @@
 //! * a run exists from its `started` event on and ends with its `finished` event. Between the two an
 //!   effect of it is always pending, so that a restart resumes it: nothing stays "running" for ever;
 //! * a tick that passed while the node was down is journalled, whatever the policy makes of it;
+//! * a concern that nothing names any more is retired: paused, and told to be over where others wait for its end;
 //! * pausing is durable, lets the run under way complete, and holds the timer;
 //! * a run that is to be stopped is journalled as such first, and ends as `finished` like every other.
 
@@ -20,6 +21,7 @@ mod event;
 mod run;
 mod schedule;
 mod settings;
+mod tally;
 #[cfg(test)]
 mod tests;
 mod tick;
@@ -28,9 +30,9 @@ pub use actor::{Concern, Kind, register};
 pub use check::Check;
 pub use command::{
     Attention, Cancel, CancelRejection, ConcernStatus, ConcernView, Configure, ConfigureReply,
-    Describe, Pause, Resume, Tick, Trigger, TriggerRejection, Triggered,
+    Describe, Pause, Resume, Retire, Tick, Trigger, TriggerRejection, Triggered,
 };
-pub(crate) use decide::finish;
+pub(crate) use decide::{finish, stop};
 pub use event::{
     Configured, Finished, Paused, Resumed, Started, Stopping, TickMissed, TickQueued,
     TickSkipReason, TickSkipped,
@@ -38,6 +40,7 @@ pub use event::{
 pub use run::{Cause, Run, RunId, RunOutcome, StopReason};
 pub use schedule::{Missed, Overlap, Schedule};
 pub use settings::{ConfigError, Settings};
+pub use tally::{EndedRuns, ended_runs};
 
 /// The space that all concerns live in: `concern/NAME`.
 pub const SPACE: &str = "concern";

@@ -38,7 +38,7 @@ impl fmt::Display for RunId {
 }
 
 /// How a run ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum RunOutcome {
@@ -58,6 +58,29 @@ pub enum RunOutcome {
     Skipped,
     /// Nobody knows whether its last step was done.
     Unknown,
+}
+
+impl RunOutcome {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Succeeded,
+        Self::Partial,
+        Self::Limited,
+        Self::Failed,
+        Self::TimedOut,
+        Self::Cancelled,
+        Self::Skipped,
+        Self::Unknown,
+    ];
+
+    /// Whether somebody has to look: one that was cancelled was by somebody who knows.
+    #[must_use]
+    pub const fn needs_somebody(self) -> bool {
+        match self {
+            Self::Partial | Self::Limited | Self::Failed | Self::TimedOut | Self::Unknown => true,
+            Self::Succeeded | Self::Cancelled | Self::Skipped => false,
+        }
+    }
 }
 
 impl fmt::Display for RunOutcome {

@@ -118,7 +118,8 @@ fn judge(
         let why = live.stopping().map(ToString::to_string);
         (RunOutcome::Cancelled, why)
     } else if ended.node_stopped {
-        (RunOutcome::Cancelled, Some(ended.describe()))
+        // Nobody cancelled it: somebody has to look how far it came, as after a crash.
+        (RunOutcome::Unknown, Some(ended.describe()))
     } else if ended.timed_out {
         (RunOutcome::TimedOut, Some(ended.describe()))
     } else {

@@ -14,6 +14,16 @@ pub enum CommandLine {
     Script(String),
 }
 
+impl CommandLine {
+    /// What is started, without what it is given.
+    pub(super) fn program(&self) -> &str {
+        match self {
+            Self::Words(words) => words.first().map_or("", String::as_str),
+            Self::Script(_) => "/bin/sh",
+        }
+    }
+}
+
 impl<'de> Deserialize<'de> for CommandLine {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(CommandVisitor)

@@ -144,8 +144,7 @@ impl Limits {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AfterCrashPolicy {
-    /// It is `unknown` after a crash: what is left of it is ended; it is `cancelled` when the node stopped
-    /// in order. Nothing is repeated.
+    /// It is `unknown`: what is left of it is ended, and nothing is repeated.
     #[default]
     Hold,
     /// What is left of it is ended, and it is run again at the next start: for programs that may run twice.

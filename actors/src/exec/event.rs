@@ -48,7 +48,7 @@ pub struct Totals {
     pub failed: u64,
     /// It took too long.
     pub timed_out: u64,
-    /// It was cancelled, or ended because the node stopped.
+    /// It was cancelled.
     pub cancelled: u64,
     /// The node died while it ran, or it does not end.
     pub unknown: u64,

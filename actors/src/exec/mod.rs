@@ -16,7 +16,7 @@
 //!   dies while it runs, the next start ends its processes and the run is `unknown`; only
 //!   `after_crash = "retry"` runs it again. A program whose processes do not end is `unknown` as well.
 //! * **When the node stops in order, its programs end in order**: SIGTERM at once, SIGKILL after `grace`, or
-//!   after half of the time that the node waits if that is shorter. The run is `cancelled`, with what the
+//!   after half of the time that the node waits if that is shorter. The run is `unknown`, with what the
 //!   program said and the reason; it is not repeated, also not by `retry`. With `after_crash = "retry"` it
 //!   runs again at the next start instead, and what the first one said is not kept.
 //! * **Programs have places of their own** among the node's effects (`Config::long_effects`), so that

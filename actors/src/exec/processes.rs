@@ -10,7 +10,7 @@ use std::collections::HashSet;
 use std::ffi::OsString;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal};
 use steadfast::EffectId;
@@ -22,12 +22,59 @@ mod tests;
 const MARK: &str = "STEADFAST_RUN";
 /// The variable that names the node which started them.
 const NODE: &str = "STEADFAST_RUN_NODE";
-/// Wait between two looks.
-const PACE: Duration = Duration::from_millis(20);
-/// Looks after SIGKILL: what is there after that hangs in the system.
-const LOOKS: u32 = 250;
-/// As many when nobody can wait.
-const LOOKS_IN_A_HURRY: u32 = 20;
+/// First wait between two looks. A look takes time too, the more the more processes there are.
+const FIRST_PACE: Duration = Duration::from_millis(20);
+/// Longest such wait.
+const LONGEST_PACE: Duration = Duration::from_millis(200);
+/// How long is looked after SIGKILL: what is there after that hangs in the system.
+const LOOKING: Duration = Duration::from_secs(5);
+/// As long when nobody can wait.
+const LOOKING_IN_A_HURRY: Duration = Duration::from_millis(400);
+/// Fewest looks after SIGKILL, however long each takes.
+const LOOKS: u32 = 3;
+
+/// The waits between looks, by the clock: each is longer than the one before, and none goes beyond the end.
+#[derive(Debug)]
+struct Pace {
+    end: Instant,
+    next: Duration,
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "processes of the system take the system's time, whatever clock the node has"
+)]
+fn now() -> Instant {
+    Instant::now()
+}
+
+impl Pace {
+    /// Looks for `time` from now on.
+    fn new(time: Duration) -> Self {
+        let now = now();
+        Self {
+            end: now.checked_add(time).unwrap_or(now),
+            next: FIRST_PACE,
+        }
+    }
+
+    /// The wait at `now`; `None` when the time is over.
+    fn wait(&mut self, now: Instant) -> Option<Duration> {
+        let left = self.end.saturating_duration_since(now);
+        let wait = self.next.min(left);
+        self.next = self.next.saturating_mul(2).min(LONGEST_PACE);
+        (!wait.is_zero()).then_some(wait)
+    }
+
+    /// Waits. False when the time is over.
+    fn rest(&mut self) -> bool {
+        let wait = self.wait(now());
+        if let Some(wait) = wait {
+            std::thread::sleep(wait);
+        }
+        wait.is_some()
+    }
+}
 
 /// One process, as it was when it was looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -156,7 +203,7 @@ impl Mark {
         if first.iter().any(is_of_another_node) {
             return Survivors::OfAnotherNode;
         }
-        if self.kill(None, LOOKS) {
+        if self.kill(None, LOOKING) {
             Survivors::Ended(first.len())
         } else {
             Survivors::Stubborn
@@ -200,9 +247,9 @@ impl Mark {
     ///
     /// Two looks must find nothing: a process that is just being replaced by another program shows no
     /// environment for a moment, and so no mark.
-    fn kill(&self, leader: Option<Process>, looks: u32) -> bool {
-        let mut found_before = true;
-        for _ in 0..looks {
+    fn kill(&self, leader: Option<Process>, time: Duration) -> bool {
+        let (mut found_before, mut looks, mut pace) = (true, 0, Pace::new(time));
+        loop {
             let members = self.members(leader);
             if members.is_empty() && !found_before {
                 return true;
@@ -211,9 +258,14 @@ impl Mark {
             for one in &members {
                 one.signal(Signal::KILL);
             }
-            std::thread::sleep(PACE);
+            looks += 1;
+            if !pace.rest() {
+                if looks >= LOOKS {
+                    return self.members(leader).is_empty();
+                }
+                std::thread::sleep(FIRST_PACE);
+            }
         }
-        self.members(leader).is_empty()
     }
 }
 
@@ -265,12 +317,9 @@ impl Tree {
             // One that is stopped would not see it.
             one.signal(Signal::CONT);
         }
-        let mut waited = Duration::ZERO;
-        while waited < grace && !self.mark.members(self.leader).is_empty() {
-            std::thread::sleep(PACE);
-            waited = waited.saturating_add(PACE);
-        }
-        (first.len(), self.mark.kill(self.leader, LOOKS))
+        let mut pace = Pace::new(grace);
+        while !self.mark.members(self.leader).is_empty() && pace.rest() {}
+        (first.len(), self.mark.kill(self.leader, LOOKING))
     }
 
     /// Where processes cannot be looked at, the group gets the signal while the program is known to exist.
@@ -287,7 +336,7 @@ impl Drop for Tree {
     fn drop(&mut self) {
         if !self.is_ended {
             self.signal_group_blindly(Signal::KILL);
-            if !self.mark.kill(self.leader, LOOKS_IN_A_HURRY) {
+            if !self.mark.kill(self.leader, LOOKING_IN_A_HURRY) {
                 tracing::error!(mark = self.mark.0, "processes of a program do not end");
             }
         }

@@ -164,7 +164,9 @@ fn start(launch: &Launch, run: &RunId, config: &ExecConfig, mark: &Mark) -> Resu
         } else {
             ""
         };
-        format!("{} could not be started: {error}{as_user}", config.command)
+        // Not its arguments, which may be secrets: reasons are shown where commands are not.
+        let program = config.command.program();
+        format!("{program} could not be started: {error}{as_user}")
     })
 }
 

@@ -17,7 +17,9 @@ use super::event::{
 use super::probe::{Checked, Failure, FailureKind};
 use super::query::{self, Targets};
 use super::web::Web;
-use crate::concern::{self, Attention, Concern, Finished, Kind, RunOutcome, finish};
+use crate::concern::{
+    self, Attention, Concern, Finished, Kind, RunOutcome, StopReason, finish, stop,
+};
 
 #[cfg(test)]
 mod tests;
@@ -112,6 +114,16 @@ impl Kind for PatrolKind {
         }
     }
 
+    /// No run comes that could find an alert to be over, and one under way could begin another.
+    fn retired(live: &mut Live<'_, Patrol>) {
+        let by = "the configuration, which names it no more".to_owned();
+        stop(live, StopReason::Cancelled { by });
+        let (Some(config), now) = (live.config().cloned(), live.now()) else {
+            return;
+        };
+        end_alerts(live, &config, now, |_| true);
+    }
+
     fn attention(patrol: &Patrol) -> Option<Attention> {
         let why = patrol.totals.attention()?;
         Some(Attention {
@@ -193,7 +205,7 @@ fn checked(live: &mut Live<'_, Patrol>, found: Vec<Checked>) {
         for check in &found {
             transitions(live, &config, check, now);
         }
-        resolve_unchecked(live, &config, now);
+        end_alerts(live, &config, now, |name| !config.has_target(name));
         remind(live, &config, &found, now);
     }
     let failed = found.iter().filter(|check| !check.passed()).count();
@@ -282,13 +294,18 @@ fn resolve(
     enqueued(live, config, target);
 }
 
-/// Nobody shall wait for the end of an alert whose target was taken out of the configuration.
-fn resolve_unchecked(live: &mut Live<'_, Patrol>, config: &PatrolConfig, now: Timestamp) {
+/// Nobody shall wait for the end of an alert whose target is checked no more.
+fn end_alerts(
+    live: &mut Live<'_, Patrol>,
+    config: &PatrolConfig,
+    now: Timestamp,
+    is_gone: impl Fn(&str) -> bool,
+) {
     let gone: Vec<String> = live
         .totals
         .targets
         .iter()
-        .filter(|(name, state)| state.is_alerting() && !config.has_target(name))
+        .filter(|(name, state)| state.is_alerting() && is_gone(name))
         .map(|(name, _)| name.clone())
         .collect();
     for target in gone {

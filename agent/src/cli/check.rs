@@ -25,7 +25,7 @@ pub(super) fn check(file: &Path, output: Output) -> Result<Exit, Problem> {
             file.display(),
             concerns.len()
         ))?;
-        output.note(&format!("next: steadfast run --config {}", file.display()));
+        output.next(&format!("steadfast run --config {}", file.display()));
     } else {
         output.document(&json!({ "ok": true, "concerns": concerns }))?;
     }
@@ -38,8 +38,10 @@ pub(crate) fn load(file: &Path, output: Output) -> Result<Config, Problem> {
 }
 
 pub(super) fn refused(file: &Path, problems: &Problems, output: Output) -> Problem {
+    let mut problem = invalid(file, problems);
     if output.form == Form::Table {
         warn(&problems.render(output.color));
+        problem.errors.clear();
     }
-    invalid(file, problems)
+    problem
 }

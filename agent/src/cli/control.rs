@@ -95,7 +95,8 @@ fn while_waiting(mut problem: Problem, concern: &ActorId, waited: bool) -> Probl
         return problem;
     };
     problem.detail = format!("{}: {what}", problem.detail);
-    problem.hint(format!("steadfast trigger {} --wait", concern.key()))
+    // Not the trigger again: if the run has ended meanwhile, that is a second one.
+    problem.hint(format!("steadfast events {}", concern.key()))
 }
 
 fn for_people(run: &Run) -> String {
@@ -137,10 +138,7 @@ pub(super) async fn cancel(
         .await?;
     if output.form == Form::Table {
         output.line(&format!("{concern}: {} is being cancelled", run.id))?;
-        output.note(&format!(
-            "next: steadfast events {} --follow",
-            concern.key()
-        ));
+        output.next(&format!("steadfast events {} --follow", concern.key()));
     } else {
         output.document(&run)?;
     }

@@ -43,7 +43,7 @@ pub(crate) fn main(arguments: &[OsString]) -> Exit {
     match execute(cli, output) {
         Ok(exit) => exit,
         Err(mut problem) => {
-            problem.hint = with_flags(&problem.hint, &flags);
+            problem.hint = target::with_flags(&problem.hint, &flags);
             output.problem(&problem);
             problem.code.exit()
         }
@@ -136,41 +136,6 @@ async fn client(command: Command, global: &Global, output: Output) -> Result<Exi
         Command::New { command } => new::new(&command, output),
         Command::Version => about::version(output),
     }
-}
-
-/// A command to run next, with the flags by which this one found its target.
-fn with_flags(hint: &str, flags: &str) -> String {
-    const TARGETED: [&str; 18] = [
-        "ps",
-        "state",
-        "events",
-        "trigger",
-        "pause",
-        "resume",
-        "verify",
-        "run",
-        "status",
-        "inspect",
-        "ask",
-        "tell",
-        "plan",
-        "reload",
-        "snapshot",
-        "quarantine",
-        "cancel",
-        "replay",
-    ];
-    let verb = hint
-        .strip_prefix("steadfast ")
-        .and_then(|rest| rest.split(' ').next());
-    let takes = verb.is_some_and(|verb| TARGETED.contains(&verb));
-    let has = hint.contains("--data-dir") || hint.contains("--node");
-    // A node is not reached through `run`, but by it.
-    let other = verb == Some("run") && flags.contains("--node");
-    if flags.is_empty() || !takes || has || other {
-        return hint.to_owned();
-    }
-    format!("{hint} {flags}")
 }
 
 /// Help and version as asked for, or why the arguments make no sense.

@@ -8,8 +8,10 @@ use std::io::{self, ErrorKind, IsTerminal, Write};
 
 use comfy_table::{Table, presets};
 use serde::Serialize;
+use serde_json::Value;
 
 use super::args::{Form, Global};
+use super::target;
 use crate::problem::{Code, Exit, Problem};
 
 /// How to print.
@@ -20,6 +22,8 @@ pub(crate) struct Output {
     /// Whether words on stderr may have colours.
     pub(crate) color: bool,
     quiet: bool,
+    /// The flags by which this command finds its target, for those that it names.
+    flags: &'static str,
 }
 
 impl Output {
@@ -29,6 +33,8 @@ impl Output {
             form: global.output,
             color: colors(global.no_color),
             quiet: global.quiet,
+            // Once in a process, and everything that prints has it.
+            flags: target::flags(global).leak(),
         }
     }
 
@@ -84,6 +90,16 @@ impl Output {
         }
     }
 
+    /// A word to people: the command to run next.
+    pub(crate) fn next(self, command: &str) {
+        self.note(&format!("next: {}", self.found(command)));
+    }
+
+    /// A command to run next, so that it finds what this one found.
+    pub(crate) fn found(self, command: &str) -> String {
+        target::with_flags(command, self.flags)
+    }
+
     /// The last word: what went wrong and what to run next.
     pub(crate) fn problem(self, problem: &Problem) {
         if self.form != Form::Table {
@@ -98,8 +114,25 @@ impl Output {
             "{bold}error{plain}: {}",
             printable(&problem.detail)
         ));
+        for error in problem.errors.iter().filter_map(one_error) {
+            warn(&format!("  {}", printable(&error)));
+        }
         warn(&format!("  next: {}", printable(&problem.hint)));
     }
+}
+
+/// One error of a configuration that somebody else read: where it is, what is wrong, and what to write.
+fn one_error(error: &Value) -> Option<String> {
+    let text = |key: &str| error.get(key).and_then(Value::as_str);
+    let named = text("variable").or_else(|| text("file"))?;
+    let number = |key: &str| error.get(key).and_then(Value::as_u64);
+    let place = match (number("line"), number("column")) {
+        (Some(line), Some(column)) => format!("{named}:{line}:{column}"),
+        _ => named.to_owned(),
+    };
+    let key = text("key").map_or_else(String::new, |key| format!("{key}: "));
+    let hint = text("hint").map_or_else(String::new, |hint| format!(" ({hint})"));
+    Some(format!("{place}: {key}{}{hint}", text("message")?))
 }
 
 /// `text` with what a terminal would obey written as JSON has it, so that JSON stays what it is: names of files may hold
@@ -170,6 +203,17 @@ fn colors(refused: bool) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_error_that_a_node_found_is_shown_with_its_place_and_what_to_write() {
+        let error = serde_json::json!({
+            "file": "site.toml", "line": 6, "column": 1, "variable": null,
+            "key": "concerns.logs.older_then", "message": "unknown key", "hint": "write older_than",
+        });
+        let shown = "site.toml:6:1: concerns.logs.older_then: unknown key (write older_than)";
+        assert_eq!(one_error(&error).as_deref(), Some(shown));
+        assert_eq!(one_error(&serde_json::json!({ "concern": "x" })), None);
+    }
 
     #[test]
     fn a_terminal_is_told_nothing_by_names() {

@@ -51,11 +51,11 @@ pub(super) async fn plan(
     if !plan.changes {
         return Ok(Exit::Ok);
     }
-    output.note(if plan.restart.is_empty() {
-        "next: steadfast reload"
+    if plan.restart.is_empty() {
+        output.next("steadfast reload");
     } else {
-        "next: restart the node: `steadfast reload` changes all of it or nothing"
-    });
+        output.note("next: restart the node: `steadfast reload` changes all of it or nothing");
+    }
     Ok(Exit::Changes)
 }
 
@@ -90,7 +90,17 @@ pub(super) async fn reload(
     if output.form == Form::Table {
         output.line(&format!("{}: this is what the node runs by", plan.file))?;
     }
-    Ok(Exit::Ok)
+    match plan.left_out.first() {
+        None => Ok(Exit::Ok),
+        Some(one) => {
+            let detail = format!(
+                "{} concern(s) cannot be read and were left as they are, {} for one; all others run by the file",
+                plan.left_out.len(),
+                one.concern
+            );
+            Err(Problem::new(Code::Partial, detail).hint(one.next.clone()))
+        }
+    }
 }
 
 fn show(plan: &Plan, output: Output) -> Result<(), Problem> {
@@ -105,6 +115,14 @@ fn show(plan: &Plan, output: Output) -> Result<(), Problem> {
     }
     for one in &plan.refused {
         output.line(&format!("x {}: {}", one.concern, one.reason))?;
+    }
+    for one in &plan.left_out {
+        output.line(&format!(
+            "! {}: left as it is: {}; next: {}",
+            one.concern,
+            one.reason,
+            output.found(&one.next)
+        ))?;
     }
     let unchanged = plan
         .concerns

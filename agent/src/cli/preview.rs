@@ -86,7 +86,7 @@ async fn attention(client: &Client, concern: &ActorId, output: Output) -> Result
     let row: ConcernRow = client.get(&path, &[], Patience::Usual).await?;
     if let Some(found) = &row.attention {
         output.line(&format!("{}: {}", row.actor, found.why))?;
-        output.line(&format!("  next: {}", row.look(found)))?;
+        output.line(&format!("  next: {}", output.found(&row.look(found))))?;
     }
     Ok(())
 }

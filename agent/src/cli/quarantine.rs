@@ -96,9 +96,7 @@ async fn show(client: &Client, actor: &ActorId, output: Output) -> Result<(), Pr
         &["ACTOR", actor.as_str()],
         fields.iter().filter_map(row).collect(),
     )?;
-    output.note(&format!(
-        "next: steadfast quarantine retry|skip|release {actor}"
-    ));
+    output.next(&format!("steadfast quarantine retry|skip|release {actor}"));
     Ok(())
 }
 

@@ -40,7 +40,8 @@ pub(super) async fn ps(target: Target, timeout: Duration, output: Output) -> Res
     }
     output.table(&header, cells)?;
     if rows.iter().all(|row| row.status == Status::Stopped) {
-        output.note("no node runs here: steadfast run --config FILE");
+        let start = output.found("steadfast run --config FILE");
+        output.note(&format!("no node runs here: {start}"));
     }
     Ok(Exit::Ok)
 }

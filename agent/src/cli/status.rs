@@ -29,7 +29,7 @@ pub(super) async fn status(
     for one in &status.attention {
         output.line("")?;
         output.line(&format!("{}: {}", one.actor, one.why))?;
-        output.line(&format!("  next: {}", one.next))?;
+        output.line(&format!("  next: {}", output.found(&one.next)))?;
     }
     Ok(Exit::Ok)
 }
@@ -128,18 +128,10 @@ fn recovery(status: &NodeStatus) -> String {
 }
 
 fn concerns(counts: &ConcernCounts) -> String {
-    let sorts = [
-        (counts.running, "running"),
-        (counts.idle, "idle"),
-        (counts.paused, "paused"),
-        (counts.failing, "failing"),
-        (counts.alerting, "alerting"),
-        (counts.quarantined, "quarantined"),
-        (counts.other, "other"),
-    ];
-    let there = sorts.iter().filter(|(count, _)| *count > 0);
+    let sorts = counts.by_status();
+    let there = sorts.iter().filter(|(_, count)| *count > 0);
     let parts: Vec<String> = there
-        .map(|(count, sort)| format!("{count} {sort}"))
+        .map(|(sort, count)| format!("{count} {sort}"))
         .collect();
     if parts.is_empty() {
         return "none".to_owned();

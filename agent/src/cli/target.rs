@@ -35,12 +35,56 @@ pub(crate) fn flags(global: &Global) -> String {
         (None, Some(dir)) => ("--data-dir", dir.display().to_string()),
         (None, None) => return String::new(),
     };
+    flag_with(flag, &value)
+}
+
+/// The flag that names the data directory `dir`, as a shell takes it.
+pub(crate) fn data_dir_flag(dir: &Path) -> String {
+    flag_with("--data-dir", &dir.display().to_string())
+}
+
+fn flag_with(flag: &str, value: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-:+,@%[]".contains(c);
     if !value.is_empty() && value.chars().all(plain) {
         format!("{flag} {value}")
     } else {
         format!("{flag} '{}'", value.replace('\'', r"'\''"))
     }
+}
+
+/// A command to run next, with the flags by which this one found its target.
+pub(crate) fn with_flags(hint: &str, flags: &str) -> String {
+    const TARGETED: [&str; 18] = [
+        "ps",
+        "state",
+        "events",
+        "trigger",
+        "pause",
+        "resume",
+        "verify",
+        "run",
+        "status",
+        "inspect",
+        "ask",
+        "tell",
+        "plan",
+        "reload",
+        "snapshot",
+        "quarantine",
+        "cancel",
+        "replay",
+    ];
+    let verb = hint
+        .strip_prefix("steadfast ")
+        .and_then(|rest| rest.split(' ').next());
+    let takes = verb.is_some_and(|verb| TARGETED.contains(&verb));
+    let has = hint.contains("--data-dir") || hint.contains("--node");
+    // A node is not reached through `run`, but by it.
+    let other = verb == Some("run") && flags.contains("--node");
+    if flags.is_empty() || !takes || has || other {
+        return hint.to_owned();
+    }
+    format!("{hint} {flags}")
 }
 
 /// The data directory: of the flag, of the config file, of the environment.

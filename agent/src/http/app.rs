@@ -1,7 +1,7 @@
 //! What all requests share: the node, once it is there, and how far the process is.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use steadfast::{Clock, Node, SystemClock};
@@ -47,6 +47,8 @@ pub(crate) struct App {
     pub(super) about: About,
     reloader: Arc<Reloader>,
     phase: watch::Sender<Phase>,
+    /// Why the journal could not be opened yet.
+    hold_up: RwLock<Option<String>>,
     long_requests: Arc<Semaphore>,
     /// One full check at a time: it reads the whole disk.
     pub(super) verifying: Mutex<()>,
@@ -67,6 +69,7 @@ impl App {
             },
             reloader: Arc::new(reloader),
             phase: watch::Sender::new(Phase::Starting),
+            hold_up: RwLock::default(),
             long_requests: Arc::new(Semaphore::new(LONG_REQUESTS)),
             verifying: Mutex::new(()),
             metrics: HttpMetrics::new(),
@@ -77,6 +80,12 @@ impl App {
     pub(crate) fn install(&self, node: Node) {
         // A process has one node: the first stays.
         self.node.get_or_init(|| node);
+    }
+
+    /// Notes why the journal cannot be opened yet. True if that is news.
+    pub(crate) fn hold_up(&self, reason: &str) -> bool {
+        let mut held_up = self.hold_up.write().unwrap_or_else(PoisonError::into_inner);
+        held_up.replace(reason.to_owned()).as_deref() != Some(reason)
     }
 
     /// Where its owner reaches the node.
@@ -107,11 +116,17 @@ impl App {
         match (*self.phase.borrow(), self.node.get()) {
             (Phase::Draining, _) => Err(draining()),
             (Phase::Ready | Phase::Starting, Some(node)) => Ok(node),
-            (Phase::Ready | Phase::Starting, None) => Err(Problem::new(
-                Code::Starting,
-                "the node is starting: it opens its journal",
-            )),
+            (Phase::Ready | Phase::Starting, None) => Err(self.not_open()),
         }
+    }
+
+    fn not_open(&self) -> Problem {
+        let held_up = self.hold_up.read().unwrap_or_else(PoisonError::into_inner);
+        let detail = held_up.as_ref().map_or_else(
+            || "the node is starting: it opens its journal".to_owned(),
+            |reason| format!("the node is starting: {reason}"),
+        );
+        Problem::new(Code::Starting, detail)
     }
 
     /// The node, for changing something.

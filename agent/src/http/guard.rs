@@ -9,6 +9,7 @@
 //! port, states and events hold what is in the configuration, secrets too, and a command by name could have a
 //! node that runs with more rights do what that user may not.
 
+use actix_web::HttpMessage;
 use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
@@ -28,7 +29,7 @@ pub(super) enum Transport {
     Unix,
 }
 
-/// Lets a request through, or refuses it.
+/// Lets a request through, which knows then how it came in, or refuses it.
 pub(super) async fn guard(
     transport: Transport,
     request: ServiceRequest,
@@ -42,6 +43,7 @@ pub(super) async fn guard(
     if !is_open(transport, request.method(), request.path()) {
         return Err(for_the_owner(&request).into());
     }
+    request.extensions_mut().insert(transport);
     next.call(request).await
 }
 

@@ -117,6 +117,14 @@ async fn readyz(app: Data<App>) -> HttpResponse {
 
 /// For Prometheus.
 async fn metrics(app: Data<App>) -> HttpResponse {
+    // Those that cannot be asked now are as they were when they could.
+    let rows = match app.ready_node() {
+        Ok(node) => concerns::all(node).await.ok(),
+        Err(_) => None,
+    };
+    let counts = rows.map(|rows| crate::status::count(&rows).0);
+    app.metrics
+        .update(app.reloader().reloads(), counts.as_ref());
     let node = app
         .any_node()
         .map(steadfast::Node::metrics)

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use actix_web::HttpResponse;
-use actix_web::web::{Data, Json};
+use actix_web::web::{Data, Json, ReqData};
 use serde::Deserialize;
 use steadfast::{Clock, Node};
 
 use super::app::About;
+use super::guard::Transport;
 use super::problem::json;
 use super::{App, concerns};
 use crate::ask::blocking;
@@ -21,14 +22,20 @@ use crate::view::{ConcernRow, Status};
 const MOST_PENDING: usize = 100_000;
 
 /// A node on one screen.
-pub(super) async fn status(app: Data<App>) -> Result<HttpResponse, Problem> {
+pub(super) async fn status(
+    app: Data<App>,
+    transport: ReqData<Transport>,
+) -> Result<HttpResponse, Problem> {
     let node = app.node()?;
     // What needs the journal is left out while it is reopened: then this is looked at most.
     let rows = concerns::all(node).await.ok();
     let (concerns, attention) = match rows {
         Some(rows) => {
             let (counts, mut attention) = count(&rows);
-            explain(node, &rows, &mut attention).await;
+            // A reason may quote the configuration, which is the owner's: a path, what a program's name is.
+            if *transport == Transport::Unix {
+                explain(node, &rows, &mut attention).await;
+            }
             (Some(counts), attention)
         }
         None => (None, Vec::new()),

@@ -18,6 +18,7 @@ mod plan;
 mod tests;
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock};
 
 use serde::{Deserialize, Serialize};
@@ -29,7 +30,7 @@ pub(crate) use log::{Via, register};
 pub(crate) use plan::{Action, ConcernPlan, KeyChange, Plan, settings};
 use plan::{Planned, Settings};
 
-use crate::ask::blocking_with;
+use crate::ask::{blocking_with, patiently};
 use crate::config::{self, Config, Problems};
 use crate::kinds;
 use crate::problem::{Code, Problem};
@@ -67,6 +68,25 @@ struct Request {
     answer: oneshot::Sender<Result<Plan, Problem>>,
 }
 
+/// Reloads of one process, by what became of them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Reloads {
+    done: u64,
+    refused: u64,
+    in_part: u64,
+}
+
+impl Reloads {
+    /// By the names that metrics have for them.
+    pub(crate) fn by_outcome(self) -> [(&'static str, u64); 3] {
+        [
+            ("ok", self.done),
+            ("refused", self.refused),
+            ("in_part", self.in_part),
+        ]
+    }
+}
+
 /// Plans and reloads of one process.
 #[derive(Debug)]
 pub(crate) struct Reloader {
@@ -76,6 +96,9 @@ pub(crate) struct Reloader {
     settings: Settings,
     /// What the node runs with.
     running: RwLock<String>,
+    done: AtomicU64,
+    refused: AtomicU64,
+    in_part: AtomicU64,
     requests: mpsc::Sender<Request>,
     /// The other end, until somebody serves it.
     queue: Mutex<mpsc::Receiver<Request>>,
@@ -91,8 +114,20 @@ impl Reloader {
             service,
             settings,
             running: RwLock::default(),
+            done: AtomicU64::default(),
+            refused: AtomicU64::default(),
+            in_part: AtomicU64::default(),
             requests,
             queue: Mutex::new(queue),
+        }
+    }
+
+    /// The reloads so far.
+    pub(crate) fn reloads(&self) -> Reloads {
+        Reloads {
+            done: self.done.load(Ordering::Relaxed),
+            refused: self.refused.load(Ordering::Relaxed),
+            in_part: self.in_part.load(Ordering::Relaxed),
         }
     }
 
@@ -120,7 +155,10 @@ impl Reloader {
         let planned = self.planned(node, config.clone()).await?;
         crate::concerns::align(node, &config.concerns).await?;
         let change = Change::of(&planned.plan, "start", Via::Start);
-        log::apply(node, change, self.settings.clone()).await?;
+        patiently("agent/config", async || {
+            log::apply(node, change.clone(), self.settings.clone()).await
+        })
+        .await?;
         self.note_running(&planned.plan.digest);
         Ok(())
     }
@@ -219,6 +257,12 @@ impl Reloader {
                 }
             }
         }
+        let counter = match &done {
+            Ok(_) => &self.done,
+            Err(problem) if problem.code == Code::OutcomeUnknown => &self.in_part,
+            Err(_) => &self.refused,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
         self.service.tell(State::Ready("serving"));
         done
     }
@@ -228,6 +272,9 @@ impl Reloader {
             .map_err(|problems| invalid(&self.source.file, &problems))?;
         let Planned { plan, steps } = self.planned(node, config).await?;
         refuse(&plan)?;
+        for one in &plan.left_out {
+            tracing::error!(concern = one.concern, reason = one.reason, "not configured");
+        }
         let change = Change::of(&plan, by, via);
         if !plan.changes {
             self.note_running(&plan.digest);

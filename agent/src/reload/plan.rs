@@ -34,6 +34,9 @@ pub(crate) struct Plan {
     pub(crate) restart: Vec<KeyChange>,
     /// Why the configuration cannot be taken over.
     pub(crate) refused: Vec<Refused>,
+    /// Concerns that cannot be read: they are left as they are, and keep no other from its configuration.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) left_out: Vec<Refused>,
 }
 
 /// What becomes of one concern.
@@ -76,7 +79,7 @@ pub(crate) struct KeyChange {
     pub(crate) new: Value,
 }
 
-/// A concern that cannot be taken over.
+/// A concern that cannot be taken over, or cannot be read.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Refused {
     /// Its name.
@@ -168,8 +171,10 @@ impl Planned {
         }
         let view = match inspector.state(&summary.actor, None) {
             Ok(view) => view,
+            // It runs nothing, and a start goes on without it too.
             Err(error) => {
-                self.refuse(&concern.name, error.to_string(), "quarantine show");
+                let left_out = refused(&concern.name, error.to_string(), "quarantine show");
+                self.plan.left_out.push(left_out);
                 return Ok(());
             }
         };
@@ -221,11 +226,15 @@ impl Planned {
     }
 
     fn refuse(&mut self, concern: &str, reason: String, next: &str) {
-        self.plan.refused.push(Refused {
-            concern: concern.to_owned(),
-            reason,
-            next: format!("steadfast {next} {concern}"),
-        });
+        self.plan.refused.push(refused(concern, reason, next));
+    }
+}
+
+fn refused(concern: &str, reason: String, next: &str) -> Refused {
+    Refused {
+        concern: concern.to_owned(),
+        reason,
+        next: format!("steadfast {next} {concern}"),
     }
 }
 

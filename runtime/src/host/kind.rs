@@ -424,6 +424,11 @@ impl Registry {
         self.kinds.get(kind)
     }
 
+    /// All kinds, in no order.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &KindEntry> {
+        self.kinds.values().map(Arc::as_ref)
+    }
+
     /// Spaces with workers of their own, and how many.
     pub(crate) fn own_workers(&self) -> impl Iterator<Item = (&'static str, NonZeroUsize)> {
         self.kinds

@@ -96,6 +96,9 @@ impl Shared {
             running: parts.clock.running(),
         };
         let metrics = Metrics::new(start.wall.as_micros());
+        for kind in parts.registry.all() {
+            metrics.begin(kind.name, kind.commands.keys().copied());
+        }
         Self {
             timers: Arc::new(TimerWindow::new(parts.config.timer_window)),
             config: parts.config,

@@ -27,7 +27,7 @@ fn file(path: impl Into<String>, modified_ns: i64, bytes: u64) -> PlannedFile {
 type Tree = BTreeMap<u8, Vec<PlannedFile>>;
 
 fn page(tree: &Tree, rules: Rules, after: Option<Cursor>, limits: Count) -> Page {
-    let mut selector = Selector::new(rules.newest_ns, after, rules.keep_newest);
+    let mut selector = Selector::new(rules.newest_ns, after, rules.keep_newest, rules.largest);
     for files in tree.values() {
         let mut directory = selector.directory();
         files.iter().cloned().for_each(|file| directory.take(file));
@@ -39,11 +39,13 @@ fn page(tree: &Tree, rules: Rules, after: Option<Cursor>, limits: Count) -> Page
 struct Rules {
     newest_ns: i64,
     keep_newest: usize,
+    largest: u64,
 }
 
 const ALL: Rules = Rules {
     newest_ns: i64::MAX,
     keep_newest: 0,
+    largest: u64::MAX,
 };
 
 /// All pages one after the other, each file removed from the tree as a sweep would.
@@ -69,7 +71,7 @@ fn plain(tree: &Tree, rules: Rules, limits: Count) -> (Vec<PlannedFile>, PageEnd
         let mut directory = directory.clone();
         directory.sort_by(|a, b| a.place().cmp(&b.place()));
         directory.truncate(directory.len().saturating_sub(rules.keep_newest));
-        directory.retain(|file| file.modified_ns <= rules.newest_ns);
+        directory.retain(|file| file.modified_ns <= rules.newest_ns && file.bytes <= rules.largest);
         files.extend(directory);
     }
     files.sort_by(|a, b| a.place().cmp(&b.place()));
@@ -109,8 +111,10 @@ proptest! {
         keep_newest in 0_usize..4,
         files in 0_u64..40,
         bytes in 0_u64..900,
+        largest in 0_u64..60,
     ) {
-        let (rules, limits) = (Rules { newest_ns, keep_newest }, Count { files, bytes });
+        let limits = Count { files, bytes };
+        let rules = Rules { newest_ns, keep_newest, largest };
         prop_assert_eq!(run(tree.clone(), rules, limits), plain(&tree, rules, limits));
     }
 }
@@ -213,6 +217,7 @@ fn the_newest_stay_even_if_they_are_old() {
         Rules {
             newest_ns: 2,
             keep_newest: 2,
+            ..ALL
         },
         None,
         NO_LIMIT,
@@ -229,9 +234,33 @@ fn the_newest_stay_even_if_they_are_old() {
         Rules {
             newest_ns: 9,
             keep_newest: 5,
+            ..ALL
         },
         None,
         NO_LIMIT,
     );
     assert_eq!((all.files.len(), all.end), (0, PageEnd::Complete));
+}
+
+/// One that was larger than the whole limit was the first in each run, and each run ended there.
+#[test]
+fn a_file_that_is_too_large_does_not_keep_those_after_it() {
+    let files = vec![
+        file("/d/core", 1, 31),
+        file("/d/a", 2, 10),
+        file("/d/b", 3, 10),
+    ];
+    let tree = Tree::from([(0, files)]);
+    let limits = Count {
+        files: 9,
+        bytes: 30,
+    };
+    let rules = Rules { largest: 30, ..ALL };
+    let page = page(&tree, rules, None, limits);
+    let names: Vec<_> = page.files.iter().map(|file| &*file.path).collect();
+    assert_eq!(names, ["/d/a", "/d/b"]);
+    assert_eq!(
+        (page.end, page.left, page.too_large),
+        (PageEnd::Complete, Count::file(31), Count::file(31))
+    );
 }

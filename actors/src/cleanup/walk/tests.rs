@@ -1,7 +1,7 @@
 //! Finding files in real directories: what is taken, what is never entered, what is told.
 
 use std::io;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 
 use cap_fs_ext::DirExt;
 
@@ -91,6 +91,52 @@ fn a_root_that_is_a_symlink_was_named_and_is_followed() {
     assert_eq!(page.roots.len(), 2);
 }
 
+/// Who may write the directory of the link could have any other directory cleaned up, and the run succeeded.
+#[test]
+fn a_link_that_others_can_change_is_not_followed_to_a_root() {
+    let (tree, outside) = (Tree::new(), Tree::new());
+    outside.file("db/x.log", 1, 9);
+    tree.file("home/notes", 1, 9);
+    symlink(outside.root(), tree.root().join("home/uploads")).unwrap();
+    let home = tree.root().join("home");
+    for (mode, is_followed) in [
+        (0o777, false),
+        (0o775, false),
+        (0o755, true),
+        (0o1777, true),
+    ] {
+        std::fs::set_permissions(&home, std::fs::Permissions::from_mode(mode)).unwrap();
+        for glob in ["home/uploads/db/*.log", "home/uploads/**/*.log"] {
+            let page = find(tree.config(&[glob]));
+            assert_eq!(
+                page.files.len(),
+                usize::from(is_followed),
+                "{mode:o} {glob}"
+            );
+            assert_eq!(page.unreadable_roots.count, u64::from(!is_followed));
+            let mut told = page.unreadable_roots.examples.iter();
+            assert!(told.all(|told| told.contains("\"uploads\" on the way is a symlink")));
+        }
+    }
+}
+
+#[test]
+fn the_way_to_a_root_goes_through_links_as_the_system_would_go() {
+    let tree = Tree::new();
+    tree.file("real/deep/x.log", 1, 9);
+    symlink("real/./deep/../deep", tree.root().join("relative")).unwrap();
+    symlink(tree.root().join("relative"), tree.root().join("absolute")).unwrap();
+    symlink("loop", tree.root().join("loop")).unwrap();
+    symlink("nowhere", tree.root().join("dangling")).unwrap();
+    let page = find(tree.config(&["absolute/*", "loop/*", "dangling/*", "real/deep/x.log/*"]));
+    assert_eq!(names(&tree, &page.files), ["absolute/x.log"]);
+    assert_eq!(page.missing_roots, [tree.path("dangling")]);
+    let told = page.unreadable_roots.examples.join("; ");
+    assert!(told.contains("loop: too many symlinks"), "{told}");
+    assert!(told.contains("x.log: not a directory"), "{told}");
+    assert_eq!(page.unreadable_roots.count, 2, "{told}");
+}
+
 #[test]
 fn roots_within_one_another_find_each_file_once() {
     let tree = Tree::new();
@@ -110,8 +156,19 @@ fn another_file_system_is_not_entered() {
             .suffix(".steadfast")
             .tempfile_in(shm)
             .unwrap();
-        let config = CleanupConfig::new(["/dev/s*/*.steadfast"]);
-        assert!(find(config).files.is_empty());
+        let page = find(CleanupConfig::new(["/dev/s*/*.steadfast"]));
+        assert!(page.files.is_empty());
+        // The run succeeded, and nobody was told that files stay.
+        let told = page.problems.examples.iter();
+        let told = told.filter(|text| text.starts_with("/dev/shm: another file system"));
+        assert_eq!(told.count(), 1, "{:?}", page.problems);
+        let page = find(CleanupConfig::new([
+            "/dev/s*/*.steadfast",
+            "/dev/shm/*.steadfast",
+        ]));
+        let told = page.problems.examples.iter();
+        let told = told.filter(|text| text.starts_with("/dev/shm:"));
+        assert_eq!(told.count(), 0, "it is walked: {:?}", page.problems);
         let named = find(CleanupConfig::new(["/dev/shm/*.steadfast"]));
         assert!(
             named
@@ -202,6 +259,10 @@ fn the_data_directory_of_a_node_is_never_entered() {
     }
     let page = find(tree.config(&["**/*.log"]));
     assert_eq!(names(&tree, &page.files), ["old.log"]);
+    assert_eq!(page.problems.count, 1, "{:?}", page.problems);
+    assert!(
+        page.problems.examples[0].starts_with(&tree.path("data: the data directory of a node"))
+    );
     for glob in ["data/**/*.log", "data/journal/*.log"] {
         let page = find(tree.config(&[glob]));
         assert!(page.files.is_empty(), "{glob}");

@@ -17,6 +17,7 @@ fn page(end: PageEnd, selected: u64) -> Scanned {
         found: count,
         selected: count,
         left: Count::default(),
+        too_large: Count::default(),
         end,
         cursor: (selected > 0).then(|| Cursor {
             modified_ns: 1,
@@ -136,6 +137,35 @@ fn limits_outrank_problems_and_an_unreadable_root_outranks_both() {
     let mut work = Work::new();
     work.scanned(&limited);
     ends(&work, RunOutcome::Failed, "/d: permission denied");
+}
+
+#[test]
+fn a_file_that_is_too_large_limits_the_run_and_is_counted_on_whichever_page_it_is() {
+    let large = |files| Count {
+        files,
+        bytes: files * 90,
+    };
+    let mut first = page(PageEnd::More, 2);
+    (first.too_large, first.left) = (large(2), large(3));
+    // One of the two comes before the end of the first page.
+    let mut last = page(PageEnd::Complete, 1);
+    (last.too_large, last.left) = (large(1), large(1));
+    let mut work = Work::new();
+    work.scanned(&first);
+    work.scanned(&last);
+    ends(
+        &work,
+        RunOutcome::Limited,
+        "2 more files with 180 bytes are left (2 of them larger than `limits.bytes`)",
+    );
+}
+
+#[test]
+fn reports_of_earlier_versions_are_read() {
+    let mut stored = serde_json::to_value(Report::default()).unwrap();
+    stored.as_object_mut().unwrap().remove("too_large").unwrap();
+    let read: Report = serde_json::from_value(stored).unwrap();
+    assert_eq!(read, Report::default());
 }
 
 #[test]

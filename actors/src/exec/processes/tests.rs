@@ -82,3 +82,18 @@ fn a_process_is_signalled_by_number_where_handles_are_refused() {
     let gone = signal_without_handle(Pid::INIT, Signal::KILL, Errno::SRCH);
     assert_eq!(gone, Err(Errno::SRCH));
 }
+
+/// Looks were counted and their own time was not: with a thousand processes a grace of 2 s took four times that.
+#[test]
+fn a_grace_is_time_by_the_clock_and_looks_become_rarer() {
+    let time = Duration::from_secs(1);
+    let mut pace = Pace::new(time);
+    let began = pace.end.checked_sub(time).unwrap();
+    let waits: Vec<_> = (0..6).filter_map(|_| pace.wait(began)).collect();
+    let expected = [20, 40, 80, 160, 200, 200].map(Duration::from_millis);
+    assert_eq!(waits, expected);
+    let late = began + Duration::from_millis(999);
+    assert_eq!(pace.wait(late), Some(Duration::from_millis(1)));
+    assert_eq!(pace.wait(pace.end), None);
+    assert_eq!(Pace::new(Duration::ZERO).wait(now()), None);
+}

@@ -34,7 +34,7 @@ async fn an_orderly_stop_ends_the_program_in_order_and_its_outcome_is_journalled
     let bench = bench.restart().await;
     assert!(!is_alive(&pid));
     let done = bench.end().await;
-    check(&done, RunOutcome::Cancelled, "the node stopped");
+    check(&done, RunOutcome::Unknown, "the node stopped");
     assert_eq!(done.run, run.id);
     assert!(done.report.node_stopped && !done.report.cancelled);
     assert_eq!(done.report.stdout.head, "cleaned up\n");

@@ -1,6 +1,7 @@
 //! The actor on a node in a test's hands: the checks and the webhook are fakes, the rest is real.
 
 mod readdress;
+mod retire;
 mod world;
 
 use std::sync::Mutex;
