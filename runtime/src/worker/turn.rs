@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use steadfast_journal::{ActorNumber, Append, CommitIndex, EntryNumber, failpoint, mutant};
+use steadfast_journal::{ActorNumber, Append, CommitIndex, Entry, EntryNumber, failpoint, mutant};
 
 use super::batch::{Consequence, Taken};
 use super::input::{Deadline, Envelope, Internal};
@@ -244,6 +244,28 @@ impl Worker {
         }
     }
 
+    /// An entry with its rows, unless it is larger than entries may be.
+    fn encoded(
+        &self,
+        envelope: &Envelope,
+        entry: &Entry,
+        changes: &[Change],
+    ) -> Result<Append, Refusal> {
+        let failed = |reason: String| Refusal::Failed { reason };
+        let (actor, kind) = (&envelope.to.actor, envelope.to.kind.name);
+        let mut rows = row_changes(actor, kind, entry.actor, changes)
+            .map_err(|error| failed(error.to_string()))?;
+        rows.extend(self.anchor(changes));
+        let append = Append::new(entry, rows).map_err(|error| failed(error.to_string()))?;
+        let (bytes, limit) = (append.bytes(), self.shared.config.entry_bytes);
+        // A step writes anew what an earlier entry of the effect was let write, and has nobody who could ask for less.
+        let is_step = matches!(envelope.internal, Some(Internal::Step));
+        if bytes > limit && !is_step {
+            return Err(Refusal::TooLarge { bytes, limit });
+        }
+        Ok(append)
+    }
+
     /// Puts an entry into the open batch, with all that waits for it.
     fn append(&mut self, key: usize, envelope: Envelope, written: Written) {
         let Written {
@@ -251,34 +273,8 @@ impl Worker {
             changes,
             stop,
         } = written;
-        let limit = self.shared.config.entry_bytes;
-        let anchor = self.anchor(&changes);
-        let made = row_changes(
-            &envelope.to.actor,
-            envelope.to.kind.name,
-            entry.actor,
-            &changes,
-        )
-        .map_err(|error| Refusal::Failed {
-            reason: error.to_string(),
-        })
-        .and_then(|mut rows| {
-            rows.extend(anchor);
-            Append::new(&entry, rows).map_err(|error| Refusal::Failed {
-                reason: error.to_string(),
-            })
-        });
-        // A step writes anew what an earlier entry of the effect was let write, and has nobody who could ask for less.
-        let is_step = matches!(envelope.internal, Some(Internal::Step));
-        let append = match made {
-            Ok(append) if append.bytes() <= limit || is_step => append,
-            Ok(append) => {
-                let refusal = Refusal::TooLarge {
-                    bytes: append.bytes(),
-                    limit,
-                };
-                return self.broken(key, envelope, refusal, entry.events_before);
-            }
+        let append = match self.encoded(&envelope, &entry, &changes) {
+            Ok(append) => append,
             Err(refusal) => return self.broken(key, envelope, refusal, entry.events_before),
         };
         self.count_end(&envelope);
