@@ -135,22 +135,6 @@ pub(crate) struct Start {
     pub(crate) running: Duration,
 }
 
-/// The most by which a restart ages what was written before it: the wall clock may have jumped.
-const LONGEST_AGEING: Duration = Duration::from_secs(3600);
-
-impl Start {
-    /// How old something of the time `then` is, by the running clock for the life of this node and by the
-    /// wall clock, with a limit, for the time before.
-    pub(crate) fn age(self, then: Timestamp, now: Timestamp, running: Duration) -> Duration {
-        let life = running.saturating_sub(self.running);
-        if then >= self.wall {
-            now.since(then).min(life)
-        } else {
-            life.saturating_add(self.wall.since(then).min(LONGEST_AGEING))
-        }
-    }
-}
-
 /// The system's clocks. On Linux the running clock is `CLOCK_BOOTTIME`, which also counts while the
 /// machine sleeps, and a boot is the kernel's. Elsewhere, and where `/proc` cannot be read, each process
 /// counts as a boot of its own: timers then age by the wall clock from one process to the next.

@@ -39,11 +39,13 @@ pub(super) async fn install(
     journal: Arc<dyn Journal>,
 ) -> Result<(), NodeError> {
     let _one = shared.loading.lock().await;
-    if let Some(head) = journal.head() {
+    let head = journal.head();
+    if let Some(head) = &head {
         // The history of a directory does not change while it is held.
         shared.history.get_or_init(|| head.history);
         shared.note_durable(head.index);
     }
+    shared.note_opened(head.map_or(0, |head| head.index.get()));
     shared.mail.backlog.begin();
     shared.generation.store(number, Ordering::Release);
     shared.timers.reset(number);

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use std::time::Duration;
 
 use steadfast_journal::{
     ActorId, ActorNumber, CommitError, CommitIndex, HistoryId, Journal, Row, Table,
@@ -19,7 +20,7 @@ use super::snapshots::SnapshotSink;
 use super::tasks::Tasks;
 use super::timers::TimerWindow;
 use crate::config::Config;
-use crate::core::{EffectKey, random};
+use crate::core::{Ages, EffectKey, Marks, random};
 use crate::error::{NodeError, describe};
 use crate::host::{Progress, Registry};
 use crate::metrics::Metrics;
@@ -53,6 +54,10 @@ pub(crate) struct Shared {
     /// Whether `read_only_reason` holds: read for every command, so no lock.
     read_only: AtomicBool,
     read_only_reason: Mutex<String>,
+    /// The newest commit when the journal was opened for the first time; 0 where it was empty.
+    opened: OnceLock<u64>,
+    /// For each worker, which commits were durable when: it notes, and recoveries of its actors look.
+    marks: Box<[Mutex<Marks>]>,
     /// Newest durable commit, for those who follow.
     pub(super) durable: watch::Sender<u64>,
     /// Set once, when the node shuts down: nothing new is started.
@@ -109,6 +114,8 @@ impl Shared {
             recovery: parts.recovery,
             effects: OnceLock::new(),
             mail: Mail::new(parts.ports.len()),
+            opened: OnceLock::new(),
+            marks: parts.ports.iter().map(|_| Mutex::default()).collect(),
             ports: parts.ports,
             routes: parts.routes,
             journal: RwLock::new(None),
@@ -247,6 +254,33 @@ impl Shared {
             *newest = (*newest).max(commit.get());
             moved
         });
+    }
+
+    /// A journal was opened, whose newest commit this is.
+    pub(super) fn note_opened(&self, newest: u64) {
+        self.opened.get_or_init(|| newest);
+        let running = self.clock.running();
+        for worker in 0..self.marks.len() {
+            self.note_commit(worker, newest, running);
+        }
+    }
+
+    /// A worker knows of this commit, and of all before it, that it was durable at this moment of the running clock.
+    pub(crate) fn note_commit(&self, worker: usize, commit: u64, running: Duration) {
+        if let Some(marks) = self.marks.get(worker) {
+            let mut marks = marks.lock().unwrap_or_else(PoisonError::into_inner);
+            marks.note(commit, running, self.config.key_window);
+        }
+    }
+
+    /// How old what a worker's actors have written is.
+    pub(super) fn ages(&self, worker: usize) -> Ages {
+        let marks = self.marks.get(worker).map(|marks| {
+            let marks = marks.lock().unwrap_or_else(PoisonError::into_inner);
+            marks.clone()
+        });
+        let opened = self.opened.get().copied().unwrap_or(0);
+        Ages::new(self.start, opened, marks.unwrap_or_default())
     }
 
     /// A worker learnt that the journal failed.

@@ -352,13 +352,13 @@ impl Worker {
 
     /// Encodes the actor as it is now. A state that cannot be encoded costs replay time, no data.
     pub(super) fn take_snapshot(&mut self, key: usize) -> Option<Taken> {
-        let (now, running) = (self.shared.clock.now(), self.shared.clock.running());
+        let clocks = self.clocks();
         let slot = self.slots.get_mut(key)?;
         let State::Live(resident) = &slot.state else {
             return None;
         };
         slot.unsaved_entries = 0;
-        let saved = catch_unwind(AssertUnwindSafe(|| resident.save(now, running)));
+        let saved = catch_unwind(AssertUnwindSafe(|| resident.save(clocks)));
         match saved {
             Ok(Ok(state)) => {
                 slot.size.measured(state.len());
