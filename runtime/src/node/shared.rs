@@ -16,7 +16,7 @@ use super::keeper::Failure;
 use super::mail::Mail;
 use super::recovery::{RecoveryJob, RecoveryPool};
 use super::routes::Routes;
-use super::snapshots::SnapshotSink;
+use super::snapshots::{Room, SnapshotSink};
 use super::tasks::Tasks;
 use super::timers::TimerWindow;
 use crate::config::Config;
@@ -26,7 +26,7 @@ use crate::host::{Progress, Registry};
 use crate::metrics::Metrics;
 use crate::model::{Clock, EffectId, Start};
 use crate::resources::Resources;
-use crate::worker::WorkerPort;
+use crate::worker::{Taken, WorkerPort};
 
 /// The shared parts of a node.
 pub(crate) struct Shared {
@@ -302,8 +302,31 @@ impl Shared {
         });
     }
 
-    pub(crate) fn store_snapshot(&self, taken: crate::worker::Taken, commit: CommitIndex) {
-        let kept = self.snapshots.store(Snapshot {
+    /// Whether taking a snapshot now would be for nothing.
+    pub(crate) fn snapshots_are_full(&self) -> bool {
+        self.snapshots.is_full()
+    }
+
+    /// Whether who waits for room may still get it.
+    pub(crate) fn snapshots_may_wait(&self) -> bool {
+        self.snapshots.is_patient()
+    }
+
+    /// Room for a snapshot of so many bytes; `waits` as in [`SnapshotSink::room`].
+    pub(crate) fn snapshot_room(&self, bytes: usize, waits: bool) -> Option<Room> {
+        let room = self.snapshots.room(bytes, waits);
+        if room.is_none() {
+            self.snapshot_dropped();
+        }
+        room
+    }
+
+    pub(crate) fn snapshot_dropped(&self) {
+        self.metrics.snapshot("all", "dropped");
+    }
+
+    pub(crate) fn store_snapshot(&self, taken: Taken, commit: CommitIndex, room: Room) {
+        let snapshot = Snapshot {
             actor: taken.actor,
             history: self.history(),
             commit,
@@ -311,9 +334,12 @@ impl Shared {
             events: taken.events,
             kind_version: taken.kind_version,
             state: taken.state,
-        });
-        self.metrics
-            .snapshot("all", if kept { "stored" } else { "dropped" });
+        };
+        if self.snapshots.store(snapshot, room) {
+            self.metrics.snapshot("all", "stored");
+        } else {
+            self.snapshot_dropped();
+        }
     }
 
     pub(crate) fn worker_count(&self) -> usize {

@@ -93,8 +93,8 @@ impl Worker {
             answer.finish();
         }
         failpoint!("batch.answered");
-        for taken in batch.snapshots {
-            self.shared.store_snapshot(taken, commit);
+        for (taken, room) in batch.snapshots {
+            self.shared.store_snapshot(taken, commit, room);
         }
         for consequence in batch.consequences {
             self.arm(consequence);

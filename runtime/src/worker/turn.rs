@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use steadfast_journal::{ActorNumber, Append, CommitIndex, EntryNumber, failpoint, mutant};
+use steadfast_journal::{ActorNumber, Append, EntryNumber, failpoint, mutant};
 
 use super::batch::{Consequence, Taken};
 use super::input::{Deadline, Envelope, Internal};
@@ -345,8 +345,13 @@ impl Worker {
             .slots
             .get(key)
             .is_some_and(|slot| every > 0 && slot.unsaved_entries >= every);
-        if due && let Some(taken) = self.take_snapshot(key) {
-            self.open.snapshots.push(taken);
+        // Without room it stays due.
+        if due
+            && !self.shared.snapshots_are_full()
+            && let Some(taken) = self.take_snapshot(key)
+            && let Some(room) = self.shared.snapshot_room(taken.state.len(), false)
+        {
+            self.open.snapshots.push((taken, room));
         }
     }
 
@@ -377,26 +382,42 @@ impl Worker {
         }
     }
 
-    /// Snapshots of actors whose newest entry is durable, before they leave memory.
+    /// Snapshots of actors whose newest entry is durable, at the orderly end: waits for room, for as long as the end
+    /// may take.
     pub(super) fn save_residents(&mut self) {
         let keys: Vec<usize> = self.slots.iter().map(|(key, _)| key).collect();
         for key in keys {
-            self.save_settled(key);
+            if self.shared.snapshots_may_wait() {
+                self.save(key, true);
+            } else {
+                self.save_settled(key);
+            }
         }
     }
 
+    /// A snapshot of an actor before it leaves memory, if there is room.
     pub(super) fn save_settled(&mut self, key: usize) {
-        let worthwhile = (self.shared.config.snapshot_every / 10).max(1);
-        let Some(slot) = self.slots.get(key) else {
-            return;
-        };
-        let settled = slot.last_ticket <= self.durable;
-        let commit: Option<CommitIndex> = slot.last_commit;
-        if self.shared.config.snapshot_every == 0 || !settled || slot.unsaved_entries < worthwhile {
-            return;
+        if self.is_worth_saving(key) && self.shared.snapshots_are_full() {
+            return self.shared.snapshot_dropped();
         }
-        if let (Some(commit), Some(taken)) = (commit, self.take_snapshot(key)) {
-            self.shared.store_snapshot(taken, commit);
+        self.save(key, false);
+    }
+
+    fn is_worth_saving(&self, key: usize) -> bool {
+        let every = self.shared.config.snapshot_every;
+        self.slots.get(key).is_some_and(|slot| {
+            let settled = slot.last_ticket <= self.durable;
+            every != 0 && settled && slot.unsaved_entries >= (every / 10).max(1)
+        })
+    }
+
+    fn save(&mut self, key: usize, waits: bool) {
+        let commit = self.slots.get(key).and_then(|slot| slot.last_commit);
+        if self.is_worth_saving(key)
+            && let (Some(commit), Some(taken)) = (commit, self.take_snapshot(key))
+            && let Some(room) = self.shared.snapshot_room(taken.state.len(), waits)
+        {
+            self.shared.store_snapshot(taken, commit, room);
         }
     }
 
