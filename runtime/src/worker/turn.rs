@@ -239,7 +239,7 @@ impl Worker {
             changes,
             stop,
         } = written;
-        let limit = self.shared.config.entry_bytes;
+        let limit = self.most_bytes(&envelope);
         let anchor = self.anchor(&changes);
         let made = row_changes(
             &envelope.to.actor,
@@ -256,10 +256,8 @@ impl Worker {
                 reason: error.to_string(),
             })
         });
-        // A step writes anew what an earlier entry of the effect was let write, and has nobody who could ask for less.
-        let is_step = matches!(envelope.internal, Some(Internal::Step));
         let append = match made {
-            Ok(append) if append.bytes() <= limit || is_step => append,
+            Ok(append) if append.bytes() <= limit => append,
             Ok(append) => {
                 let refusal = Refusal::TooLarge {
                     bytes: append.bytes(),
@@ -306,6 +304,15 @@ impl Worker {
         }
         self.snapshot_if_due(key);
         self.grew(key, bytes);
+    }
+
+    /// How much a command may write. A step of an effect writes anew what an earlier entry was let write, and has nobody
+    /// who could ask for less.
+    fn most_bytes(&self, envelope: &Envelope) -> usize {
+        if matches!(envelope.internal, Some(Internal::Step)) {
+            return usize::MAX;
+        }
+        self.shared.config.entry_bytes
     }
 
     /// The state must not be used again: nothing of this command is kept, and the actor is rebuilt once

@@ -100,9 +100,8 @@ async fn over_a_reboot_with_a_jump_nothing_waits_longer_than_from_the_start() {
             continue;
         }
         // The clock has lost its time rather than been set: then the seven seconds that the new boot is old count.
-        let lost = if by > HOUR { 7 } else { 0 };
-        let left = Duration::from_secs(60 - lost);
-        tower.pass(left - Duration::from_micros(1)).await;
+        let lost = if by > HOUR { 7_000_000 } else { 0 };
+        tower.pass(Duration::from_micros(59_999_999 - lost)).await;
         tower.wait_for(0).await;
         tower.pass(Duration::from_micros(1)).await;
         tower.wait_for(1).await;
@@ -128,9 +127,7 @@ async fn restarts_on_a_machine_that_lost_its_time_put_nothing_off() {
         tower = tower.restart(false, |clocks| clocks.pass(HOUR)).await;
     }
     // The boot is 22 hours and 7 seconds old.
-    tower
-        .pass(2 * HOUR - 7 * SECOND - Duration::from_micros(1))
-        .await;
+    tower.pass(Duration::from_micros(7_192_999_999)).await;
     tower.wait_for(0).await;
     tower.pass(Duration::from_micros(1)).await;
     tower.wait_for(1).await;
@@ -148,7 +145,7 @@ async fn a_boot_that_began_long_ago_makes_nothing_early() {
             clocks.jump(false, 300 * HOUR);
         })
         .await;
-    tower.pass(24 * HOUR - 2 * SECOND).await;
+    tower.pass(Duration::from_secs(86_398)).await;
     tower.wait_for(0).await;
     tower.pass(SECOND).await;
     tower.wait_for(1).await;
