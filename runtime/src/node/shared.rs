@@ -355,10 +355,17 @@ impl Shared {
         self.recovery.submit(Arc::clone(self), job);
     }
 
+    /// Has an effect run whose intent is durable; if there is no room, later.
     pub(crate) fn launch(&self, job: EffectJob) {
         if let Some(runner) = self.effects.get() {
-            runner.launch(job);
+            runner.launch(job, false);
         }
+    }
+
+    /// The same for one that was read from its row. False if there is no room.
+    pub(super) fn launch_row(&self, job: EffectJob) -> bool {
+        let runner = self.effects.get();
+        runner.is_none_or(|runner| runner.launch(job, true))
     }
 
     pub(crate) fn effect_consumed(&self, number: ActorNumber, key: EffectKey) {
