@@ -65,6 +65,10 @@ pub struct Config {
     /// Effects of class [`Long`](crate::EffectClass::Long) that run at the same time, beside the others.
     /// Default 64.
     pub long_effects: usize,
+    /// Effects that the node holds in memory, whether they run, wait for a place or for their next attempt; their
+    /// bodies take 256 MiB at most. The rest waits on disk, in the order of the actors' first entries, until an eighth
+    /// is free. Class [`Urgent`](crate::EffectClass::Urgent) always has room. Default 65,536.
+    pub effects_in_memory: usize,
     /// Timers that the node holds in memory; those due later wait on disk only. It may be passed by as much
     /// again for a moment, while many are set. Default 65,536.
     pub timer_window: usize,
@@ -101,6 +105,7 @@ impl Default for Config {
             key_window: Duration::from_secs(24 * 3600),
             effects: 64,
             long_effects: 64,
+            effects_in_memory: 65_536,
             timer_window: 65_536,
             drain_timeout: Duration::from_secs(30),
             quarantine_after: 5,
@@ -120,6 +125,7 @@ impl Config {
             ("recovery_bytes", self.recovery_bytes),
             ("effects", self.effects),
             ("long_effects", self.long_effects),
+            ("effects_in_memory", self.effects_in_memory),
             ("timer_window", self.timer_window),
         ];
         for (field, value) in positive {

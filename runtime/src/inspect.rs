@@ -21,10 +21,10 @@ use steadfast_snapshots::SnapshotStore;
 pub use pending::{EffectView, PendingCounts, PendingView, SnapshotView, TimerView};
 pub use replay::{Against, Divergence, Replay};
 
-use crate::core::KeyLimits;
+use crate::core::{Ages, Clocks, KeyLimits};
 use crate::error::NodeError;
 use crate::host::{Progress, RecoverContext, Recovered, Registry, Unrecoverable};
-use crate::model::{Clock, Start, Timestamp};
+use crate::model::{BootId, Clock, Timestamp};
 
 /// Actors read at once when all are listed.
 const PAGE: usize = 1_024;
@@ -248,18 +248,18 @@ impl Inspector {
                 id: row.id.to_string(),
                 kind: row.kind.clone(),
             })?;
-        let now = self.clock.now();
+        let clocks = Clocks {
+            now: self.clock.now(),
+            running: Duration::ZERO,
+            boot: BootId::default(),
+        };
         let cx = RecoverContext {
             id: &row.id,
             journal,
             snapshots,
             limits: self.limits,
-            now,
-            running: Duration::ZERO,
-            start: Start {
-                wall: now,
-                running: Duration::ZERO,
-            },
+            clocks,
+            ages: Ages::all_before(clocks),
             until,
             progress: &Progress::default(),
         };

@@ -1,7 +1,7 @@
 //! Keys of commands that already took effect, so that a retry gets the same answer.
 //!
-//! The window is bounded by count and by time. Time is the running clock; over a restart it is the
-//! wall clock's difference, never negative and at most an hour, so that a jump forward forgets little.
+//! The window is bounded by count and by time. Time is the running clock; how old a key is that comes from the
+//! journal, `ages` says.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;

@@ -1,6 +1,7 @@
 //! What the runtime keeps of an actor beside the user's state: numbers, pending timers and effects,
 //! remembered keys; and how all of it follows from entries.
 
+mod ages;
 mod due;
 mod keys;
 mod message;
@@ -8,6 +9,7 @@ mod operation;
 mod pending;
 mod rows;
 
+pub(crate) use ages::{Ages, Marks, Moment};
 pub(crate) use due::{Clocks, Due, Firing, Group, Micros, Repeat, duration, first_due, micros};
 pub(crate) use keys::KeyLimits;
 pub(crate) use message::{Message, MessageId, outbox_prefix};

@@ -7,7 +7,6 @@ use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::time::Duration;
 
 use steadfast_journal::{
     ActorId, ActorRow, CommitIndex, EntryNumber, EntryRef, EventRef, JournalReader, SequenceNumber,
@@ -17,9 +16,9 @@ use steadfast_snapshots::{SnapshotMeta, SnapshotStore};
 
 use super::execute::panic_text;
 use super::{Host, Resident};
-use crate::core::{KeyLimits, Operation};
+use crate::core::{Ages, Clocks, KeyLimits, Operation};
 use crate::error::describe;
-use crate::model::{Event, Start, StatefulActor, Timestamp};
+use crate::model::{Event, StatefulActor, Timestamp};
 
 /// Where an actor is recovered from, and up to where.
 pub(crate) struct RecoverContext<'a> {
@@ -27,9 +26,8 @@ pub(crate) struct RecoverContext<'a> {
     pub(crate) journal: &'a dyn JournalReader,
     pub(crate) snapshots: &'a SnapshotStore,
     pub(crate) limits: KeyLimits,
-    pub(crate) now: Timestamp,
-    pub(crate) running: Duration,
-    pub(crate) start: Start,
+    pub(crate) clocks: Clocks,
+    pub(crate) ages: Ages,
     /// Stop after this event, for a look into the past; snapshots beyond it are left out.
     pub(crate) until: Option<u64>,
     pub(crate) progress: &'a Progress,
@@ -288,7 +286,7 @@ fn measured<A: StatefulActor>(host: &Host<A>, cx: &RecoverContext<'_>, replayed:
     if replayed <= WORTH_MEASURING {
         return read;
     }
-    let save = || host.save(cx.now, cx.running).map(|state| state.len());
+    let save = || host.save(cx.clocks).map(|state| state.len());
     catch_unwind(AssertUnwindSafe(save)).map_or(read, |size| size.unwrap_or(read))
 }
 
@@ -338,8 +336,8 @@ fn decode_snapshot<A: StatefulActor>(
     meta: SnapshotMeta,
     state: &[u8],
 ) -> Result<Host<A>, String> {
-    let age = |then| cx.start.age(then, cx.now, cx.running);
-    let load = || Host::<A>::load(state, cx.limits, cx.running, age);
+    let age = |taken_at, moment| cx.ages.of_snapshot(taken_at, moment, cx.clocks.into());
+    let load = || Host::<A>::load(state, cx.limits, cx.clocks.running, age);
     cx.progress.note(0, state.len());
     let mut host = catch_unwind(AssertUnwindSafe(load))
         .map_err(|panic| format!("decoding it panicked: {}", panic_text(panic.as_ref())))?
@@ -370,7 +368,7 @@ fn replay<A: StatefulActor>(
                 return ControlFlow::Break(());
             }
             outcome = check_cancelled(cx, host.core.events)
-                .and_then(|()| take_entry(host, cx, entry, skipped));
+                .and_then(|()| take_entry(host, cx, index, entry, skipped));
             if outcome.is_err() {
                 return ControlFlow::Break(());
             }
@@ -400,6 +398,7 @@ fn check_cancelled(cx: &RecoverContext<'_>, seq: u64) -> Result<(), Unrecoverabl
 fn take_entry<A: StatefulActor>(
     host: &mut Host<A>,
     cx: &RecoverContext<'_>,
+    commit: CommitIndex,
     entry: &EntryRef<'_>,
     skipped: &BTreeSet<u64>,
 ) -> Result<(), Unrecoverable> {
@@ -430,8 +429,9 @@ fn take_entry<A: StatefulActor>(
         )
     })?;
     let written = Timestamp::from_micros(entry.time_us);
-    let age = cx.start.age(written, cx.now, cx.running);
-    host.core.take(entry, &operations, cx.running, age);
+    let running = cx.clocks.running;
+    let age = cx.ages.of_entry(commit.get(), written, running);
+    host.core.take(entry, &operations, running, age);
     Ok(())
 }
 

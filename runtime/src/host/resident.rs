@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_bytes::{ByteBuf, Bytes};
 use steadfast_journal::ActorId;
 
-use crate::core::{Core, KeyLimits, SavedCore};
+use crate::core::{Clocks, Core, KeyLimits, Moment, SavedCore};
 use crate::model::{StatefulActor, Timestamp};
 
 /// A resident actor of any kind.
@@ -18,7 +18,7 @@ pub(crate) trait Resident: Any + Send {
     fn state_version(&self) -> u32;
 
     /// The whole actor as the bytes of a snapshot.
-    fn save(&self, now: Timestamp, running: Duration) -> Result<Vec<u8>, rmp_serde::encode::Error>;
+    fn save(&self, clocks: Clocks) -> Result<Vec<u8>, rmp_serde::encode::Error>;
 
     /// The state as people and scripts are shown it.
     fn to_json(&self) -> Result<serde_json::Value, serde_json::Error>;
@@ -36,6 +36,7 @@ struct Saved {
     taken_at: Timestamp,
     core: SavedCore,
     state: ByteBuf,
+    moment: Moment,
 }
 
 /// The same bytes when they are read: the state is decoded where it lies.
@@ -45,6 +46,9 @@ struct Found<'a> {
     core: SavedCore,
     #[serde(borrow)]
     state: &'a Bytes,
+    /// Earlier versions have none.
+    #[serde(default)]
+    moment: Option<Moment>,
 }
 
 impl<A: StatefulActor> Host<A> {
@@ -61,12 +65,13 @@ impl<A: StatefulActor> Host<A> {
         bytes: &[u8],
         limits: KeyLimits,
         running: Duration,
-        age: impl FnOnce(Timestamp) -> Duration,
+        age: impl FnOnce(Timestamp, Option<Moment>) -> Duration,
     ) -> Result<Self, rmp_serde::decode::Error> {
         let found: Found<'_> = rmp_serde::from_slice(bytes)?;
         let state = rmp_serde::from_slice(found.state)?;
         let mut core = Core::new(limits);
-        core.restore(found.core, running, age(found.taken_at));
+        let age = age(found.taken_at, found.moment);
+        core.restore(found.core, running, age);
         Ok(Self { state, core })
     }
 }
@@ -88,16 +93,52 @@ impl<A: StatefulActor> Resident for Host<A> {
         A::STATE_VERSION
     }
 
-    fn save(&self, now: Timestamp, running: Duration) -> Result<Vec<u8>, rmp_serde::encode::Error> {
+    fn save(&self, clocks: Clocks) -> Result<Vec<u8>, rmp_serde::encode::Error> {
         let state = rmp_serde::to_vec_named(&self.state)?.into();
         rmp_serde::to_vec(&Saved {
-            taken_at: now,
-            core: self.core.save(running),
+            taken_at: clocks.now,
+            core: self.core.save(clocks.running),
             state,
+            moment: clocks.into(),
         })
     }
 
     fn to_json(&self) -> Result<serde_json::Value, serde_json::Error> {
         serde_json::to_value(&self.state)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::BootId;
+
+    /// Snapshots of versions that did not keep the moment.
+    #[test]
+    fn snapshots_without_a_moment_are_read() {
+        let limits = KeyLimits {
+            count: 1,
+            time: Duration::from_secs(1),
+        };
+        let core = || Core::new(limits).save(Duration::ZERO);
+        let (taken_at, state) = (Timestamp::from_micros(7), ByteBuf::from(vec![1, 2]));
+        let old = rmp_serde::to_vec(&(taken_at, core(), state.clone())).unwrap();
+        let found: Found<'_> = rmp_serde::from_slice(&old).unwrap();
+        assert_eq!((found.taken_at, found.moment), (taken_at, None));
+        assert_eq!(found.state.as_ref(), [1, 2]);
+        let moment = Moment::from(Clocks {
+            now: taken_at,
+            running: Duration::from_millis(1_500),
+            boot: BootId::from_u128(u128::MAX - 1),
+        });
+        let new = rmp_serde::to_vec(&Saved {
+            taken_at,
+            core: core(),
+            state,
+            moment,
+        });
+        let new = new.unwrap();
+        let found: Found<'_> = rmp_serde::from_slice(&new).unwrap();
+        assert_eq!(found.moment, Some(moment));
     }
 }

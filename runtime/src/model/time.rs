@@ -135,28 +135,15 @@ pub(crate) struct Start {
     pub(crate) running: Duration,
 }
 
-/// The most by which a restart ages what was written before it: the wall clock may have jumped.
-const LONGEST_AGEING: Duration = Duration::from_secs(3600);
-
-impl Start {
-    /// How old something of the time `then` is, by the running clock for the life of this node and by the
-    /// wall clock, with a limit, for the time before.
-    pub(crate) fn age(self, then: Timestamp, now: Timestamp, running: Duration) -> Duration {
-        let life = running.saturating_sub(self.running);
-        if then >= self.wall {
-            now.since(then).min(life)
-        } else {
-            life.saturating_add(self.wall.since(then).min(LONGEST_AGEING))
-        }
-    }
-}
-
 /// The system's clocks. On Linux the running clock is `CLOCK_BOOTTIME`, which also counts while the
 /// machine sleeps, and a boot is the kernel's. Elsewhere, and where `/proc` cannot be read, each process
-/// counts as a boot of its own: timers then age by the wall clock from one process to the next.
+/// counts as a boot of its own, in which running time begins anew: timers then age by the wall clock from one
+/// process to the next.
 #[derive(Debug, Clone, Copy)]
 pub struct SystemClock {
     boot: BootId,
+    /// What the clock that counts said when that boot began.
+    began: Duration,
 }
 
 impl Default for SystemClock {
@@ -169,11 +156,22 @@ impl SystemClock {
     /// The clocks of this machine.
     #[must_use]
     pub fn new() -> Self {
-        static BOOT: OnceLock<BootId> = OnceLock::new();
-        let boot = *BOOT.get_or_init(|| {
-            kernels_boot().unwrap_or_else(|| BootId(uuid::Uuid::now_v7().as_u128()))
-        });
-        Self { boot }
+        static CLOCK: OnceLock<SystemClock> = OnceLock::new();
+        *CLOCK.get_or_init(|| match kernels_boot() {
+            Some(boot) => Self {
+                boot,
+                began: Duration::ZERO,
+            },
+            None => Self::of_this_process(),
+        })
+    }
+
+    /// With a boot that begins now.
+    fn of_this_process() -> Self {
+        Self {
+            boot: BootId(uuid::Uuid::now_v7().as_u128()),
+            began: since_power_on(),
+        }
     }
 }
 
@@ -181,6 +179,13 @@ impl SystemClock {
 const RUNNING: ClockId = ClockId::Boottime;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 const RUNNING: ClockId = ClockId::Monotonic;
+
+fn since_power_on() -> Duration {
+    let time = clock_gettime(RUNNING);
+    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+    let nanos = u32::try_from(time.tv_nsec).unwrap_or(0);
+    Duration::new(seconds, nanos)
+}
 
 /// The kernel's name for this boot.
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -211,10 +216,7 @@ impl Clock for SystemClock {
     }
 
     fn running(&self) -> Duration {
-        let time = clock_gettime(RUNNING);
-        let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
-        let nanos = u32::try_from(time.tv_nsec).unwrap_or(0);
-        Duration::new(seconds, nanos)
+        since_power_on().saturating_sub(self.began)
     }
 
     fn boot(&self) -> BootId {
@@ -224,7 +226,7 @@ impl Clock for SystemClock {
 
 #[cfg(test)]
 mod tests {
-    use super::{Clock, SystemClock};
+    use super::{Clock, SystemClock, since_power_on};
 
     #[test]
     fn two_clocks_of_one_machine_agree() {
@@ -236,6 +238,16 @@ mod tests {
             "the running clock never goes back"
         );
         assert!(!earlier.is_zero());
+    }
+
+    /// A boot that each process makes for itself counts from its own beginning: else all of the machine's running time
+    /// would seem to have passed since an earlier process.
+    #[test]
+    fn a_boot_of_a_process_begins_with_it() {
+        let before = since_power_on();
+        let own = SystemClock::of_this_process();
+        assert!(own.began >= before && own.boot() != SystemClock::new().boot());
+        assert!(own.running() + own.began <= since_power_on());
     }
 
     #[test]

@@ -2,9 +2,11 @@
 //! number at a time.
 //!
 //! Invariant: one effect has one task at most. It is known from its launch until its outcome is consumed
-//! by a durable entry; reloading pending effects starts only those whose task has ended.
+//! by a durable entry; reloading pending effects starts only those whose task has ended. Tasks are bounded: who finds no
+//! room waits in the table of the journal.
 
 mod ledger;
+mod pages;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Weak};
@@ -15,7 +17,7 @@ use steadfast_journal::{ActorId, ActorNumber, failpoint, mutant};
 use tokio::sync::oneshot;
 use tracing::Instrument;
 
-use self::ledger::{Ledger, Reading};
+use self::ledger::{Claim, Ledger, Wish};
 use super::Shared;
 use super::permits::{Permit, Permits};
 use crate::core::{EffectKey, PendingEffect};
@@ -42,6 +44,8 @@ pub(crate) struct EffectRunner {
     shared: Weak<Shared>,
     permits: Permits,
     ledger: Ledger,
+    /// Held by whoever reads a page of rows.
+    reading: tokio::sync::Mutex<()>,
 }
 
 /// How an attempt ended.
@@ -61,7 +65,8 @@ impl EffectRunner {
         Arc::new(Self {
             shared: Arc::downgrade(shared),
             permits: Permits::new(&shared.config),
-            ledger: Ledger::default(),
+            ledger: Ledger::new(shared.config.effects_in_memory),
+            reading: tokio::sync::Mutex::default(),
         })
     }
 
@@ -70,17 +75,26 @@ impl EffectRunner {
         self.permits.running()
     }
 
-    /// Starts the effect's task, unless it has one.
-    pub(crate) fn launch(self: &Arc<Self>, job: EffectJob) {
+    /// Starts the effect's task, unless it has one. `in_pass` if it was read from its row. False if there is no room.
+    pub(crate) fn launch(self: &Arc<Self>, job: EffectJob, in_pass: bool) -> bool {
         let Some(shared) = self.shared.upgrade() else {
-            return;
+            return true;
         };
         if shared.is_stopping() {
-            return;
+            return true;
         }
         let name = (job.number, job.effect.key);
-        if !self.ledger.claim(name, shared.generation(), || job.clone()) {
-            return;
+        let wish = Wish {
+            name,
+            generation: shared.generation(),
+            bytes: job.effect.body.len(),
+            urgent: class_of(&job) == EffectClass::Urgent,
+            in_pass,
+        };
+        match self.ledger.claim(&wish, || job.clone()) {
+            Claim::Granted => {}
+            Claim::Needless => return true,
+            Claim::TurnedAway => return false,
         }
         let runner = Arc::clone(self);
         let busy = shared.busy();
@@ -92,23 +106,21 @@ impl EffectRunner {
             drop(busy);
         };
         shared.tasks.spawn(task.instrument(span));
+        true
     }
 
     /// The effect's task is over.
     fn ended(self: &Arc<Self>, name: Name, handed_over: bool) {
         if let Some(job) = self.ledger.ended(name, handed_over) {
-            self.launch(*job);
+            // Or it waits with the others.
+            self.launch(*job, false);
         }
+        self.read_on();
     }
 
     /// The effect's outcome was consumed.
     pub(crate) fn consumed(&self, number: ActorNumber, key: EffectKey) {
         self.ledger.consumed((number, key));
-    }
-
-    /// Until it is dropped, an effect that is over is not started on the word of a row. One at a time.
-    pub(super) fn reading(&self) -> Reading<'_> {
-        self.ledger.reading()
     }
 
     /// Waits until no effect runs: all permits are back.
@@ -153,8 +165,7 @@ impl EffectRunner {
 
     /// Waits for the next attempt's time and place, unless the effect hurries. `None` if the node stops.
     async fn turn(&self, job: &EffectJob) -> Option<Permit<'_>> {
-        let entry = job.kind.effects.get(job.effect.name.as_str());
-        let class = entry.map_or(EffectClass::Short, |entry| entry.class);
+        let class = class_of(job);
         let activity = self.shared.upgrade().and_then(|shared| shared.activity());
         let in_turn = async {
             if !self.wait_until_due(job).await {
@@ -207,6 +218,11 @@ impl EffectRunner {
             _ = stopping.wait_for(|stopping| *stopping) => false,
         }
     }
+}
+
+fn class_of(job: &EffectJob) -> EffectClass {
+    let entry = job.kind.effects.get(job.effect.name.as_str());
+    entry.map_or(EffectClass::Short, |entry| entry.class)
 }
 
 fn context(shared: &Shared, job: &EffectJob) -> EffectContext {

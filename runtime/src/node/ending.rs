@@ -75,6 +75,7 @@ async fn drained(shared: &Shared) {
 
 fn close(inner: &Inner) -> Result<(), NodeError> {
     let shared = &inner.shared;
+    shared.snapshots.hurry();
     let journal = shared.journal();
     let closed = journal.map_or(Ok(()), |journal| journal.close());
     failpoint!("stop.closed");
@@ -97,6 +98,8 @@ pub(super) fn end_blocking(
     runtime: Option<tokio::runtime::Runtime>,
 ) {
     let Some(mut threads) = threads else { return };
+    // A worker may still be saving what it has in memory.
+    shared.snapshots.hurry();
     for port in &shared.ports {
         // A full queue is no reason to wait: the system's end stops the worker too.
         drop(port.control.try_send(Control::Stop));

@@ -7,15 +7,12 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use steadfast_journal::{ActorNumber, Journal, Storage, Table, failpoint};
+use steadfast_journal::{Journal, Storage, failpoint};
 use tokio::sync::{oneshot, watch};
 
-use super::effects::EffectJob;
 use super::mail::load_outbox;
 use super::{Shared, loader};
-use crate::core::{EffectRow, decode_row};
 use crate::error::{NodeError, describe};
-use crate::host::Source;
 use crate::worker::Control;
 
 /// The newest generation that failed; 0 before the first.
@@ -25,8 +22,6 @@ pub(super) struct Failure {
     pub(super) reason: String,
 }
 
-/// Rows read at once.
-const PAGE: usize = 1_024;
 /// First wait before a failed reopening is tried again.
 const FIRST_WAIT: Duration = Duration::from_millis(200);
 /// Longest such wait.
@@ -39,11 +34,13 @@ pub(super) async fn install(
     journal: Arc<dyn Journal>,
 ) -> Result<(), NodeError> {
     let _one = shared.loading.lock().await;
-    if let Some(head) = journal.head() {
+    let head = journal.head();
+    if let Some(head) = &head {
         // The history of a directory does not change while it is held.
         shared.history.get_or_init(|| head.history);
         shared.note_durable(head.index);
     }
+    shared.note_opened(head.map_or(0, |head| head.index.get()));
     shared.mail.backlog.begin();
     shared.generation.store(number, Ordering::Release);
     shared.timers.reset(number);
@@ -76,6 +73,10 @@ pub(super) async fn start_held_work(shared: &Arc<Shared>) -> Result<(), NodeErro
     load_pending_work(shared, generation, &journal).await?;
     // Only now: whoever opens the next generation loads what this one did not.
     shared.release_pending_work();
+    if let Some(effects) = shared.effects.get() {
+        // What ended meanwhile left it be.
+        effects.read_on();
+    }
     Ok(())
 }
 
@@ -87,81 +88,11 @@ pub(super) async fn load_pending_work(
 ) -> Result<(), NodeError> {
     loader::start(shared, generation, journal).await?;
     failpoint!("open.timers_loaded");
-    load_effects(shared, journal).await?;
+    if let Some(effects) = shared.effects.get() {
+        effects.load(shared, generation, journal).await?;
+    }
     failpoint!("open.effects_loaded");
     load_outbox(shared, generation, journal).await
-}
-
-async fn load_effects(shared: &Arc<Shared>, journal: &Arc<dyn Journal>) -> Result<(), NodeError> {
-    let runner = shared.effects.get();
-    let _reading = runner.map(|runner| runner.reading());
-    let mut after: Option<Vec<u8>> = None;
-    loop {
-        let rows = shared.rows(journal, Table::Effects, after, PAGE).await?;
-        let Some((last, _)) = rows.last() else {
-            return Ok(());
-        };
-        after = Some(last.clone());
-        for (key, value) in rows {
-            let number = key.get(0..8).and_then(actor_number);
-            let row = decode_row::<EffectRow>(&value);
-            let (Some(number), Ok(row)) = (number, row) else {
-                tracing::error!(
-                    "a row of the table of effects does not decode; run `steadfast verify`"
-                );
-                continue;
-            };
-            resume_effect(shared, number, row).await?;
-        }
-    }
-}
-
-async fn resume_effect(
-    shared: &Arc<Shared>,
-    number: ActorNumber,
-    row: EffectRow,
-) -> Result<(), NodeError> {
-    let EffectRow {
-        actor,
-        kind,
-        effect,
-    } = row;
-    let Some(kind) = shared.registry.get(&kind).cloned() else {
-        tracing::error!(%actor, kind, effect = effect.name, "an effect waits for a kind that is not registered: add .register::<..>() where the node is built");
-        return Ok(());
-    };
-    if kind.effects.contains_key(effect.name.as_str()) {
-        shared.launch(EffectJob {
-            actor,
-            kind,
-            number,
-            effect,
-            resumed: true,
-        });
-        return Ok(());
-    }
-    let reason = format!(
-        "effect {:?} waits and is not registered: add .effect::<..>() to kind {:?}",
-        effect.name, kind.name
-    );
-    let source = Some(Source::Effect { key: effect.key });
-    match shared.worker_of(&actor) {
-        Some(port) => port
-            .control
-            .send(Control::Quarantine {
-                actor,
-                kind,
-                reason,
-                source,
-            })
-            .await
-            .map_err(|_| NodeError::Stopped),
-        None => Ok(()),
-    }
-}
-
-fn actor_number(bytes: &[u8]) -> Option<ActorNumber> {
-    ActorNumber::new(u64::from_be_bytes(bytes.try_into().ok()?))
 }
 
 /// Watches for failures and reopens, until the node is gone.

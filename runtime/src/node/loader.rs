@@ -52,18 +52,31 @@ async fn groups(
     }
 }
 
+/// How far a wall clock may be behind itself before it has lost its time, rather than been set right.
+const LOST: Duration = Duration::from_secs(3600);
+
 /// An earlier boot's clock in terms of this one's: what its timers had still to wait when it was last noted,
-/// less what the wall clock says has passed since.
+/// less what has passed since.
 fn shift_of(anchor: Option<Anchor>, start: Start) -> Micros {
     let begun = micros(start.running);
     match anchor {
         Some(anchor) => {
-            let passed = micros(start.wall.since(anchor.wall));
+            let passed = micros(passed_since(anchor, start));
             begun.saturating_sub(anchor.running).saturating_sub(passed)
         }
         // Not written by any version. Rather late than early: as if that boot had only begun.
         None => begun,
     }
+}
+
+/// What the wall clock says has passed since an anchor of an earlier boot. On a machine that keeps no time while it
+/// is off, that is nothing, at each start of the process anew; there it is the time since this boot, which has begun
+/// after the other. Only there, for the directory may have come from another machine, and this one be up for years.
+fn passed_since(anchor: Anchor, start: Start) -> Duration {
+    if anchor.wall.since(start.wall) > LOST {
+        return start.running;
+    }
+    start.wall.since(anchor.wall)
 }
 
 async fn anchor(

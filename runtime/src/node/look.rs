@@ -193,15 +193,14 @@ fn snapshot_blocking(shared: &Shared, actor: &ActorId) -> Result<SnapshotTaken, 
             kind: row.kind,
         });
     };
-    let (now, running) = (shared.clock.now(), shared.clock.running());
+    let clocks = shared.clocks();
     let cx = RecoverContext {
         id: actor,
         journal: journal.as_ref(),
         snapshots: &snapshots,
         limits: shared.config.key_limits(),
-        now,
-        running,
-        start: shared.start,
+        clocks,
+        ages: shared.ages(shared.worker_index(actor)),
         until: None,
         progress: &Progress::default(),
     };
@@ -222,7 +221,7 @@ fn snapshot_blocking(shared: &Shared, actor: &ActorId) -> Result<SnapshotTaken, 
     let stored = journal.entries(row.number, entry).next().transpose()?;
     let commit = stored.ok_or(NodeError::Stopped)?.commit;
     let state = resident
-        .save(now, running)
+        .save(clocks)
         .map_err(|error| NodeError::Unrecoverable {
             id: actor.to_string(),
             seq: core.events,

@@ -39,6 +39,7 @@ pub(crate) use mail::{Letters, MailPage};
 pub use quarantine::{QuarantineControl, Quarantined};
 pub(crate) use recovery::{Held, PER_WORKER, RecoveryJob};
 pub(crate) use shared::Shared;
+pub(crate) use snapshots::Room;
 pub(crate) use tasks::Turns;
 
 use crate::host::Priority;

@@ -163,16 +163,16 @@ fn recover(shared: &Shared, job: RecoveryJob) -> Option<(usize, Control)> {
     let held = Flow::begin(&shared.recovery.flow, &job.progress)?;
     let snapshots = shared.snapshots.reader()?;
     let _span = tracing::debug_span!("recover", actor = %job.actor, kind = job.kind.name).entered();
-    let started = shared.clock.running();
+    let clocks = shared.clocks();
+    let started = clocks.running;
     let outcome = {
         let cx = RecoverContext {
             id: &job.actor,
             journal: job.journal.as_ref(),
             snapshots: &snapshots,
             limits: shared.config.key_limits(),
-            now: shared.clock.now(),
-            running: started,
-            start: shared.start,
+            clocks,
+            ages: shared.ages(job.worker),
             until: None,
             progress: &job.progress,
         };

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use std::time::Duration;
 
 use steadfast_journal::{
     ActorId, ActorNumber, CommitError, CommitIndex, HistoryId, Journal, Row, Table,
@@ -15,17 +16,17 @@ use super::keeper::Failure;
 use super::mail::Mail;
 use super::recovery::{RecoveryJob, RecoveryPool};
 use super::routes::Routes;
-use super::snapshots::SnapshotSink;
+use super::snapshots::{Room, SnapshotSink};
 use super::tasks::Tasks;
 use super::timers::TimerWindow;
 use crate::config::Config;
-use crate::core::{EffectKey, random};
+use crate::core::{Ages, EffectKey, Marks, random};
 use crate::error::{NodeError, describe};
 use crate::host::{Progress, Registry};
 use crate::metrics::Metrics;
 use crate::model::{Clock, EffectId, Start};
 use crate::resources::Resources;
-use crate::worker::WorkerPort;
+use crate::worker::{Taken, WorkerPort};
 
 /// The shared parts of a node.
 pub(crate) struct Shared {
@@ -53,6 +54,10 @@ pub(crate) struct Shared {
     /// Whether `read_only_reason` holds: read for every command, so no lock.
     read_only: AtomicBool,
     read_only_reason: Mutex<String>,
+    /// The newest commit when the journal was opened for the first time; 0 where it was empty.
+    opened: OnceLock<u64>,
+    /// For each worker, which commits were durable when: it notes, and recoveries of its actors look.
+    marks: Box<[Mutex<Marks>]>,
     /// Newest durable commit, for those who follow.
     pub(super) durable: watch::Sender<u64>,
     /// Set once, when the node shuts down: nothing new is started.
@@ -112,6 +117,8 @@ impl Shared {
             recovery: parts.recovery,
             effects: OnceLock::new(),
             mail: Mail::new(parts.ports.len()),
+            opened: OnceLock::new(),
+            marks: parts.ports.iter().map(|_| Mutex::default()).collect(),
             ports: parts.ports,
             routes: parts.routes,
             journal: RwLock::new(None),
@@ -252,6 +259,33 @@ impl Shared {
         });
     }
 
+    /// A journal was opened, whose newest commit this is.
+    pub(super) fn note_opened(&self, newest: u64) {
+        self.opened.get_or_init(|| newest);
+        let running = self.clock.running();
+        for worker in 0..self.marks.len() {
+            self.note_commit(worker, newest, running);
+        }
+    }
+
+    /// A worker knows of this commit, and of all before it, that it was durable at this moment of the running clock.
+    pub(crate) fn note_commit(&self, worker: usize, commit: u64, running: Duration) {
+        if let Some(marks) = self.marks.get(worker) {
+            let mut marks = marks.lock().unwrap_or_else(PoisonError::into_inner);
+            marks.note(commit, running, self.config.key_window);
+        }
+    }
+
+    /// How old what a worker's actors have written is.
+    pub(super) fn ages(&self, worker: usize) -> Ages {
+        let marks = self.marks.get(worker).map(|marks| {
+            let marks = marks.lock().unwrap_or_else(PoisonError::into_inner);
+            marks.clone()
+        });
+        let opened = self.opened.get().copied().unwrap_or(0);
+        Ages::new(self.start, opened, marks.unwrap_or_default())
+    }
+
     /// A worker learnt that the journal failed.
     pub(crate) fn journal_failed(&self, generation: u64, error: &CommitError) {
         let reason = match error {
@@ -271,8 +305,31 @@ impl Shared {
         });
     }
 
-    pub(crate) fn store_snapshot(&self, taken: crate::worker::Taken, commit: CommitIndex) {
-        let kept = self.snapshots.store(Snapshot {
+    /// Whether taking a snapshot now would be for nothing.
+    pub(crate) fn snapshots_are_full(&self) -> bool {
+        self.snapshots.is_full()
+    }
+
+    /// Whether who waits for room may still get it.
+    pub(crate) fn snapshots_may_wait(&self) -> bool {
+        self.snapshots.is_patient()
+    }
+
+    /// Room for a snapshot of so many bytes; `waits` as in [`SnapshotSink::room`].
+    pub(crate) fn snapshot_room(&self, bytes: usize, waits: bool) -> Option<Room> {
+        let room = self.snapshots.room(bytes, waits);
+        if room.is_none() {
+            self.snapshot_dropped();
+        }
+        room
+    }
+
+    pub(crate) fn snapshot_dropped(&self) {
+        self.metrics.snapshot("all", "dropped");
+    }
+
+    pub(crate) fn store_snapshot(&self, taken: Taken, commit: CommitIndex, room: Room) {
+        let snapshot = Snapshot {
             actor: taken.actor,
             history: self.history(),
             commit,
@@ -280,9 +337,12 @@ impl Shared {
             events: taken.events,
             kind_version: taken.kind_version,
             state: taken.state,
-        });
-        self.metrics
-            .snapshot("all", if kept { "stored" } else { "dropped" });
+        };
+        if self.snapshots.store(snapshot, room) {
+            self.metrics.snapshot("all", "stored");
+        } else {
+            self.snapshot_dropped();
+        }
     }
 
     pub(crate) fn worker_count(&self) -> usize {
@@ -298,10 +358,17 @@ impl Shared {
         self.recovery.submit(Arc::clone(self), job);
     }
 
+    /// Has an effect run whose intent is durable; if there is no room, later.
     pub(crate) fn launch(&self, job: EffectJob) {
         if let Some(runner) = self.effects.get() {
-            runner.launch(job);
+            runner.launch(job, false);
         }
+    }
+
+    /// The same for one that was read from its row. False if there is no room.
+    pub(super) fn launch_row(&self, job: EffectJob) -> bool {
+        let runner = self.effects.get();
+        runner.is_none_or(|runner| runner.launch(job, true))
     }
 
     pub(crate) fn effect_consumed(&self, number: ActorNumber, key: EffectKey) {

@@ -16,12 +16,12 @@ use steadfast_snapshots::{Snapshot, SnapshotStore};
 use super::laws::{self, Law};
 use super::{START, fail};
 use crate::config::Config;
-use crate::core::{KeyLimits, Operation, Staged};
+use crate::core::{Ages, Clocks, KeyLimits, Operation, Staged};
 use crate::host::{
     Answer, Exec, Host, KindBuilder, KindEntry, KindNames, Progress, Ran, RecoverContext, Resident,
     Source, Written, decode_operations, execute, write,
 };
-use crate::model::{BootId, Command, Handle, Live, Start, StatefulActor, Timestamp, Turn};
+use crate::model::{BootId, Command, Handle, Live, StatefulActor, Timestamp, Turn};
 
 /// What one command decided.
 pub(super) struct Turned<C: Command> {
@@ -88,6 +88,14 @@ impl<A: StatefulActor> Bench<A> {
     /// How long the node would have been running.
     pub(super) fn running(&self) -> Duration {
         self.now.since(START)
+    }
+
+    fn clocks(&self) -> Clocks {
+        Clocks {
+            now: self.now,
+            running: self.running(),
+            boot: BootId::default(),
+        }
     }
 
     fn exec(&self) -> Exec<'_> {
@@ -195,9 +203,9 @@ impl<A: StatefulActor> Bench<A> {
     /// A snapshot taken and loaded now.
     #[track_caller]
     fn restored(&self) -> Host<A> {
-        let (now, running) = (self.now, self.running());
-        let bytes = unwrap(self.host.save(now, running), "a snapshot");
-        let loaded = Host::<A>::load(&bytes, self.limits, running, |then| now.since(then));
+        let bytes = unwrap(self.host.save(self.clocks()), "a snapshot");
+        let running = self.running();
+        let loaded = Host::<A>::load(&bytes, self.limits, running, |_, _| Duration::ZERO);
         let mut host = unwrap(loaded, "a snapshot");
         host.core.number = self.host.core.number;
         host.core.entry = self.host.core.entry;
@@ -221,7 +229,7 @@ impl<A: StatefulActor> Bench<A> {
             entry,
             events: core.events,
             kind_version: A::STATE_VERSION,
-            state: unwrap(self.host.save(self.now, self.running()), "a snapshot"),
+            state: unwrap(self.host.save(self.clocks()), "a snapshot"),
         };
         unwrap(self.snapshots.put(&snapshot), "a snapshot");
     }
@@ -248,12 +256,8 @@ fn recovered<A: StatefulActor>(bench: &Bench<A>, snapshots: &SnapshotStore) -> H
         journal: bench.journal.as_ref(),
         snapshots,
         limits: bench.limits,
-        now: bench.now,
-        running: bench.running(),
-        start: Start {
-            wall: bench.now,
-            running: bench.running(),
-        },
+        clocks: bench.clocks(),
+        ages: Ages::all_before(bench.clocks()),
         until: None,
         progress: &Progress::default(),
     });

@@ -9,6 +9,7 @@ use steadfast_journal::{ActorId, ActorNumber, Append, CommitError, CommitIndex, 
 
 use crate::core::Change;
 use crate::host::{Invoke, KindEntry};
+use crate::node::Room;
 
 /// Batches that a worker may have with the journal. More would only lengthen the queue: the writer
 /// joins all that wait into one commit anyway.
@@ -58,7 +59,8 @@ pub(crate) struct Batch {
     pub(crate) consequences: Vec<Consequence>,
     /// Whether an actor asked to leave memory.
     pub(crate) stops: bool,
-    pub(crate) snapshots: Vec<Taken>,
+    /// With the room that they have.
+    pub(crate) snapshots: Vec<(Taken, Room)>,
     /// The slots that have an entry here; each stays until the batch has its outcome.
     pub(crate) slots: Vec<usize>,
 }

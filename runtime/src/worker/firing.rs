@@ -20,7 +20,7 @@ impl Worker {
 
     /// Sends the commands of all timers that are due.
     pub(super) fn fire_due(&mut self) {
-        if self.generation.is_none() || self.draining.is_some() || self.stopping {
+        if self.generation.is_none() || self.is_draining() || self.stopping {
             return;
         }
         let clocks = self.clocks();

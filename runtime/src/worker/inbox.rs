@@ -357,7 +357,7 @@ impl Worker {
 
     /// Whether messages are being brought or read, rather than held or waiting for room.
     pub(super) fn mail_is_moving(&self) -> bool {
-        let open = self.generation.is_some() && self.draining.is_none();
+        let open = self.generation.is_some() && !self.is_draining();
         open && (self.inboxes.reads > 0 || self.shared.mail.has(self.index))
     }
 

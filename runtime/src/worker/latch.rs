@@ -82,21 +82,19 @@ impl Worker {
         failpoint!("batch.durable");
         self.durable = ticket;
         self.undurable_bytes = self.undurable_bytes.saturating_sub(batch.bytes);
-        let took = self
-            .shared
-            .clock
-            .running()
-            .saturating_sub(batch.handed_over);
+        let running = self.shared.clock.running();
+        let took = running.saturating_sub(batch.handed_over);
         self.shared
             .metrics
             .committed(batch.events, batch.bytes, took);
         self.shared.note_durable(commit);
+        self.shared.note_commit(self.index, commit.get(), running);
         for answer in batch.answers {
             answer.finish();
         }
         failpoint!("batch.answered");
-        for taken in batch.snapshots {
-            self.shared.store_snapshot(taken, commit);
+        for (taken, room) in batch.snapshots {
+            self.shared.store_snapshot(taken, commit, room);
         }
         for consequence in batch.consequences {
             self.arm(consequence);

@@ -85,7 +85,8 @@ pub(crate) struct Worker {
     pub(super) round: Round,
     /// Slots whose mailbox is held after failures, with the moment when it is let go.
     pub(super) holds: BTreeSet<(Duration, usize)>,
-    pub(super) draining: Option<oneshot::Sender<()>>,
+    /// Who waits until all that was accepted is done: each who ends the node in order.
+    draining: Vec<oneshot::Sender<()>>,
     pub(super) stopping: bool,
     /// When the worker wakes for a timer by itself, and how to take that back.
     wake: Option<(Duration, SpawnHandle)>,
@@ -123,7 +124,7 @@ impl Worker {
             tally: Tally::default(),
             round,
             holds: BTreeSet::new(),
-            draining: None,
+            draining: Vec::new(),
             stopping: false,
             wake: None,
         }
@@ -220,14 +221,21 @@ impl Worker {
     }
 
     fn check_drained(&mut self) {
-        let done = self.draining.is_some()
+        let done = self.is_draining()
             && self.in_flight.is_empty()
             && self.slots.iter().all(|(_, slot)| slot.mailbox.is_empty());
-        if done && let Some(ack) = self.draining.take() {
+        if done {
             self.save_residents();
             self.stopping = true;
-            give(ack, ());
+            for ack in std::mem::take(&mut self.draining) {
+                give(ack, ());
+            }
         }
+    }
+
+    /// Whether the node is being ended in order, and this worker is not done.
+    pub(super) const fn is_draining(&self) -> bool {
+        !self.draining.is_empty()
     }
 
     fn end(&mut self, ctx: &mut Context<Self>) {
@@ -403,7 +411,7 @@ impl StreamHandler<Control> for Worker {
             Control::Look(reply) => return self.look(reply, ctx),
             Control::States(reply) => give(reply, self.seen()),
             Control::Drain(ack) => {
-                self.draining = Some(ack);
+                self.draining.push(ack);
                 self.lift_holds(true);
             }
             Control::Stop => return self.end(ctx),

@@ -56,7 +56,7 @@ impl Worker {
     /// Holds a mailbox for between half of `pause` and all of it, so that actors that fail together do not
     /// come back together.
     fn hold(&mut self, key: usize, pause: Duration) {
-        if self.draining.is_some() {
+        if self.is_draining() {
             return;
         }
         let thousandths = random(self.shared.next_seed(), 1) % 500;

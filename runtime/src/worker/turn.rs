@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use steadfast_journal::{ActorNumber, Append, CommitIndex, Entry, EntryNumber, failpoint, mutant};
+use steadfast_journal::{ActorNumber, Append, Entry, EntryNumber, failpoint, mutant};
 
 use super::batch::{Consequence, Taken};
 use super::input::{Deadline, Envelope, Internal};
@@ -257,10 +257,8 @@ impl Worker {
             .map_err(|error| failed(error.to_string()))?;
         rows.extend(self.anchor(changes));
         let append = Append::new(entry, rows).map_err(|error| failed(error.to_string()))?;
-        let (bytes, limit) = (append.bytes(), self.shared.config.entry_bytes);
-        // A step writes anew what an earlier entry of the effect was let write, and has nobody who could ask for less.
-        let is_step = matches!(envelope.internal, Some(Internal::Step));
-        if bytes > limit && !is_step {
+        let (bytes, limit) = (append.bytes(), self.most_bytes(envelope));
+        if bytes > limit {
             return Err(Refusal::TooLarge { bytes, limit });
         }
         Ok(append)
@@ -316,6 +314,15 @@ impl Worker {
         self.grew(key, bytes);
     }
 
+    /// How much a command may write. A step of an effect writes anew what an earlier entry was let write, and has nobody
+    /// who could ask for less.
+    fn most_bytes(&self, envelope: &Envelope) -> usize {
+        if matches!(envelope.internal, Some(Internal::Step)) {
+            return usize::MAX;
+        }
+        self.shared.config.entry_bytes
+    }
+
     /// The state must not be used again: nothing of this command is kept, and the actor is rebuilt once
     /// none of its commits is in flight. `seq` is its newest event before the command.
     fn broken(&mut self, key: usize, envelope: Envelope, refusal: Refusal, seq: u64) {
@@ -353,20 +360,25 @@ impl Worker {
             .slots
             .get(key)
             .is_some_and(|slot| every > 0 && slot.unsaved_entries >= every);
-        if due && let Some(taken) = self.take_snapshot(key) {
-            self.open.snapshots.push(taken);
+        // Without room it stays due.
+        if due
+            && !self.shared.snapshots_are_full()
+            && let Some(taken) = self.take_snapshot(key)
+            && let Some(room) = self.shared.snapshot_room(taken.state.len(), false)
+        {
+            self.open.snapshots.push((taken, room));
         }
     }
 
     /// Encodes the actor as it is now. A state that cannot be encoded costs replay time, no data.
     pub(super) fn take_snapshot(&mut self, key: usize) -> Option<Taken> {
-        let (now, running) = (self.shared.clock.now(), self.shared.clock.running());
+        let clocks = self.clocks();
         let slot = self.slots.get_mut(key)?;
         let State::Live(resident) = &slot.state else {
             return None;
         };
         slot.unsaved_entries = 0;
-        let saved = catch_unwind(AssertUnwindSafe(|| resident.save(now, running)));
+        let saved = catch_unwind(AssertUnwindSafe(|| resident.save(clocks)));
         match saved {
             Ok(Ok(state)) => {
                 slot.size.measured(state.len());
@@ -385,26 +397,42 @@ impl Worker {
         }
     }
 
-    /// Snapshots of actors whose newest entry is durable, before they leave memory.
+    /// Snapshots of actors whose newest entry is durable, at the orderly end: waits for room, for as long as the end
+    /// may take.
     pub(super) fn save_residents(&mut self) {
         let keys: Vec<usize> = self.slots.iter().map(|(key, _)| key).collect();
         for key in keys {
-            self.save_settled(key);
+            if self.shared.snapshots_may_wait() {
+                self.save(key, true);
+            } else {
+                self.save_settled(key);
+            }
         }
     }
 
+    /// A snapshot of an actor before it leaves memory, if there is room.
     pub(super) fn save_settled(&mut self, key: usize) {
-        let worthwhile = (self.shared.config.snapshot_every / 10).max(1);
-        let Some(slot) = self.slots.get(key) else {
-            return;
-        };
-        let settled = slot.last_ticket <= self.durable;
-        let commit: Option<CommitIndex> = slot.last_commit;
-        if self.shared.config.snapshot_every == 0 || !settled || slot.unsaved_entries < worthwhile {
-            return;
+        if self.is_worth_saving(key) && self.shared.snapshots_are_full() {
+            return self.shared.snapshot_dropped();
         }
-        if let (Some(commit), Some(taken)) = (commit, self.take_snapshot(key)) {
-            self.shared.store_snapshot(taken, commit);
+        self.save(key, false);
+    }
+
+    fn is_worth_saving(&self, key: usize) -> bool {
+        let every = self.shared.config.snapshot_every;
+        self.slots.get(key).is_some_and(|slot| {
+            let settled = slot.last_ticket <= self.durable;
+            every != 0 && settled && slot.unsaved_entries >= (every / 10).max(1)
+        })
+    }
+
+    fn save(&mut self, key: usize, waits: bool) {
+        let commit = self.slots.get(key).and_then(|slot| slot.last_commit);
+        if self.is_worth_saving(key)
+            && let (Some(commit), Some(taken)) = (commit, self.take_snapshot(key))
+            && let Some(room) = self.shared.snapshot_room(taken.state.len(), waits)
+        {
+            self.shared.store_snapshot(taken, commit, room);
         }
     }
 

@@ -147,6 +147,72 @@ async fn a_key_expires_though_its_actor_left_memory() {
     assert_eq!(probe.ask(note("daily")).key("k").await, Ok(3));
 }
 
+const HOUR: Duration = Duration::from_secs(3600);
+const TWO_DAYS: Duration = Duration::from_secs(48 * 3600);
+
+/// A node with a probe, which takes a snapshot whenever its actor leaves memory, or never.
+fn probes(snapshots: bool) -> TestNode {
+    TestNode::new(move |builder| {
+        with_probe(builder).config(|config| config.snapshot_every = u64::from(snapshots))
+    })
+}
+
+/// Its actor leaves memory, and the key's command is asked again.
+async fn again_from_the_journal(node: &TestNode) -> usize {
+    let probe = node.actor::<Probe>("a");
+    let leave = Do::NoteAndLeave("something else".to_owned());
+    probe.ask(leave).await.unwrap();
+    node.settle().await.unwrap();
+    assert!(node.node().health().await.is_empty());
+    probe.ask(note("pay")).key("order-77").await.unwrap()
+}
+
+/// Regression: the node started while the wall clock was two days ahead, and then it was set right. What was written
+/// from then on had a wall time before the start, was taken for an earlier life's, and aged by an hour more than
+/// the node was up: after 23 hours a key of a moment ago was forgotten with its actor's next recovery.
+#[tokio::test]
+async fn a_wall_clock_that_is_set_back_forgets_no_key() {
+    for snapshots in [false, true] {
+        let node = probes(snapshots);
+        node.clock().jump_wall_forward(TWO_DAYS);
+        node.reopen();
+        node.clock().jump_wall_back(TWO_DAYS);
+        node.advance(30 * HOUR).await.unwrap();
+        let probe = node.actor::<Probe>("a");
+        assert_eq!(probe.ask(note("pay")).key("order-77").await, Ok(1));
+        assert_eq!(again_from_the_journal(&node).await, 1);
+        node.advance(23 * HOUR).await.unwrap();
+        assert_eq!(again_from_the_journal(&node).await, 1);
+        node.advance(HOUR).await.unwrap();
+        assert_eq!(again_from_the_journal(&node).await, 5, "its day is over");
+    }
+}
+
+/// Regression: a node was up for days, and somebody set the wall clock ahead by more than one. Every key that was
+/// written before was that much older at its actor's next recovery, also one of a minute ago.
+#[tokio::test]
+async fn a_wall_clock_that_is_set_ahead_forgets_no_key() {
+    for snapshots in [false, true] {
+        let node = probes(snapshots);
+        node.advance(72 * HOUR).await.unwrap();
+        let probe = node.actor::<Probe>("a");
+        assert_eq!(probe.ask(note("pay")).key("order-77").await, Ok(1));
+        let leave = Do::NoteAndLeave("something else".to_owned());
+        probe.ask(leave).await.unwrap();
+        node.settle().await.unwrap();
+        node.clock().jump_wall_forward(TWO_DAYS);
+        let again = probe.ask(note("pay")).key("order-77").await;
+        assert_eq!(again, Ok(1));
+        // Nor does a restart age it by more than an hour, whatever the clocks say.
+        node.crash();
+        node.clock().jump_wall_forward(TWO_DAYS);
+        node.reopen();
+        assert_eq!(again_from_the_journal(&node).await, 1);
+        node.advance(24 * HOUR).await.unwrap();
+        assert_eq!(again_from_the_journal(&node).await, 5, "its day is over");
+    }
+}
+
 /// Regression: a key that was taken by a command that is not durable yet was refused at once, on the
 /// word of something that a crash could take back.
 #[tokio::test]

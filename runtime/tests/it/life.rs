@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::poll;
 use steadfast::journal::MemoryStorage;
-use steadfast::testkit::TestNode;
+use steadfast::testkit::{FaultPlan, SimNode, TestNode};
 use steadfast::{AskError, Node};
 
 use crate::probe::{Do, Notes, Probe, note, notes, start, start_with, with_probe};
@@ -83,6 +83,33 @@ async fn shutting_down_finishes_what_was_accepted() {
         assert_eq!(asked.await, Ok(number));
     }
     assert_eq!(notes(&start(&storage).await.actor("a")).await.len(), 10);
+}
+
+/// Regression: a worker kept one of those who wait for its end. The second call took the place of the first, which
+/// was dropped, and the first took that for the end: it closed the journal under what was still to be done.
+#[test]
+fn a_second_shutdown_does_not_cut_the_first_one_short() {
+    let sim = SimNode::new(7, with_probe);
+    sim.block_on(async {
+        let probe = sim.actor::<Probe>("a");
+        assert_eq!(probe.ask(note("one")).await, Ok(1));
+        sim.faults(&FaultPlan::new().held());
+        let accepted = send(probe.ask(note("two"))).await;
+        sim.settle().await.unwrap();
+        let node = sim.node();
+        let mut first = Box::pin(node.shutdown());
+        assert!(poll!(&mut first).is_pending());
+        let mut second = Box::pin(node.shutdown());
+        assert!(poll!(&mut second).is_pending());
+        sim.settle().await.unwrap();
+        let (first_ended, second_ended) = (poll!(&mut first), poll!(&mut second));
+        assert!(first_ended.is_pending() && second_ended.is_pending());
+        sim.let_go(1);
+        sim.settle().await.unwrap();
+        assert_eq!(accepted.await, Ok(2));
+        first.await.unwrap();
+        second.await.unwrap();
+    });
 }
 
 #[tokio::test]

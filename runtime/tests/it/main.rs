@@ -19,6 +19,8 @@ mod effect_classes;
 #[cfg(test)]
 mod effects;
 #[cfg(test)]
+mod effects_window;
+#[cfg(test)]
 mod failures;
 #[cfg(test)]
 mod fragile;

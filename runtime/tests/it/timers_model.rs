@@ -45,6 +45,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => (0_u8..5).prop_map(Step::Cancel),
         5 => (0_u64..120).prop_map(Step::Pass),
         2 => (any::<bool>(), 0_u64..200).prop_map(|(forward, by)| Step::Jump(forward, by)),
+        // About as far as a clock may be behind before it has lost its time.
+        1 => (3_400_u64..3_800).prop_map(|by| Step::Jump(false, by)),
         1 => (any::<bool>(), 0_u64..60).prop_map(|(clean, down)| Step::Restart(clean, down)),
         1 => (0_u64..60).prop_map(Step::Reboot),
     ];
@@ -107,7 +109,12 @@ impl Model {
             Due::Boot { boot, at } if *boot == self.now.boot => self.now.running - at,
             Due::Boot { boot, at } => {
                 let anchor = self.anchors[boot];
-                let aged = (self.start.wall - anchor.wall).max(0);
+                let lost = anchor.wall - self.start.wall > 3_600;
+                let aged = if lost {
+                    self.start.running
+                } else {
+                    (self.start.wall - anchor.wall).max(0)
+                };
                 self.now.running - (self.start.running + at - anchor.running - aged)
             }
         }
@@ -219,7 +226,7 @@ async fn run(steps: Vec<Step>) {
             }
             Step::Reboot(off) => {
                 model.now.wall += seconds(*off);
-                model.now.running = 0;
+                model.now.running = 7;
                 model.now.boot += 1;
                 let off = Duration::from_secs(*off);
                 tower = restarted(tower, &mut model, false, |clocks| clocks.reboot(off)).await;
