@@ -234,6 +234,16 @@ fn a_wrong_file_changes_nothing_and_says_why() {
         let done = site.cli(&[verb, "-o", "json"]);
         assert_eq!(done.code, Some(78), "{verb}: {}", done.stderr);
         assert_eq!(done.problem()["errors"][0]["line"], 6);
+        // People were told that the file is not valid, and no more.
+        let told = site.cli(&[verb]).stderr;
+        let place = format!(
+            "{}:6:1: concerns.logs.older_then: ",
+            site.config().display()
+        );
+        assert!(
+            told.contains(&place) && told.contains("older_than"),
+            "{told}"
+        );
     }
     agent.signal("HUP");
     until("it is in the log", || {
