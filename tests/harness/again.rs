@@ -26,13 +26,18 @@ fn open_operations(history: &History) -> impl Iterator<Item = u64> {
 
 /// Starts once more, resolves what is open, lets timers and effects come back, and checks all laws.
 pub(crate) fn settle_and_check(test: &str, place: &Place, history: &mut History) {
+    settle_with(test, place, history, 0);
+}
+
+/// The same for operations that carry a note of so many bytes, without which their keys stand for other ones.
+pub(crate) fn settle_with(test: &str, place: &Place, history: &mut History, note: usize) {
     let states = runtime().block_on(async {
         let record = place.open_record();
         let node = start(&place.dir, &record).await;
         let options = Options {
             life: 0,
             seed: 0,
-            note: 0,
+            note,
         };
         let load = Load::new(node.clone(), record, options, drop);
         for op in open_operations(history).collect::<Vec<_>>() {

@@ -141,7 +141,14 @@ impl Site {
     pub(crate) fn get(&self, path: &str) -> std::io::Result<(u16, String)> {
         let request =
             format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
-        exchange(UnixStream::connect(self.socket())?, request.as_bytes())
+        exchange(self.connect()?, request.as_bytes())
+    }
+
+    /// A connection to the socket, which answers or fails in time.
+    pub(crate) fn connect(&self) -> std::io::Result<UnixStream> {
+        let stream = UnixStream::connect(self.socket())?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        Ok(stream)
     }
 
     /// POST over the socket: status and body.
@@ -151,7 +158,7 @@ impl Site {
             "POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
              Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
         );
-        exchange(UnixStream::connect(self.socket())?, request.as_bytes())
+        exchange(self.connect()?, request.as_bytes())
     }
 
     /// GET over the port: status and body.

@@ -20,7 +20,7 @@ use steadfast::{Clock, Node, NodeError, SystemClock};
 use steadfast_tests::tally::{Peek, Tally};
 use steadfast_tests::{ACTORS, Plan, Record, tally};
 
-pub(crate) use again::{asked_again, settle_and_check};
+pub(crate) use again::{asked_again, settle_and_check, settle_with};
 pub(crate) use agent::{Agent, Site, steadfast, until};
 pub(crate) use disk::{Cuttable, FileSystem};
 pub(crate) use group::MemoryGroup;

@@ -12,7 +12,7 @@ use steadfast::{AskError, Node};
 use crate::dice::Dice;
 use crate::plan::{Plan, operation, task_of};
 use crate::record::Record;
-use crate::tally::{Add, Added, Tally, TooMuch};
+use crate::tally::{Add, Added, Peek, Tally, TooMuch};
 
 /// Tasks that ask at the same time.
 pub const TASKS: u64 = 64;
@@ -137,8 +137,11 @@ impl Load {
                 }
                 Err(error @ (AskError::Overloaded { .. } | AskError::ReadOnly { .. })) => {
                     self.record.refused(op, &error.to_string());
-                    self.note_trouble(&error.to_string());
+                    let is_news = self.note_trouble(&error.to_string());
                     self.note_progress("refusals", &self.refusals);
+                    if is_news && matches!(error, AskError::ReadOnly { .. }) {
+                        self.peek_meanwhile(op).await;
+                    }
                     tokio::time::sleep(PAUSE).await;
                     return false;
                 }
@@ -189,6 +192,19 @@ impl Load {
         }
     }
 
+    /// Who only reads is refused as well while nothing can be written, and told why.
+    async fn peek_meanwhile(&self, op: u64) {
+        let actor = self.node.actor::<Tally>(&Plan::of(op).actor_key());
+        match actor.ask(Peek).await {
+            // It could be written again by then.
+            Ok(_) => {}
+            Err(AskError::ReadOnly { reason }) => (self.say)(format!("peeked read-only: {reason}")),
+            // It could, and failed again.
+            Err(AskError::OutcomeUnknown | AskError::Stopped) => {}
+            Err(error) => self.record.wrong(&format!("a look at {op}: {error}")),
+        }
+    }
+
     fn note_answer(&self) {
         self.trouble.lock().unwrap().clear();
         self.note_progress("answers", &self.answers);
@@ -201,11 +217,14 @@ impl Load {
         }
     }
 
-    fn note_trouble(&self, why: &str) {
+    /// Whether nobody was told of it yet.
+    fn note_trouble(&self, why: &str) -> bool {
         let mut told = self.trouble.lock().unwrap();
-        if *told != why {
+        let is_news = *told != why;
+        if is_news {
             why.clone_into(&mut told);
             (self.say)(format!("trouble {why}"));
         }
+        is_news
     }
 }
