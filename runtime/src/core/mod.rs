@@ -2,6 +2,7 @@
 //! remembered keys; and how all of it follows from entries.
 
 mod due;
+mod kept;
 mod keys;
 mod message;
 mod operation;
@@ -9,6 +10,7 @@ mod pending;
 mod rows;
 
 pub(crate) use due::{Clocks, Due, Firing, Group, Micros, Repeat, duration, first_due, micros};
+pub(crate) use kept::Kept;
 pub(crate) use keys::KeyLimits;
 pub(crate) use message::{Message, MessageId, outbox_prefix};
 pub(crate) use operation::{EffectKey, Operation, Staged, TimerId, random};
