@@ -67,7 +67,7 @@ impl Turns {
         let taken = &self.taken;
         let number = taken.drawn.fetch_add(1, Ordering::Relaxed);
         let put_off = random(self.seed, number).is_multiple_of(PUT_OFF);
-        let turn = task << 1 | u64::from(put_off);
+        let turn = (task << 1) | u64::from(put_off);
         // One thread takes all turns.
         let trace = random(taken.trace.load(Ordering::Relaxed), turn);
         taken.trace.store(trace, Ordering::Relaxed);

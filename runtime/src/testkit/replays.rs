@@ -19,10 +19,6 @@ impl TestNode {
     /// actors were compared: those in memory that have any entry. The node must be at rest;
     /// [`crash_everywhere`](super::crash_everywhere) does this by itself.
     #[track_caller]
-    #[expect(
-        clippy::must_use_candidate,
-        reason = "it panics where the law does not hold"
-    )]
     pub fn check_laws(&self) -> usize {
         let node = self.node();
         self.check_laws_of(self.block_on(node.seen()))

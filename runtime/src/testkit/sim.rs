@@ -129,10 +129,6 @@ impl SimNode {
 
     /// [`TestNode::check_laws`].
     #[track_caller]
-    #[expect(
-        clippy::must_use_candidate,
-        reason = "it panics where the law does not hold"
-    )]
     pub fn check_laws(&self) -> usize {
         let seen = self.block_on(self.node.node().seen());
         self.node.check_laws_of(seen)

@@ -24,7 +24,7 @@ const ATTEMPTS: usize = 8;
 impl Player {
     pub(super) fn play(mut self) -> Result<Played, String> {
         self.steps()?;
-        self.finish()?;
+        let owed = self.finish()?;
         self.note_what_was_met();
         let told = self.client.told.borrow();
         let judged = oracle::judge(
@@ -36,14 +36,15 @@ impl Player {
         );
         let mut sometimes = self.sometimes;
         sometimes += judged.sometimes;
-        if judged.faults.is_empty() {
+        let faults = [judged.faults, owed].concat();
+        if faults.is_empty() {
             Ok(Played {
                 sometimes,
                 turns: self.node.turns(),
                 trace: self.node.trace() ^ told.trace,
             })
         } else {
-            Err(judged.faults.join("\n"))
+            Err(faults.join("\n"))
         }
     }
 
@@ -67,8 +68,8 @@ impl Player {
         sometimes.reconciled += count(|run| run.ended && run.reconciling);
     }
 
-    /// Ends all faults, asks what is open again, and lets everything come back.
-    fn finish(&mut self) -> Result<(), String> {
+    /// Ends all faults, asks what is open again, and lets everything come back. What has not come is told.
+    fn finish(&mut self) -> Result<Vec<String>, String> {
         self.over = true;
         if self.dice.roll(2) == 0 {
             self.open_again();
@@ -90,28 +91,31 @@ impl Player {
             return Err(format!("{} answers never came", self.client.waiting()));
         }
         self.compare_all()?;
-        self.nothing_is_owed()?;
+        let owed = self.owed();
         self.node.reopen();
-        self.compare_all()
+        self.compare_all()?;
+        Ok(owed)
     }
 
-    /// After hours without a fault nothing is pending. Asked before the node is opened once more, which would start again
-    /// what was forgotten.
-    fn nothing_is_owed(&self) -> Result<(), String> {
+    /// What is pending still, which after hours without a fault is nothing. To be asked before the node is opened once
+    /// more, which would start again what was forgotten.
+    fn owed(&self) -> Vec<String> {
+        let mut owed = Vec::new();
         for cell in 0..CELLS {
             let Cell {
                 pending, ringing, ..
             } = self.node.state(&key_of(cell));
             if !pending.is_empty() || !ringing.is_empty() {
-                return Err(format!(
+                owed.push(format!(
                     "cell {cell} still waits for the effects of {pending:?} and the timers of {ringing:?}"
                 ));
             }
         }
-        match self.node.node().pending_messages() {
-            None | Some(0) => Ok(()),
-            Some(messages) => Err(format!("{messages} messages still wait")),
+        let messages = self.node.node().pending_messages();
+        if let Some(messages) = messages.filter(|messages| *messages > 0) {
+            owed.push(format!("{messages} messages still wait"));
         }
+        owed
     }
 
     fn pass(&mut self, time: Duration) -> Result<(), String> {

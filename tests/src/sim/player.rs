@@ -16,7 +16,7 @@ use crate::dice::Dice;
 
 /// Steps of one seed.
 pub const STEPS: u64 = 60;
-/// Of which so many cells can be set aside by a mistake in the program.
+/// One of so many seeds has a program that makes a mistake at times.
 const BREAK_ONE_IN: u64 = 3;
 /// More commits than one step brings about.
 const MANY: u64 = 100;
