@@ -64,7 +64,7 @@ pub use journal::{
     OpenReport, Row, RowChange, ShowEntry, Storage, Submission, Table, VerifyReport,
 };
 pub use lock::{Holder, holder};
-pub use memory::{CommitFault, MemoryStorage};
+pub use memory::{CommitFault, MemoryStorage, Met, RowsOf};
 #[doc(hidden)]
 pub use preflight::endless_file;
 pub use rocks::{RocksOptions, RocksReader, RocksStorage};

@@ -25,8 +25,10 @@ use crate::store::{Batch, Keyspace, Span, Store, Visit};
 use crate::verify::{MarkSource, Tail, verify_tail};
 use crate::writer::{Hand, Limits};
 use faults::Disk;
+pub use faults::{Met, RowsOf};
 
-/// What becomes of a commit whose write fails. The caller is told "unknown" either way.
+/// What becomes of a commit whose write fails. The caller is told "unknown" either way. There is no third: a commit is
+/// one batch with a checksum, so that one that was torn is as good as lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CommitFault {
     /// It is not there after the next opening.
@@ -130,8 +132,7 @@ impl MemoryStorage {
         self.state().refuses = refuse;
     }
 
-    /// Lets each submission be a commit of its own from the next opening on: then what is in which commit depends on
-    /// the order of submissions alone, not on which thread was faster.
+    /// Lets each submission be a commit of its own from the next opening on.
     pub fn commit_alone(&self) {
         self.state().alone = true;
     }
@@ -329,7 +330,12 @@ impl Store for MemoryStore {
     }
 
     fn scan(&self, space: Keyspace, span: Span<'_>, visit: &mut Visit<'_>) -> Result<(), Error> {
-        self.shared.state().disk.read(space)?;
+        let breaks_after = {
+            let mut state = self.shared.state();
+            state.disk.read(space)?;
+            state.disk.breaks_after(space)
+        };
+        let mut shown = 0;
         // Copied out in pages: `visit` may read on from the same store.
         let mut from = span.from.to_vec();
         loop {
@@ -349,6 +355,10 @@ impl Store for MemoryStore {
             };
             from = [last.as_slice(), &[0]].concat();
             for (key, value) in &page {
+                if breaks_after == Some(shown) {
+                    self.shared.state().disk.read_on(space, shown)?;
+                }
+                shown += 1;
                 if visit(key, value) == ControlFlow::Break(()) {
                     return Ok(());
                 }

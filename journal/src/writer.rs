@@ -213,6 +213,8 @@ struct Work {
     failed: Option<Arc<Error>>,
     /// Taken from the queue, but too large for the group before it.
     next: Option<Message>,
+    /// Submissions in the newest group.
+    together: usize,
 }
 
 impl Work {
@@ -227,6 +229,7 @@ impl Work {
             limits,
             failed: None,
             next: None,
+            together: 0,
         };
         (queue, Arc::default(), work)
     }
@@ -313,6 +316,7 @@ impl Work {
     }
 
     fn commit(&mut self, mut group: Vec<Pending>) {
+        self.together = group.len();
         for pending in &mut group {
             pending.begun = true;
         }

@@ -2,7 +2,6 @@
 //!
 //! A file of its own because nothing else of this crate names the database.
 
-use std::collections::BTreeMap;
 use std::fs::DirBuilder;
 use std::io::ErrorKind;
 use std::os::unix::fs::DirBuilderExt;
@@ -15,6 +14,7 @@ use rocksdb::{
 };
 
 use crate::error::{Error, translate};
+use crate::memory::Memory;
 
 /// A row's key and its new value, `None` to remove it.
 pub(crate) type Change<'a> = (&'a [u8], Option<Vec<u8>>);
@@ -31,7 +31,7 @@ pub(crate) enum Backend {
         writable: bool,
     },
     /// For tests. A lock, because snapshots are stored and read on different threads.
-    Memory(Mutex<BTreeMap<Vec<u8>, Vec<u8>>>),
+    Memory(Mutex<Memory>),
 }
 
 impl Backend {
@@ -85,12 +85,7 @@ impl Backend {
             }
             Self::Memory(rows) => {
                 let mut rows = rows.lock().unwrap_or_else(PoisonError::into_inner);
-                for (key, value) in changes {
-                    match value {
-                        Some(value) => drop(rows.insert(key.to_vec(), value.clone())),
-                        None => drop(rows.remove(*key)),
-                    }
-                }
+                rows.change(changes);
                 Ok(())
             }
         }
@@ -103,7 +98,19 @@ impl Backend {
                 writable: false, ..
             } => Err(Error::ReadOnly),
             Self::Rocks { db, dir, .. } => db.flush().map_err(|error| translate(dir, &error)),
-            Self::Memory(_) => Ok(()),
+            Self::Memory(rows) => {
+                let mut rows = rows.lock().unwrap_or_else(PoisonError::into_inner);
+                rows.flush();
+                Ok(())
+            }
+        }
+    }
+
+    /// What a test does to rows in memory.
+    pub(crate) fn in_memory<T: Default>(&self, act: impl FnOnce(&mut Memory) -> T) -> T {
+        match self {
+            Self::Rocks { .. } => T::default(),
+            Self::Memory(rows) => act(&mut rows.lock().unwrap_or_else(PoisonError::into_inner)),
         }
     }
 

@@ -12,6 +12,7 @@ mod backend;
 mod error;
 #[doc(hidden)]
 pub mod fuzzing;
+mod memory;
 mod snapshot;
 mod store;
 

@@ -144,6 +144,18 @@ impl SnapshotStore {
         Self::new(Backend::Memory(Mutex::default()))
     }
 
+    /// Takes back the newest `changes` of a store in memory that no flush covers, as a crash may; how many there were. For tests.
+    #[must_use]
+    pub fn take_back(&self, changes: usize) -> usize {
+        self.backend.in_memory(|rows| rows.take_back(changes))
+    }
+
+    /// Turns one bit of a store in memory over, `draw` says which; false if there is none. For tests.
+    #[must_use]
+    pub fn flip(&self, draw: u64) -> bool {
+        self.backend.in_memory(|rows| rows.flip(draw))
+    }
+
     fn new(backend: Backend) -> Self {
         Self {
             backend,

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use super::{CommitFault, MemoryStorage, failure};
 use crate::error::Error;
+use crate::journal::Table;
 use crate::store::Keyspace;
 use crate::writer::Hand;
 
@@ -23,6 +24,58 @@ struct Planned {
     power_cut: bool,
 }
 
+/// Rows at which reads can fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RowsOf {
+    /// The entries of all actors.
+    Entries,
+    /// The commits, as opening reads them.
+    Commits,
+    /// A table.
+    Table(Table),
+}
+
+impl From<RowsOf> for Keyspace {
+    fn from(rows: RowsOf) -> Self {
+        match rows {
+            RowsOf::Entries => Self::Entries,
+            RowsOf::Commits => Self::Commits,
+            RowsOf::Table(table) => table.into(),
+        }
+    }
+}
+
+/// What a pretended disk really did, and not only was told to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Met {
+    /// Writes that failed one by one.
+    pub failed_writes: u64,
+    /// Writes that found no space.
+    pub full: u64,
+    /// Writes in which the power failed.
+    pub power_cuts: u64,
+    /// Reads that failed at once.
+    pub failed_reads: u64,
+    /// Scans that broke behind some of their rows.
+    pub broken_scans: u64,
+    /// Of both, those of anything but entries.
+    pub beside_entries: u64,
+    /// Commits of more than one submission, where a journal is written by hand.
+    pub grouped: u64,
+    /// Commits that were not the only ones to wait, where a journal is written by hand.
+    pub queued: u64,
+}
+
+/// Reads that fail.
+#[derive(Debug, Clone, Copy)]
+struct FailingReads {
+    left: u64,
+    /// Behind so many rows of one scan.
+    after: u64,
+    space: Keyspace,
+}
+
 #[derive(Default)]
 pub(super) struct Disk {
     /// Writes that were begun.
@@ -30,7 +83,10 @@ pub(super) struct Disk {
     planned: BTreeMap<u64, Planned>,
     /// Writes that find no space.
     full: Range<u64>,
-    failing_reads: u64,
+    /// What becomes of those: space may run out behind what matters.
+    full_fate: Option<CommitFault>,
+    failing: Option<FailingReads>,
+    pub(super) met: Met,
     off: bool,
     /// Told when a commit begins to be held back.
     watcher: Option<Watcher>,
@@ -57,19 +113,41 @@ impl Disk {
         self.writes += 1;
         if let Some(planned) = self.planned.remove(&self.writes) {
             self.off |= planned.power_cut;
+            self.met.power_cuts += u64::from(planned.power_cut);
+            self.met.failed_writes += u64::from(!planned.power_cut);
             return Some(planned.fault);
         }
-        self.full
-            .contains(&self.writes)
-            .then_some(CommitFault::Lost)
+        if !self.full.contains(&self.writes) {
+            return None;
+        }
+        self.met.full += 1;
+        Some(self.full_fate.unwrap_or(CommitFault::Lost))
     }
 
+    /// A read begins.
     pub(super) fn read(&mut self, space: Keyspace) -> Result<(), Error> {
-        if space != Keyspace::Entries || self.failing_reads == 0 {
+        self.read_on(space, 0)
+    }
+
+    /// A scan that showed so many rows reads on.
+    pub(super) fn read_on(&mut self, space: Keyspace, shown: u64) -> Result<(), Error> {
+        let fails = |failing: &FailingReads| {
+            failing.left > 0 && failing.space == space && failing.after == shown
+        };
+        let Some(failing) = self.failing.as_mut().filter(|failing| fails(failing)) else {
             return Ok(());
-        }
-        self.failing_reads -= 1;
+        };
+        failing.left -= 1;
+        self.met.failed_reads += u64::from(shown == 0);
+        self.met.broken_scans += u64::from(shown > 0);
+        self.met.beside_entries += u64::from(space != Keyspace::Entries);
         Err(failure("a failing read was asked for"))
+    }
+
+    /// Behind how many rows a scan that begins now is to ask again.
+    pub(super) fn breaks_after(&self, space: Keyspace) -> Option<u64> {
+        let failing = self.failing.filter(|failing| failing.space == space);
+        failing.map(|failing| failing.after)
     }
 
     pub(super) fn check_power(&self) -> Result<(), Error> {
@@ -123,7 +201,7 @@ impl MemoryStorage {
         let mut state = self.state();
         state.disk.planned.clear();
         state.disk.full = 0..0;
-        state.disk.failing_reads = 0;
+        state.disk.failing = None;
     }
 
     /// Ends the open journal as [`crash`](Self::crash) does, and lets none be opened until
@@ -144,14 +222,28 @@ impl MemoryStorage {
         !self.state().disk.off
     }
 
-    /// Lets the `count` writes from number `first` on fail for want of space; nothing of them is kept.
-    pub fn no_space(&self, first: u64, count: u64) {
-        self.state().disk.full = first..first.saturating_add(count);
+    /// Lets the `count` writes from number `first` on fail for want of space. `fate` is what becomes of each: space may
+    /// also run out behind what makes the write whole.
+    pub fn no_space(&self, first: u64, count: u64, fate: CommitFault) {
+        let mut state = self.state();
+        state.disk.full = first..first.saturating_add(count);
+        state.disk.full_fate = Some(fate);
     }
 
-    /// Lets the next `count` reads of entries fail, as recovery makes them.
-    pub fn fail_reads(&self, count: u64) {
-        self.state().disk.failing_reads = count;
+    /// Lets the next `count` reads of `rows` fail: at once, or, where `after` is more than 0, those of more rows behind
+    /// the first `after` of them.
+    pub fn fail_reads(&self, count: u64, after: u64, rows: RowsOf) {
+        self.state().disk.failing = Some(FailingReads {
+            left: count,
+            after,
+            space: rows.into(),
+        });
+    }
+
+    /// What the disk really did so far.
+    #[must_use]
+    pub fn met(&self) -> Met {
+        self.state().disk.met
     }
 
     /// Lets `commits` commits go on while others are held back by [`pause`](Self::pause).

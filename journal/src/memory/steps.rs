@@ -25,7 +25,10 @@ impl MemoryStorage {
             Next::Write => self.may_write(),
         };
         if goes_on {
-            hand.step();
+            let wrote = hand.step();
+            let mut state = self.state();
+            state.disk.met.grouped += u64::from(wrote.together > 1);
+            state.disk.met.queued += u64::from(wrote.together > 1 || wrote.more);
         }
         goes_on
     }

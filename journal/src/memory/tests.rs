@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::sync::mpsc::TryRecvError;
 
-use super::{CommitFault, MemoryStorage};
+use super::{CommitFault, MemoryStorage, RowsOf};
 use crate::conformance::{Driver, run_all};
 use crate::error::{CommitError, Error};
-use crate::ids::ActorNumber;
+use crate::ids::{ActorNumber, EntryNumber};
 use crate::journal::{Append, Storage};
 
 #[test]
@@ -183,7 +183,7 @@ fn cutting_the_power_ends_the_open_journal() {
 fn a_full_disk_has_space_again_after_so_many_writes() {
     let storage = MemoryStorage::new();
     let mut driver = Driver::new(Box::new(storage.clone()));
-    storage.no_space(storage.writes() + 1, 3);
+    storage.no_space(storage.writes() + 1, 3, CommitFault::Lost);
     let one = append(&mut driver, "a");
     assert!(driver.submit(vec![one]).is_err());
     driver.forget("a");
@@ -222,10 +222,47 @@ fn failing_reads_end() {
     let storage = MemoryStorage::new();
     let mut driver = Driver::new(Box::new(storage.clone()));
     driver.write("a", 1);
-    storage.fail_reads(1);
+    storage.fail_reads(1, 0, RowsOf::Entries);
     let first = driver.journal().last_entry(ActorNumber::FIRST);
     assert!(matches!(first, Err(Error::Store { corrupt: false, .. })));
     assert!(driver.journal().last_entry(ActorNumber::FIRST).is_ok());
+    assert_eq!(storage.met().failed_reads, 1);
+}
+
+#[test]
+fn a_scan_breaks_behind_so_many_rows_and_no_shorter_one_does() {
+    let storage = MemoryStorage::new();
+    let mut driver = Driver::new(Box::new(storage.clone()));
+    driver.write("a", 2);
+    storage.fail_reads(1, 2, RowsOf::Entries);
+    let read = |driver: &Driver| {
+        let journal = driver.journal();
+        let entries = journal.entries(ActorNumber::FIRST, EntryNumber::FIRST);
+        entries.map(|entry| entry.is_ok()).collect::<Vec<_>>()
+    };
+    assert_eq!(read(&driver), [true]);
+    driver.write("a", 1);
+    driver.write("a", 1);
+    assert_eq!(storage.met().broken_scans, 0);
+    assert_eq!(read(&driver), [true, true, false]);
+    assert_eq!(storage.met().broken_scans, 1);
+    assert_eq!(read(&driver), [true, true, true]);
+}
+
+#[test]
+fn what_finds_no_space_may_be_there_all_the_same() {
+    let storage = MemoryStorage::new();
+    let mut driver = Driver::new(Box::new(storage.clone()));
+    storage.no_space(storage.writes() + 1, 1, CommitFault::Kept);
+    let one = append(&mut driver, "a");
+    let outcome = driver.submit(vec![one]);
+    assert!(
+        matches!(outcome, Err(CommitError::Unknown(_))),
+        "{outcome:?}"
+    );
+    assert_eq!(storage.met().full, 1);
+    driver.drop_and_reopen();
+    driver.check();
 }
 
 /// A node that was crashed while a commit was held waited for ever in its next life, now and then: the old writer

@@ -37,6 +37,15 @@ pub(crate) enum Next {
     Refuse,
 }
 
+/// What one step of a [`Hand`] wrote.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Wrote {
+    /// Submissions in one commit.
+    pub(crate) together: usize,
+    /// Whether others wait that found no place in it.
+    pub(crate) more: bool,
+}
+
 impl Hand {
     pub(crate) fn new(wake: Wake) -> Self {
         Self {
@@ -69,10 +78,15 @@ impl Hand {
     }
 
     /// Takes the next step.
-    pub(crate) fn step(&self) {
+    pub(crate) fn step(&self) -> Wrote {
+        let mut wrote = Wrote::default();
         if let Some(work) = self.work().as_mut() {
+            work.together = 0;
             work.step();
+            wrote.together = work.together;
+            wrote.more = work.together > 0 && work.next.is_some();
         }
+        wrote
     }
 
     /// Writes what waits and leaves everything as an orderly end does.

@@ -43,6 +43,26 @@ struct Kept {
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct SavedKeys(Vec<(String, u128, ByteBuf, Duration)>);
 
+/// A key without the time it has left: that is told by other clocks in a recovery than in memory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct KnownKey {
+    key: String,
+    fingerprint: u128,
+    reply: ByteBuf,
+}
+
+impl SavedKeys {
+    pub(crate) fn known(self) -> Vec<KnownKey> {
+        let known = self.0.into_iter();
+        let known = known.map(|(key, fingerprint, reply, _)| KnownKey {
+            key,
+            fingerprint,
+            reply,
+        });
+        known.collect()
+    }
+}
+
 impl KeyWindow {
     pub(crate) fn new(limits: KeyLimits) -> Self {
         Self { limits, kept: None }

@@ -3,6 +3,7 @@
 
 mod ages;
 mod due;
+mod kept;
 mod keys;
 mod message;
 mod operation;
@@ -11,6 +12,7 @@ mod rows;
 
 pub(crate) use ages::{Ages, Marks, Moment};
 pub(crate) use due::{Clocks, Due, Firing, Group, Micros, Repeat, duration, first_due, micros};
+pub(crate) use kept::Kept;
 pub(crate) use keys::KeyLimits;
 pub(crate) use message::{Message, MessageId, outbox_prefix};
 pub(crate) use operation::{EffectKey, Operation, Staged, TimerId, random};

@@ -8,7 +8,7 @@
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use steadfast_journal::MemoryStorage;
@@ -17,6 +17,7 @@ use tokio::sync::{Notify, watch};
 
 use super::Shared;
 use crate::core::random;
+use crate::host::Recovered;
 use crate::model::Sleep;
 use crate::testkit::VirtualClock;
 
@@ -28,6 +29,8 @@ pub(crate) struct Hooks {
     /// Outlives the node, as a disk does.
     pub(crate) snapshots: Arc<SnapshotStore>,
     pub(crate) activity: Arc<Activity>,
+    /// Outlives the node, as what was seen of it does.
+    pub(crate) witness: Arc<Witness>,
     /// Random numbers of the runtime follow from it.
     pub(crate) seed: u64,
     /// Which opening of the storage this is: no two draw the same numbers.
@@ -63,6 +66,15 @@ impl Hooks {
         let low = random(high, self.opening);
         (u128::from(high) << 64) | u128::from(low)
     }
+}
+
+/// How the recoveries of a node went.
+#[derive(Debug, Default)]
+pub(crate) struct Witness {
+    /// Those that had both a snapshot and later events.
+    pub(crate) with_tail: AtomicU64,
+    /// Snapshots that were passed over.
+    pub(crate) passed_over: AtomicU64,
 }
 
 /// What is under way outside the workers: effects, the keeper of the journal.
@@ -182,6 +194,19 @@ impl Shared {
     pub(super) fn activity(&self) -> Option<Arc<Activity>> {
         let hooks = self.hooks.as_ref();
         hooks.map(|hooks| Arc::clone(&hooks.activity))
+    }
+
+    /// An actor was recovered.
+    pub(super) fn note_recovery(&self, recovered: &Recovered) {
+        if let Some(hooks) = &self.hooks {
+            let with_tail = recovered.snapshot_entry > 0 && recovered.replayed_events > 0;
+            let witness = &hooks.witness;
+            let add = |counter: &AtomicU64, count: usize| {
+                counter.fetch_add(u64::try_from(count).unwrap_or(0), Ordering::Relaxed);
+            };
+            add(&witness.with_tail, usize::from(with_tail));
+            add(&witness.passed_over, recovered.rejected.len());
+        }
     }
 
     /// Something happened.

@@ -32,7 +32,7 @@ pub use answering::Answering;
 pub use builder::NodeBuilder;
 pub(crate) use effects::EffectJob;
 pub use handle::{ActorHealth, Node};
-pub(crate) use hooks::{Activity, Hooks, Lent};
+pub(crate) use hooks::{Activity, Hooks, Lent, Witness};
 pub use json::{InvalidCommand, JsonAsk};
 pub use look::{NodeTotals, SnapshotTaken, Vitals};
 pub(crate) use mail::{Letters, MailPage};

@@ -50,6 +50,11 @@ impl Node {
         self.shared().config.passivate_after
     }
 
+    /// How long a key is remembered.
+    pub(crate) fn key_window(&self) -> Duration {
+        self.shared().config.key_window
+    }
+
     /// The actors in memory.
     pub(crate) async fn seen(&self) -> Vec<Seen> {
         let mut all = Vec::new();

@@ -189,6 +189,7 @@ fn recover(shared: &Shared, job: RecoveryJob) -> Option<(usize, Control)> {
         shared
             .metrics
             .replayed(job.kind.name, recovered.replayed_events, took);
+        shared.note_recovery(recovered);
         for reason in &recovered.rejected {
             tracing::warn!(actor = %job.actor, reason, "snapshot passed over; recovery replays more");
             shared.metrics.snapshot(job.kind.name, "rejected");

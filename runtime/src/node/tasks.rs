@@ -3,6 +3,9 @@
 //!
 //! Invariant: in a simulation no thread but that one works for the node, and which task goes on next follows from
 //! the seed. So the same seed takes the same turns.
+//!
+//! Each task has a number, and every turn is folded into one sum: two runs that took other turns have other sums, also
+//! where they took as many.
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -23,26 +26,51 @@ const PUT_OFF: u64 = 4;
 #[derive(Debug, Clone)]
 pub(crate) struct Turns {
     seed: u64,
-    drawn: Arc<AtomicU64>,
+    taken: Arc<Taken>,
+}
+
+/// The turns so far.
+#[derive(Debug, Default)]
+struct Taken {
+    drawn: AtomicU64,
+    /// Tasks so far.
+    tasks: AtomicU64,
+    /// Which task was drawn when, and whether it was put off.
+    trace: AtomicU64,
 }
 
 impl Turns {
     pub(crate) fn new(seed: u64) -> Self {
         Self {
             seed,
-            drawn: Arc::default(),
+            taken: Arc::default(),
         }
     }
 
-    /// How many were drawn so far: two runs that took the same turns drew as many.
+    /// How many were drawn so far.
     pub(crate) fn drawn(&self) -> u64 {
-        self.drawn.load(Ordering::Relaxed)
+        self.taken.drawn.load(Ordering::Relaxed)
     }
 
-    /// Whether whoever is polled is to wait for another turn, which comes.
-    pub(crate) fn puts_off(&self, cx: &Context<'_>) -> bool {
-        let number = self.drawn.fetch_add(1, Ordering::Relaxed);
+    /// All turns so far, as one number.
+    pub(crate) fn trace(&self) -> u64 {
+        self.taken.trace.load(Ordering::Relaxed)
+    }
+
+    /// The number of a task that begins.
+    pub(crate) fn next_task(&self) -> u64 {
+        self.taken.tasks.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Whether `task`, which is polled, is to wait for another turn, which comes.
+    pub(crate) fn puts_off(&self, task: u64, cx: &Context<'_>) -> bool {
+        let taken = &self.taken;
+        let number = taken.drawn.fetch_add(1, Ordering::Relaxed);
         let put_off = random(self.seed, number).is_multiple_of(PUT_OFF);
+        let turn = (task << 1) | u64::from(put_off);
+        // One thread takes all turns.
+        let trace = random(taken.trace.load(Ordering::Relaxed), turn);
+        taken.trace.store(trace, Ordering::Relaxed);
         if put_off {
             cx.waker().wake_by_ref();
         }
@@ -53,14 +81,25 @@ impl Turns {
 /// A future that is put off now and then.
 struct PutOff<F> {
     turns: Turns,
+    task: u64,
     future: Pin<Box<F>>,
+}
+
+impl<F> PutOff<F> {
+    fn new(turns: &Turns, future: F) -> Self {
+        Self {
+            turns: turns.clone(),
+            task: turns.next_task(),
+            future: Box::pin(future),
+        }
+    }
 }
 
 impl<F: Future> Future for PutOff<F> {
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        if self.turns.puts_off(cx) {
+        if self.turns.puts_off(self.task, cx) {
             return Poll::Pending;
         }
         self.future.as_mut().poll(cx)
@@ -106,10 +145,7 @@ impl Tasks {
     pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         match &self.turns {
             None => drop(self.runtime.spawn(task)),
-            Some(turns) => drop(tokio::task::spawn_local(PutOff {
-                turns: turns.clone(),
-                future: Box::pin(task),
-            })),
+            Some(turns) => drop(tokio::task::spawn_local(PutOff::new(turns, task))),
         }
     }
 
@@ -122,9 +158,7 @@ impl Tasks {
             None => self.runtime.spawn_blocking(work).await.ok(),
             Some(turns) => {
                 let work = async { catch_unwind(AssertUnwindSafe(work)).ok() };
-                let turns = turns.clone();
-                let future = Box::pin(work);
-                PutOff { turns, future }.await
+                PutOff::new(turns, work).await
             }
         }
     }
@@ -154,5 +188,29 @@ impl Tasks {
     /// For timers of the runtime's, which may be made where there is none.
     pub(super) fn enter(&self) -> EnterGuard<'_> {
         self.runtime.enter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+
+    #[test]
+    fn the_trace_tells_orders_apart_that_have_as_many_turns() {
+        let take = |tasks: [u64; 3]| {
+            let (turns, mut cx) = (Turns::new(7), Context::from_waker(Waker::noop()));
+            for task in tasks {
+                turns.puts_off(task, &mut cx);
+            }
+            (turns.drawn(), turns.trace())
+        };
+        let (drawn, trace) = take([1, 2, 1]);
+        assert_eq!((drawn, trace), take([1, 2, 1]));
+        for other in [[2, 1, 1], [1, 1, 2], [1, 2, 2]] {
+            assert_eq!(take(other).0, drawn);
+            assert_ne!(take(other).1, trace);
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use steadfast_journal::{CommitFault, MemoryStorage};
+use steadfast_journal::{CommitFault, MemoryStorage, RowsOf};
 
 use super::clock::VirtualClock;
 
@@ -25,7 +25,8 @@ use super::clock::VirtualClock;
 pub struct FaultPlan {
     errors: Vec<(u64, CommitFault)>,
     no_space: Option<(u64, u64)>,
-    read_errors: u64,
+    no_space_fate: Option<CommitFault>,
+    read_errors: Option<(u64, u64, RowsOf)>,
     delay: Option<Delay>,
 }
 
@@ -57,9 +58,21 @@ impl FaultPlan {
         self
     }
 
+    /// Says what becomes of writes that find no space. Without this nothing of them is kept.
+    pub const fn no_space_fate(mut self, fate: CommitFault) -> Self {
+        self.no_space_fate = Some(fate);
+        self
+    }
+
     /// Lets the next `reads` reads of entries fail, as recovery makes them.
-    pub const fn read_errors(mut self, reads: u64) -> Self {
-        self.read_errors = reads;
+    pub const fn read_errors(self, reads: u64) -> Self {
+        self.read_errors_behind(reads, 0, RowsOf::Entries)
+    }
+
+    /// Lets the next `reads` reads of `rows` break: at once, or, where `behind` is more than 0, each behind so many of
+    /// its rows. Shorter ones do not.
+    pub const fn read_errors_behind(mut self, reads: u64, behind: u64, rows: RowsOf) -> Self {
+        self.read_errors = Some((reads, behind, rows));
         self
     }
 
@@ -82,9 +95,12 @@ impl FaultPlan {
             storage.fail_write(before.saturating_add(*write), *fate);
         }
         if let Some((first, writes)) = self.no_space {
-            storage.no_space(before.saturating_add(first), writes);
+            let fate = self.no_space_fate.unwrap_or(CommitFault::Lost);
+            storage.no_space(before.saturating_add(first), writes, fate);
         }
-        storage.fail_reads(self.read_errors);
+        if let Some((reads, behind, rows)) = self.read_errors {
+            storage.fail_reads(reads, behind, rows);
+        }
         slow.set(self.delay);
         slow.begin(storage);
     }

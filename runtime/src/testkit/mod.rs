@@ -126,6 +126,7 @@ mod faults;
 mod laws;
 mod messages;
 mod node;
+mod replays;
 mod sequence;
 mod sim;
 #[cfg(feature = "proptest")]
@@ -144,10 +145,10 @@ pub use everywhere::{Crash, CrashPlan, crash_everywhere};
 pub(crate) use fake::Fakes;
 pub use fake::{FakeEffect, FakeRun};
 pub use faults::FaultPlan;
-pub use node::{Crashed, TestNode};
+pub use node::{Crashed, Recoveries, TestNode};
 pub use sequence::{Sequence, Step};
 pub use sim::SimNode;
-pub use steadfast_journal::CommitFault;
+pub use steadfast_journal::{CommitFault, RowsOf, Table};
 #[cfg(feature = "proptest")]
 pub use strategy::sequences;
 pub use then::Then;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -14,12 +15,10 @@ use super::clock::VirtualClock;
 use super::fail;
 use super::fake::{FakeEffect, FakeTable, Fakes};
 use super::faults::{FaultPlan, Slow};
-use super::laws::Law;
 use crate::error::{AskError, NodeError};
 use crate::host::Host;
 use crate::model::{Clock, Effect, Event, StatefulActor};
-use crate::node::{Activity, ActorRef, Hooks, Node, NodeBuilder};
-use crate::worker::Seen;
+use crate::node::{Activity, ActorRef, Hooks, Node, NodeBuilder, Witness};
 
 pub(super) type Build = Box<dyn Fn(NodeBuilder) -> NodeBuilder + Send + Sync>;
 
@@ -101,9 +100,20 @@ pub struct TestNode {
     storage: MemoryStorage,
     snapshots: Arc<SnapshotStore>,
     seed: u64,
+    witness: Arc<Witness>,
     fakes: FakeTable,
     slow: Slow,
     opening: Mutex<Opening>,
+}
+
+/// How the recoveries of a [`TestNode`] went.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Recoveries {
+    /// Those that had both a snapshot and later events.
+    pub with_tail: u64,
+    /// Snapshots that did not count.
+    pub snapshots_passed_over: u64,
 }
 
 #[derive(Default)]
@@ -153,6 +163,7 @@ impl TestNode {
             storage: MemoryStorage::new(),
             snapshots: Arc::new(SnapshotStore::in_memory()),
             seed,
+            witness: Arc::default(),
             fakes: FakeTable::default(),
             slow: Slow::default(),
             opening: Mutex::default(),
@@ -287,6 +298,27 @@ impl TestNode {
             .cut_power_at(self.writes().saturating_add(writes.max(1)), fate);
     }
 
+    /// Takes back the newest `changes` of the snapshots, as a crash does with what no flush covered; how many there were.
+    #[must_use]
+    pub fn lose_snapshots(&self, changes: usize) -> usize {
+        self.snapshots.take_back(changes)
+    }
+
+    /// Damages one row of the snapshots, `draw` says which and how; false if there is none.
+    #[must_use]
+    pub fn damage_a_snapshot(&self, draw: u64) -> bool {
+        self.snapshots.flip(draw)
+    }
+
+    /// How the recoveries of all openings went so far.
+    #[must_use]
+    pub fn recoveries(&self) -> Recoveries {
+        Recoveries {
+            with_tail: self.witness.with_tail.load(Ordering::Relaxed),
+            snapshots_passed_over: self.witness.passed_over.load(Ordering::Relaxed),
+        }
+    }
+
     /// Lets the disk misbehave, in place of what was planned before.
     pub fn faults(&self, plan: &FaultPlan) {
         plan.apply(&self.storage, &self.slow);
@@ -353,35 +385,6 @@ impl TestNode {
         expect(runtime, "a runtime for the test").block_on(future)
     }
 
-    /// Checks that what each actor in memory is, is what its events make of it: replayed from zero, and
-    /// from its snapshot on. The node must be at rest; [`crash_everywhere`](super::crash_everywhere) does
-    /// this by itself.
-    #[track_caller]
-    pub fn check_laws(&self) {
-        let node = self.node();
-        self.check_laws_of(&self.block_on(node.seen()));
-    }
-
-    #[track_caller]
-    pub(super) fn check_laws_of(&self, all: &[Seen]) {
-        let inspector = expect(self.node().inspect(), "reading states");
-        for seen in all {
-            for (snapshots, how) in [
-                (false, "all of its events"),
-                (true, "its snapshot and tail"),
-            ] {
-                let recovered = match inspector.recovered(&seen.actor, snapshots) {
-                    // It was looked at and has decided nothing.
-                    Err(NodeError::NoActor { .. }) => continue,
-                    recovered => expect(recovered, "recovering an actor"),
-                };
-                let core = recovered.resident.core();
-                let state = recovered.resident.to_json().ok();
-                check_replay(seen, core.events, state.as_ref(), how);
-            }
-        }
-    }
-
     fn opening(&self) -> MutexGuard<'_, Opening> {
         self.opening.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -432,6 +435,7 @@ impl TestNode {
             storage: self.storage.clone(),
             snapshots: Arc::clone(&self.snapshots),
             activity,
+            witness: Arc::clone(&self.witness),
             seed: self.seed,
             opening: opening.count,
             to_write: Arc::clone(to_write),
@@ -447,28 +451,6 @@ impl TestNode {
 impl Drop for TestNode {
     fn drop(&mut self) {
         self.crash();
-    }
-}
-
-#[track_caller]
-fn check_replay(live: &Seen, events: u64, state: Option<&serde_json::Value>, how: &str) {
-    let Seen {
-        actor,
-        events: seen,
-        state: in_memory,
-    } = live;
-    if *seen != events {
-        Law::Replay.broken(&format!(
-            "{actor} has {seen} events in memory, and {events} by {how}: a bug of steadfast, please report it"
-        ));
-    }
-    if in_memory.is_some() && in_memory.as_ref() != state {
-        let shown = |state: Option<&serde_json::Value>| state.map(ToString::to_string);
-        Law::Replay.broken(&format!(
-            "the state of {actor} in memory differs from what {how} make of it\nin memory: {}\nrecovered: {}",
-            shown(in_memory.as_ref()).unwrap_or_default(),
-            shown(state).unwrap_or_default(),
-        ));
     }
 }
 

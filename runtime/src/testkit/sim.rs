@@ -34,7 +34,7 @@ use crate::node::{NodeBuilder, Turns};
 ///     }).unwrap();
 ///     node.reopen(); // the power fails and comes back
 ///     assert_eq!(node.state::<Account>("alice").cents, 70);
-///     node.turns()
+///     node.trace()
 /// };
 /// assert_eq!(play(7), play(7)); // the very same turns
 /// ```
@@ -90,10 +90,17 @@ impl SimNode {
         self.tasks.borrow().block_on(&self.runtime, future)
     }
 
-    /// How many turns were drawn so far. The same number after the same steps means the same turns.
+    /// How many turns were drawn so far.
     #[must_use]
     pub fn turns(&self) -> u64 {
         self.turns.drawn()
+    }
+
+    /// All turns so far as one number: which task was drawn each time, and whether it was put off. The same number after
+    /// the same steps means the same turns.
+    #[must_use]
+    pub fn trace(&self) -> u64 {
+        self.turns.trace()
     }
 
     /// [`TestNode::crash`].
@@ -122,9 +129,9 @@ impl SimNode {
 
     /// [`TestNode::check_laws`].
     #[track_caller]
-    pub fn check_laws(&self) {
+    pub fn check_laws(&self) -> usize {
         let seen = self.block_on(self.node.node().seen());
-        self.node.check_laws_of(&seen);
+        self.node.check_laws_of(seen)
     }
 
     #[track_caller]

@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 
 use super::run::Worker;
 use super::slot::{Slot, State};
+use crate::core::Kept;
 use crate::host::give;
 
 /// What a worker has left to do.
@@ -28,6 +29,7 @@ pub(crate) struct Seen {
     pub(crate) events: u64,
     /// `None` for a state that has no JSON form.
     pub(crate) state: Option<serde_json::Value>,
+    pub(crate) kept: Kept,
 }
 
 impl Worker {
@@ -97,6 +99,7 @@ impl Worker {
     }
 
     pub(super) fn seen(&self) -> Vec<Seen> {
+        let running = self.shared.clock.running();
         let live = self.slots.iter().filter_map(|(_, slot)| {
             let State::Live(resident) = &slot.state else {
                 return None;
@@ -105,6 +108,7 @@ impl Worker {
                 actor: slot.id.clone(),
                 events: resident.core().events,
                 state: resident.to_json().ok(),
+                kept: Kept::of(resident.core(), running),
             })
         });
         live.collect()

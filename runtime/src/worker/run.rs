@@ -25,7 +25,7 @@ use super::slow::SlowHandlers;
 use super::tally::Tally;
 use super::timers::Timers;
 use crate::host::{KindEntry, give};
-use crate::node::Shared;
+use crate::node::{Shared, Turns};
 
 /// Commands taken from the stream at once.
 const CHUNK: usize = 256;
@@ -270,28 +270,31 @@ impl Actor for Worker {
             mut durable,
             durable_sender: _,
         } = inputs;
-        let turns = self.shared.tasks.turns().cloned();
-        let puts_off = move |cx: &mut task::Context<'_>| {
-            turns.as_ref().is_some_and(|turns| turns.puts_off(cx))
+        let turns = self.shared.tasks.turns();
+        let turns = || turns.map(|turns| (turns.clone(), turns.next_task()));
+        let puts_off = |turns: &Option<(Turns, u64)>, cx: &mut task::Context<'_>| {
+            let turns = turns.as_ref();
+            turns.is_some_and(|(turns, task)| turns.puts_off(*task, cx))
         };
-        let wait = puts_off.clone();
+        let own = turns();
         ctx.add_stream(stream::poll_fn(move |cx| {
-            if wait(cx) {
+            if puts_off(&own, cx) {
                 task::Poll::Pending
             } else {
                 durable.poll_recv(cx)
             }
         }));
-        let wait = puts_off.clone();
+        let own = turns();
         ctx.add_stream(stream::poll_fn(move |cx| {
-            if wait(cx) {
+            if puts_off(&own, cx) {
                 task::Poll::Pending
             } else {
                 control.poll_recv(cx)
             }
         }));
+        let own = turns();
         ctx.add_stream(stream::poll_fn(move |cx| {
-            if puts_off(cx) {
+            if puts_off(&own, cx) {
                 task::Poll::Pending
             } else {
                 commands.poll_chunk(cx, CHUNK)

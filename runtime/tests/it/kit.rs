@@ -45,6 +45,21 @@ fn what_was_acknowledged_survives_a_crash() {
     });
 }
 
+/// What is not in memory is not compared: whoever relies on the check looks at the number.
+#[test]
+fn laws_are_checked_of_the_actors_in_memory() {
+    let node = node();
+    assert_eq!(node.check_laws(), 0);
+    for (key, compared) in [("a", 1), ("b", 2)] {
+        let noted = node.actor::<Probe>(key);
+        node.block_on(async { noted.ask(note("one")).key("k").await })
+            .unwrap();
+        assert_eq!(node.check_laws(), compared);
+    }
+    node.reopen();
+    assert_eq!(node.check_laws(), 0);
+}
+
 #[tokio::test]
 async fn a_failing_write_has_two_fates() {
     for (fate, expected) in [

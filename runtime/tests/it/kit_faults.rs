@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::poll;
 use steadfast::AskError;
-use steadfast::testkit::{CommitFault, FaultPlan, TestNode};
+use steadfast::testkit::{CommitFault, FaultPlan, RowsOf, TestNode};
 
 use crate::probe::{Do, Probe, note, notes, with_probe};
 use crate::world::send;
@@ -132,4 +132,57 @@ async fn an_actor_that_cannot_be_read_comes_back() {
     assert!(matches!(failed, Err(AskError::Failed { .. })), "{failed:?}");
     probe.ask(note("two")).await.unwrap();
     assert_eq!(noted(&node).await, ["one", "two"]);
+}
+
+#[tokio::test]
+async fn a_replay_that_breaks_in_the_middle_begins_anew() {
+    let node = node();
+    for text in ["one", "two", "three"] {
+        node.actor::<Probe>("a").ask(note(text)).await.unwrap();
+    }
+    node.reopen();
+    node.faults(&FaultPlan::new().read_errors_behind(1, 2, RowsOf::Entries));
+    let probe = node.actor::<Probe>("a");
+    let failed = probe.ask(note("four")).await;
+    assert!(matches!(failed, Err(AskError::Failed { .. })), "{failed:?}");
+    assert_eq!(node.storage().met().broken_scans, 1);
+    probe.ask(note("four")).await.unwrap();
+    assert_eq!(noted(&node).await, ["one", "two", "three", "four"]);
+}
+
+#[tokio::test]
+async fn what_found_no_space_may_be_there() {
+    let node = node();
+    let probe = node.actor::<Probe>("a");
+    let full = FaultPlan::new().no_space(1, 1);
+    node.faults(&full.no_space_fate(CommitFault::Kept));
+    assert_eq!(probe.ask(note("one")).await, Err(AskError::OutcomeUnknown));
+    node.settle().await.unwrap();
+    assert_eq!(noted(&node).await, ["one"]);
+}
+
+#[tokio::test]
+async fn snapshots_that_are_lost_or_damaged_cost_a_longer_replay() {
+    let node = TestNode::new(|node| with_probe(node).config(|config| config.snapshot_every = 2));
+    for text in ["one", "two", "three", "four", "five"] {
+        node.actor::<Probe>("a").ask(note(text)).await.unwrap();
+    }
+    // An orderly end waits for the thread that stores them.
+    node.restart().await.unwrap();
+    let all = ["one", "two", "three", "four", "five"];
+    assert_eq!(noted(&node).await, all);
+    let before = node.recoveries();
+    assert_eq!(before.snapshots_passed_over, 0);
+    let mut damaged = 0;
+    for draw in 0..16 {
+        damaged += u32::from(node.damage_a_snapshot(draw * 31));
+        node.reopen();
+        assert_eq!(noted(&node).await, all);
+    }
+    assert_eq!(damaged, 16);
+    assert!(node.recoveries().snapshots_passed_over > 0);
+    while node.lose_snapshots(1) > 0 {
+        node.reopen();
+        assert_eq!(noted(&node).await, all);
+    }
 }

@@ -59,6 +59,31 @@ fn on_both(check: impl Fn(&SnapshotStore)) {
     check(&open(&dir.path().join("snapshots")));
 }
 
+#[test]
+fn a_store_in_memory_loses_and_damages_what_it_is_told_to() {
+    let store = SnapshotStore::in_memory();
+    assert!(!store.flip(0), "there is nothing");
+    store.put(&snapshot(1, 1)).unwrap();
+    store.flush().unwrap();
+    store.put(&snapshot(1, 2)).unwrap();
+    store.put(&snapshot(1, 3)).unwrap();
+    assert_eq!(store.take_back(1), 1);
+    assert_eq!(entry(&load(&store, 1)), Some(2));
+    assert_eq!(store.take_back(5), 1, "the flushed one stays");
+    assert_eq!(entry(&load(&store, 1)), Some(1));
+    // Rows are the list and one place: whichever is hit, nothing wrong is served.
+    let mut passed_over = 0;
+    for draw in 0..64 {
+        assert!(store.flip(draw));
+        let loaded = load(&store, 1);
+        passed_over += loaded.rejected.len();
+        assert!(loaded.snapshot.is_none_or(|found| found == snapshot(1, 1)));
+        assert!(store.flip(draw), "and back");
+    }
+    assert!(passed_over > 0);
+    assert_eq!(entry(&load(&store, 1)), Some(1));
+}
+
 fn copy(from: &Path, to: &Path) {
     fs::create_dir(to).unwrap();
     for file in fs::read_dir(from).unwrap() {

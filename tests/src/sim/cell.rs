@@ -8,11 +8,17 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use steadfast::{
     ActorId, Address, AfterCrash, Command, Done, Effect, EffectContext, EffectError, EffectId,
-    Event, Handle, KindBuilder, Live, Never, Outcome, RetryPolicy, Returned, StatefulActor,
+    Event, Handle, KindBuilder, Live, Never, Outcome, Reconciled, RetryPolicy, Returned,
+    StatefulActor,
 };
+
+use super::moments::{self, What};
 
 /// Cells of one run: few, so that they are always in each other's way.
 pub const CELLS: u64 = 4;
+
+/// Messages of one command that are more than a receiver has in memory.
+pub const FLOOD: u64 = 66;
 
 /// The name of a cell.
 #[must_use]
@@ -37,8 +43,20 @@ pub enum Extra {
     Ring(u64),
     /// An effect that may run again; it fails so often first.
     Receipt(u32),
+    /// A timer, in so many milliseconds by the wall clock.
+    RingAt(u64),
+    /// The oldest timer is cancelled, if there is one.
+    Cancel,
+    /// The oldest timer is set anew under its name, in so many milliseconds, as one of this operation.
+    Replace(u64),
     /// An effect that must never run twice.
     Once,
+    /// An effect that takes its time, and of which the world can be asked whether it was done.
+    Long,
+    /// As many messages to this cell as are more than a mailbox takes.
+    Flood(u64),
+    /// Nothing, but while the program has a certain mistake, its event cannot be applied.
+    Brittle,
     /// The actor leaves memory behind it.
     Stop,
 }
@@ -78,6 +96,11 @@ pub enum CellEvent {
         /// The operation that set it.
         op: u64,
     },
+    /// A timer was cancelled or replaced.
+    Cancelled {
+        /// The operation that had set it.
+        op: u64,
+    },
     /// An effect has its outcome.
     Settled {
         /// The operation that wanted it.
@@ -96,8 +119,10 @@ pub struct Cell {
     pub events: u64,
     /// Messages sent to each cell.
     pub sent: BTreeMap<u64, u64>,
-    /// Operations whose timer, effect or message has not come back.
+    /// Operations whose effect has not come back.
     pub pending: BTreeSet<u64>,
+    /// Operations whose timer has not fired, with the one that gave the timer its name.
+    pub ringing: BTreeMap<u64, u64>,
 }
 
 impl StatefulActor for Cell {
@@ -113,19 +138,43 @@ impl StatefulActor for Cell {
         match event {
             CellEvent::Did { op, extra } => {
                 self.sum += op;
-                match extra {
-                    Extra::Send(to) => *self.sent.entry(*to).or_default() += 1,
-                    Extra::Ring(_) | Extra::Receipt(_) | Extra::Once => {
-                        self.pending.insert(*op);
-                    }
-                    Extra::Plain | Extra::Twice | Extra::Reject | Extra::Panic | Extra::Stop => {}
-                }
+                self.did(*op, *extra);
             }
             CellEvent::DidMore { op } => self.sum += op,
-            CellEvent::Rang { op } | CellEvent::Settled { op, .. } => {
+            CellEvent::Rang { op } | CellEvent::Cancelled { op } => {
+                self.ringing.remove(op);
+            }
+            CellEvent::Settled { op, .. } => {
                 self.pending.remove(op);
             }
             CellEvent::Got { .. } | CellEvent::Back { .. } => {}
+        }
+    }
+}
+
+impl Cell {
+    fn did(&mut self, op: u64, extra: Extra) {
+        match extra {
+            Extra::Send(to) => *self.sent.entry(to).or_default() += 1,
+            Extra::Flood(to) => *self.sent.entry(to).or_default() += FLOOD,
+            Extra::Receipt(_) | Extra::Once | Extra::Long => {
+                self.pending.insert(op);
+            }
+            Extra::Ring(_) | Extra::RingAt(_) => {
+                self.ringing.insert(op, op);
+            }
+            Extra::Replace(_) => {
+                let name = self.ringing.pop_first().map_or(op, |(_, name)| name);
+                self.ringing.insert(op, name);
+            }
+            Extra::Brittle if moments::is_broken() => panic!("on purpose"),
+            Extra::Plain
+            | Extra::Twice
+            | Extra::Reject
+            | Extra::Panic
+            | Extra::Cancel
+            | Extra::Brittle
+            | Extra::Stop => {}
         }
     }
 }
@@ -160,15 +209,21 @@ impl Handle<Do> for Cell {
         if extra == Extra::Reject {
             return Err(No);
         }
-        let to = if let Extra::Send(to) = extra { to } else { at };
+        let to = if let Extra::Send(to) | Extra::Flood(to) = extra {
+            to
+        } else {
+            at
+        };
         let number = cell.sent.get(&to).copied().unwrap_or(0) + 1;
+        let oldest = cell.ringing.first_key_value();
+        let oldest = oldest.map(|(op, name)| (*op, *name));
         cell.emit(CellEvent::Did { op, extra });
         let did = Did {
             seq: cell.events,
             sum: cell.sum,
         };
         match extra {
-            Extra::Plain | Extra::Reject => {}
+            Extra::Plain | Extra::Reject | Extra::Brittle => {}
             Extra::Twice => cell.emit(CellEvent::DidMore { op }),
             Extra::Panic => panic!("on purpose"),
             Extra::Send(to) => {
@@ -176,20 +231,46 @@ impl Handle<Do> for Cell {
                 let from = at;
                 cell.send(&to, Take { op, from, number });
             }
-            Extra::Ring(ms) => cell.after(
-                &format!("ring-{op}"),
-                Duration::from_millis(ms),
-                Ring { op },
-            ),
-            Extra::Receipt(failures) => {
-                cell.run(Receipt { op, failures });
+            Extra::Flood(to) => {
+                let to = Address::<Self>::of(&key_of(to)).unwrap();
+                for number in number..number + FLOOD {
+                    let from = at;
+                    cell.send(&to, Take { op, from, number });
+                }
             }
-            Extra::Once => {
-                cell.run(Once { op });
+            Extra::Ring(_) | Extra::RingAt(_) | Extra::Replace(_) | Extra::Cancel => {
+                set_timer(cell, op, extra, oldest);
             }
+            Extra::Receipt(failures) => drop(cell.run(Receipt { op, failures })),
+            Extra::Once => drop(cell.run(Once { op })),
+            Extra::Long => drop(cell.run(Long { op })),
             Extra::Stop => cell.stop(),
         }
         Ok(did)
+    }
+}
+
+/// Sets the timer of `op`, or takes the oldest one away; that one is given with its name.
+fn set_timer(cell: &mut Live<'_, Cell>, op: u64, extra: Extra, oldest: Option<(u64, u64)>) {
+    let name_of = |op: u64| format!("ring-{op}");
+    if let Extra::Ring(ms) = extra {
+        cell.after(&name_of(op), Duration::from_millis(ms), Ring { op });
+    } else if let Extra::RingAt(ms) = extra {
+        let at = cell.now().plus(Duration::from_millis(ms));
+        cell.at(&name_of(op), at, Ring { op });
+    } else if let Extra::Replace(ms) = extra {
+        let name = oldest.map_or(op, |(_, name)| name);
+        cell.after(&name_of(name), Duration::from_millis(ms), Ring { op });
+    } else if let Some((_, name)) = oldest {
+        cell.cancel(&name_of(name));
+    }
+    if extra != Extra::Cancel {
+        moments::note(op, What::Set);
+    }
+    if matches!(extra, Extra::Replace(_) | Extra::Cancel)
+        && let Some((op, _)) = oldest
+    {
+        cell.emit(CellEvent::Cancelled { op });
     }
 }
 
@@ -229,6 +310,7 @@ pub struct Ring {
 
 impl Handle<Ring> for Cell {
     fn handle(cell: &mut Live<'_, Self>, Ring { op }: Ring) -> Result<(), Never> {
+        moments::note(op, What::Fired);
         cell.emit(CellEvent::Rang { op });
         Ok(())
     }
@@ -263,6 +345,10 @@ impl World {
             ..
         } = cx.id();
         runs.push((op, format!("{actor}:{entry}.{index}")));
+    }
+
+    fn has_run(&self, op: u64) -> bool {
+        self.runs.lock().unwrap().iter().any(|(ran, _)| *ran == op)
     }
 
     /// All that ran.
@@ -316,6 +402,38 @@ impl Effect for Once {
     }
 }
 
+/// An effect that the world remembers.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Long {
+    op: u64,
+}
+
+impl Effect for Long {
+    const NAME: &'static str = "long";
+    const AFTER_CRASH: AfterCrash = AfterCrash::Reconcile;
+    type Output = ();
+
+    async fn run(&self, cx: &EffectContext) -> Result<(), EffectError> {
+        cx.resource::<World>()?.ran(self.op, cx);
+        Ok(())
+    }
+
+    async fn reconcile(&self, cx: &EffectContext) -> Result<Reconciled<()>, EffectError> {
+        Ok(if cx.resource::<World>()?.has_run(self.op) {
+            Reconciled::Done(())
+        } else {
+            Reconciled::NotDone
+        })
+    }
+}
+
+impl Handle<Done<Long>> for Cell {
+    fn handle(cell: &mut Live<'_, Self>, done: Done<Long>) -> Result<(), Never> {
+        settle(cell, done.effect.op, &done.outcome);
+        Ok(())
+    }
+}
+
 impl Handle<Done<Receipt>> for Cell {
     fn handle(cell: &mut Live<'_, Self>, done: Done<Receipt>) -> Result<(), Never> {
         settle(cell, done.effect.op, &done.outcome);
@@ -345,4 +463,5 @@ pub fn kind(kind: KindBuilder<Cell>) -> KindBuilder<Cell> {
         .sends::<Take>()
         .effect::<Receipt>()
         .effect::<Once>()
+        .effect::<Long>()
 }

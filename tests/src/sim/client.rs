@@ -2,7 +2,9 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::rc::Rc;
+use std::time::Duration;
 
 use steadfast::AskError;
 use steadfast::testkit::TestNode;
@@ -10,15 +12,32 @@ use tokio::task::LocalSet;
 
 use super::cell::{Cell, Did, Do, Extra, Look, No, key_of};
 
+/// Why an operation was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Why {
+    /// Nothing can be written.
+    ReadOnly,
+    /// Too much waits already.
+    Overloaded,
+    /// Its deadline came first.
+    Expired,
+    /// The cell is set aside.
+    SetAside,
+    /// The node ends.
+    Stopped,
+    /// The cell could not be read.
+    NotRecovered,
+}
+
 /// What was told about an operation.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Answer {
     /// It was done: its first event, and the sum then.
     Did(u64, u64),
     /// It was rejected.
     Rejected,
-    /// It was refused, certainly without effect; and whether because nothing could be written.
-    Refused { read_only: bool },
+    /// It was refused, certainly without effect.
+    Refused(Why),
     /// Its handler panicked, so it had no effect.
     Failed,
     /// Nobody knows.
@@ -44,13 +63,12 @@ pub(super) struct Operation {
 }
 
 impl Operation {
-    /// Whether somebody knows what became of it.
+    /// Whether somebody knows what became of it. A brittle one that failed may succeed once the mistake is mended.
     pub(super) fn is_known(&self) -> bool {
-        self.tries.iter().any(|attempt| {
-            matches!(
-                attempt.answered,
-                Some((_, Answer::Did(..) | Answer::Rejected | Answer::Failed))
-            )
+        self.answers().any(|answer| match answer {
+            Answer::Did(..) | Answer::Rejected => true,
+            Answer::Failed => self.extra != Extra::Brittle,
+            Answer::Refused(_) | Answer::Unknown => false,
         })
     }
 
@@ -81,6 +99,10 @@ pub(super) struct Told {
     pub(super) looks: Vec<Seen>,
     /// Answers that must never be given.
     pub(super) wrong: Vec<String>,
+    /// Looks that were answered while a commit waited for the disk.
+    pub(super) looked_while_held: u64,
+    /// All answers and their order, as one number.
+    pub(super) trace: u64,
 }
 
 impl Told {
@@ -88,6 +110,24 @@ impl Told {
         self.tick += 1;
         self.tick
     }
+
+    /// An answer came: its place among all questions and answers.
+    fn answered(&mut self, of: u64, what: &impl Hash) -> u64 {
+        let tick = self.next_tick();
+        let mut hasher = DefaultHasher::new();
+        (self.trace, tick, of).hash(&mut hasher);
+        what.hash(&mut hasher);
+        self.trace = hasher.finish();
+        tick
+    }
+}
+
+/// How an operation is asked for.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Manner {
+    pub(super) deadline: Option<Duration>,
+    /// Whether it is told at once that there is no room.
+    pub(super) hasty: bool,
 }
 
 /// Asks, without waiting for the answers.
@@ -100,7 +140,7 @@ pub(super) struct Client {
 
 impl Client {
     /// Asks for operation `op`, which may have been asked before.
-    pub(super) fn ask(&self, node: &TestNode, local: &LocalSet, op: u64) {
+    pub(super) fn ask(&self, node: &TestNode, local: &LocalSet, op: u64, manner: Manner) {
         let (asking, index) = {
             let mut told = self.told.borrow_mut();
             let asked = told.next_tick();
@@ -116,7 +156,15 @@ impl Client {
         *waiting.borrow_mut() += 1;
         local.spawn_local(async move {
             let (at, extra) = (asking.cell, asking.extra);
-            let mut question = actor.ask(Do { op, at, extra });
+            let command = Do { op, at, extra };
+            let mut question = if manner.hasty {
+                actor.try_ask(command)
+            } else {
+                actor.ask(command)
+            };
+            if let Some(deadline) = manner.deadline {
+                question = question.deadline(deadline);
+            }
             if asking.keyed {
                 question = question.key(format!("op-{op}"));
             }
@@ -126,7 +174,7 @@ impl Client {
                 told.wrong.push(format!("operation {op}: {wrong}"));
                 Answer::Unknown
             });
-            let tick = told.next_tick();
+            let tick = told.answered(op, &answer);
             let operation = told.operations.get_mut(&op).unwrap();
             operation.tries[index].answered = Some((tick, answer));
             *waiting.borrow_mut() -= 1;
@@ -146,12 +194,14 @@ impl Client {
             told.looks.len() - 1
         };
         let actor = node.actor::<Cell>(&key_of(cell));
+        let storage = node.storage().clone();
         let (told, waiting) = (Rc::clone(&self.told), Rc::clone(&self.waiting));
         *waiting.borrow_mut() += 1;
         local.spawn_local(async move {
             let state = actor.ask(Look).await.ok();
             let mut told = told.borrow_mut();
-            let tick = told.next_tick();
+            told.looked_while_held += u64::from(state.is_some() && storage.is_holding());
+            let tick = told.answered(cell, &state.as_ref().map(|state| (state.events, state.sum)));
             told.looks[index].answered = Some((tick, state));
             *waiting.borrow_mut() -= 1;
         });
@@ -170,16 +220,14 @@ fn answer_of(answer: Result<Did, AskError<No>>) -> Result<Answer, String> {
         Err(AskError::Failed { reason }) if reason.contains("on purpose") => Answer::Failed,
         // Bringing the actor into memory failed: its handler never ran.
         Err(AskError::Failed { reason }) if reason.contains("a failing read") => {
-            Answer::Refused { read_only: false }
+            Answer::Refused(Why::NotRecovered)
         }
         Err(AskError::OutcomeUnknown) => Answer::Unknown,
-        Err(AskError::ReadOnly { .. }) => Answer::Refused { read_only: true },
-        Err(
-            AskError::Stopped
-            | AskError::Overloaded { .. }
-            | AskError::Expired
-            | AskError::Quarantined { .. },
-        ) => Answer::Refused { read_only: false },
+        Err(AskError::ReadOnly { .. }) => Answer::Refused(Why::ReadOnly),
+        Err(AskError::Stopped) => Answer::Refused(Why::Stopped),
+        Err(AskError::Overloaded { .. }) => Answer::Refused(Why::Overloaded),
+        Err(AskError::Expired) => Answer::Refused(Why::Expired),
+        Err(AskError::Quarantined { .. }) => Answer::Refused(Why::SetAside),
         Err(
             error @ (AskError::KeyReused | AskError::TooLarge { .. } | AskError::Failed { .. }),
         ) => {

@@ -2,8 +2,9 @@
 //! one seed.
 //!
 //! A seed draws steps: commands of all kinds to a few cells, commits that are let go one by one, time, power cuts
-//! now or in a later write, syncs that fail and keep or lose what they wrote, a full disk, failing reads,
-//! passivation, orderly restarts. Between two steps the node comes to rest, as far as what is held allows: a step is
+//! now or in a later write, syncs that fail and keep or lose what they wrote, a full disk, reads that fail or break in
+//! the middle, snapshots that are lost or damaged, passivation, orderly restarts, a mistake in the program by which
+//! cells are set aside until it is mended. Between two steps the node comes to rest, as far as what is held allows: a step is
 //! the smallest thing that the seed orders, and what is under way at a crash is whatever earlier steps left so.
 //! At the end all faults are over, what is open is asked again, and `oracle` judges everything that was seen.
 //!
@@ -12,9 +13,12 @@
 
 pub mod cell;
 mod client;
+mod ending;
+mod moments;
 mod oracle;
 mod player;
 mod sometimes;
+mod verdicts;
 mod walls;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -28,8 +32,10 @@ pub use sometimes::Sometimes;
 pub struct Played {
     /// The rare situations that it reached.
     pub sometimes: Sometimes,
-    /// Turns that the node took: two runs with the same number took the same.
+    /// Turns that the node took.
     pub turns: u64,
+    /// Which turns they were, all answers, and the order of both: two runs with the same number went the same way.
+    pub trace: u64,
 }
 
 /// Plays `seed`.

@@ -34,13 +34,11 @@ impl Walls {
         })
     }
 
-    /// The longest time that can lie between two moments that the wall clock told.
-    pub(super) fn longest(&self, from: Timestamp, to: Timestamp) -> Duration {
-        let begun = self.running_at(from).min();
-        let ended = self.running_at(to).max();
-        ended
-            .unwrap_or_default()
-            .saturating_sub(begun.unwrap_or_default())
+    /// No moment so far was later by the wall clock, which says `now`.
+    pub(super) fn latest(&self, now: Timestamp) -> Timestamp {
+        let ends = self.set.iter().zip(self.set.iter().skip(1));
+        let ends = ends.map(|((from, set), (end, _))| set.plus(end.saturating_sub(*from)));
+        ends.fold(now, Ord::max)
     }
 
     /// When it jumped, on the running clock.
