@@ -293,7 +293,7 @@ impl Committer {
     pub(crate) fn close(&mut self) -> Result<(), Error> {
         failpoint!("close.begun");
         self.join_flush();
-        self.index.flush()?;
+        let indexed = self.index.flush();
         self.index.stop();
         failpoint!("close.index_flushed");
         self.store.flush()?;
@@ -311,7 +311,11 @@ impl Committer {
         self.store.flush()?;
         self.sync_mark()?;
         failpoint!("close.done");
-        Ok(())
+        match indexed {
+            // The next opening builds it anew, and nothing else is amiss.
+            Err(error) if error.is_damage() => Ok(()),
+            indexed => indexed,
+        }
     }
 }
 

@@ -158,6 +158,14 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether the store has damaged data.
+    pub(crate) fn is_damage(&self) -> bool {
+        match self {
+            Self::Failed(cause) => cause.is_damage(),
+            other => matches!(other, Self::Store { corrupt: true, .. }),
+        }
+    }
+
     /// Whether the store lacks what this process has none left of.
     pub(crate) fn is_shortage(&self) -> bool {
         matches!(self, Self::Store { detail, .. } if is_shortage(detail))

@@ -66,7 +66,7 @@ impl Index {
         };
         let (mut rows, mut bytes) = (0, 0);
         let mut outcome = Ok(false);
-        self.shared.runs.scan_all(span, &mut |key, value| {
+        let scanned = self.shared.runs.scan_all(span, &mut |key, value| {
             (rows, bytes) = (rows + 1, bytes + value.len());
             outcome = walk
                 .step(key, value, show)
@@ -76,7 +76,8 @@ impl Index {
             } else {
                 ControlFlow::Break(())
             }
-        })?;
+        });
+        self.shared.met(scanned)?;
         if outcome? {
             return Ok(true);
         }

@@ -9,6 +9,7 @@
 //!   before the journal's head moves to it.
 //! * The store's watermark is written with the run that it names, so that a crash leaves no doubt which
 //!   commits are to be added again.
+//! * Damage in the store ends the generation, whoever meets it: no other one heals it.
 //! * Memory is bounded: when one run waits for the store and the next one is full, the writer of the journal
 //!   waits. A slow index slows admission; it is never left behind.
 
@@ -282,7 +283,7 @@ impl Index {
         };
         let mut broken = Ok(());
         let mut ended = false;
-        self.shared.runs.scan(span, &mut |_, value| {
+        let scanned = self.shared.runs.scan(span, &mut |_, value| {
             let shown = split_entry(value).map(|(commit, frame)| showing.push(commit, frame));
             let flow = shown.unwrap_or_else(|error| {
                 broken = Err(error);
@@ -290,7 +291,8 @@ impl Index {
             });
             ended = flow.is_break();
             flow
-        })?;
+        });
+        self.shared.met(scanned)?;
         broken?;
         match (showing.more, begins) {
             (Ok(false), Some(_)) if showing.rows == 0 && !ended => Err(Error::MissingEntry {
@@ -334,7 +336,7 @@ impl Index {
             from: &first,
             to: Some(&end),
         };
-        let last = self.shared.runs.last(span)?;
+        let last = self.shared.met(self.shared.runs.last(span))?;
         last.map(|(_, value)| {
             let (commit, frame) = split_entry(&value)?;
             make(commit, frame)
@@ -354,6 +356,26 @@ impl Shared {
 
     fn progress(&self) -> MutexGuard<'_, Progress> {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Damage that a reader met ends this generation with its next commit: the next one builds the index anew.
+    fn met<T>(&self, read: Result<T, Error>) -> Result<T, Error> {
+        if let Err(Error::Store {
+            dir,
+            detail,
+            corrupt: true,
+        }) = &read
+        {
+            let cause = || {
+                Arc::new(Error::Store {
+                    dir: dir.clone(),
+                    detail: detail.clone(),
+                    corrupt: true,
+                })
+            };
+            self.progress().failed.get_or_insert_with(cause);
+        }
+        read
     }
 
     fn held(&self, actor: ActorNumber, from: u64, limit: usize) -> Held {

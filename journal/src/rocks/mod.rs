@@ -5,6 +5,7 @@
 //! DIR/mark              how far the journal reached, outside of it
 //! DIR/journal/          the database
 //! DIR/index/            entries by actor, derived from it
+//! DIR/index.damaged     a note that it was found damaged, until the next opening builds it anew
 //! DIR/journal.opening/  hard links of it, only while it is being opened and checked
 //! ```
 //!

@@ -229,8 +229,8 @@ fn new_index(
     )))
 }
 
-/// The index of a journal that was verified, with all commits in it. One that is damaged is built anew; one
-/// that knows of commits which the journal does not have proves a loss.
+/// The index of a journal that was verified, with all commits in it. One that is damaged, by what is seen or by what
+/// was noted, is built anew; one that knows of commits which the journal does not have proves a loss.
 fn index(
     paths: &Paths,
     options: &RocksOptions,
@@ -244,16 +244,19 @@ fn index(
         Ok(watermark)
     });
     let damage = match looked {
-        Ok(None) => None,
+        Ok(None) => paths.noted_damage(),
         Ok(Some(watermark)) => {
             Walk::behind(past, database, watermark)?;
-            None
+            paths.noted_damage()
         }
         Err(error) if error.is_shortage() => return Err(Stop::Failed(error)),
-        Err(error) => Some(error),
+        Err(error) => Some(error.to_string()),
     };
     if let Some(error) = damage {
-        tracing::warn!(%error, "the index of the journal is damaged and built anew from the commits");
+        tracing::warn!(
+            error,
+            "the index of the journal is damaged and built anew from the commits"
+        );
         paths.remove_index()?;
     }
     let runs = RocksRuns::open(&paths.index, &paths.journal, options, Arc::clone(lease))?;

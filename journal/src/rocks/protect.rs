@@ -13,6 +13,7 @@
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use super::runs::damage_note;
 use crate::error::Error;
 use crate::mark::sync_dir;
 
@@ -71,9 +72,23 @@ impl Paths {
         logs
     }
 
-    /// Removes the index, which is built anew from the commits.
+    /// What was noted of damage in the index, while it was in use.
+    pub(super) fn noted_damage(&self) -> Option<String> {
+        let note = std::fs::read(damage_note(&self.index)).ok()?;
+        Some(String::from_utf8_lossy(&note).into_owned())
+    }
+
+    /// Removes the index, which is built anew from the commits, and what was noted of it.
     pub(super) fn remove_index(&self) -> Result<(), Error> {
-        self.remove(&self.index)
+        self.remove(&self.index)?;
+        let note = damage_note(&self.index);
+        if !note.exists() {
+            return Ok(());
+        }
+        // In this order on the disk as well: what is left of an index may open, and nobody would know of its damage.
+        sync_dir(&self.dir)?;
+        std::fs::remove_file(&note)
+            .map_err(|source| Error::file(&self.dir, "remove", &note, source))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> Result<(), Error> {

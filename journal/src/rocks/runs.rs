@@ -5,11 +5,13 @@
 //!
 //! Invariants:
 //! * A run and its watermark are one file: both are there or neither.
-//! * Everything here follows from the journal. A store that does not open is removed and built anew.
+//! * Everything here follows from the journal. A store that does not open, or of which damage was noted, is removed
+//!   and built anew.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rocksdb::{
     BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompactionStyle,
@@ -43,6 +45,8 @@ pub(super) struct RocksRuns {
     run_settings: Options,
     /// `None` where nothing is written.
     behind: Option<Behind>,
+    /// Set by the first damage that was met, so that it is noted once.
+    damaged: AtomicBool,
     _lease: Option<Arc<Lease>>,
 }
 
@@ -74,6 +78,7 @@ impl RocksRuns {
             dir: dir.to_owned(),
             run_settings: run_settings(options),
             behind: Some(Behind::start(vec![dir.to_owned(), beside.to_owned()])?),
+            damaged: AtomicBool::new(false),
             _lease: Some(lease),
         })
     }
@@ -97,6 +102,7 @@ impl RocksRuns {
             dir: dir.to_owned(),
             run_settings: run_settings(options),
             behind: None,
+            damaged: AtomicBool::new(false),
             _lease: None,
         }))
     }
@@ -110,7 +116,23 @@ impl RocksRuns {
     }
 
     fn failed(&self, error: &rocksdb::Error) -> Error {
-        translate(&self.dir, error)
+        let error = translate(&self.dir, error);
+        if error.is_damage() && self.behind.is_some() {
+            self.note_damage(&error);
+        }
+        error
+    }
+
+    /// Leaves a note for the next opening, which then builds the index anew: a damaged block is met by who reads it
+    /// only, it never heals, and it ends all compactions.
+    fn note_damage(&self, error: &Error) {
+        if self.damaged.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        tracing::error!(%error, "the index of the journal is damaged; the next opening builds it anew from the commits");
+        if let Err(error) = std::fs::write(damage_note(&self.dir), error.to_string()) {
+            tracing::error!(%error, "this could not be noted for the next opening");
+        }
     }
 
     fn iterator(&self, span: Span<'_>, one_actor: bool) -> Result<DBRawIterator<'_>, Error> {
@@ -206,6 +228,11 @@ impl Runs for RocksRuns {
         }
         Ok(())
     }
+}
+
+/// The note that an index was found damaged while in use, beside its directory.
+pub(super) fn damage_note(dir: &Path) -> PathBuf {
+    dir.with_extension("damaged")
 }
 
 /// How the file of a run is written: compaction soon writes it anew, and compresses then.
