@@ -5,6 +5,7 @@ mod execute;
 mod fingerprint;
 mod guard;
 mod kind;
+mod progress;
 mod recover;
 mod resident;
 mod skip;
@@ -17,7 +18,8 @@ pub(crate) use kind::{
     CommandEntry, EffectEntry, KindEntry, KindNames, RawOutcome, RawReconciled, Registry,
 };
 pub use kind::{KindBuilder, Priority};
-pub(crate) use recover::{Progress, RecoverContext, Recovered, Unrecoverable, decode_operations};
+pub(crate) use progress::Progress;
+pub(crate) use recover::{RecoverContext, Recovered, Unrecoverable, decode_operations};
 pub(crate) use resident::{Host, Resident};
 pub(crate) use skip::Skip;
 pub(crate) use step::{EffectStep, Step, Stepped};

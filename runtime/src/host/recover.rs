@@ -2,19 +2,20 @@
 //!
 //! Streams: never holds more than one entry beside the state. Runs on a recovery thread.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use steadfast_journal::{
     ActorId, ActorRow, CommitIndex, EntryNumber, EntryRef, EventRef, JournalReader, SequenceNumber,
     failpoint, mutant,
 };
-use steadfast_snapshots::{SnapshotMeta, SnapshotStore};
+use steadfast_snapshots::{Reason, SnapshotMeta, SnapshotStore};
 
 use super::execute::panic_text;
+use super::progress::{Progress, Read};
 use super::{Host, Resident};
 use crate::core::{Ages, Clocks, KeyLimits, Operation};
 use crate::error::describe;
@@ -31,95 +32,6 @@ pub(crate) struct RecoverContext<'a> {
     /// Stop after this event, for a look into the past; snapshots beyond it are left out.
     pub(crate) until: Option<u64>,
     pub(crate) progress: &'a Progress,
-}
-
-/// What is seen of a recovery from outside while it runs, and how it is ended early.
-#[derive(Debug, Default)]
-pub(crate) struct Progress {
-    events: AtomicU64,
-    bytes: AtomicUsize,
-    cancelled: AtomicBool,
-    /// Bytes of all recoveries under way.
-    total: Arc<AtomicUsize>,
-}
-
-impl Progress {
-    pub(crate) fn of(total: Arc<AtomicUsize>) -> Self {
-        Self {
-            total,
-            ..Self::default()
-        }
-    }
-
-    /// So much was read.
-    fn note(&self, events: usize, bytes: usize) {
-        self.events.fetch_add(events as u64, Ordering::Relaxed);
-        self.bytes.fetch_add(bytes, Ordering::Relaxed);
-        self.total.fetch_add(bytes, Ordering::AcqRel);
-    }
-
-    pub(crate) fn events(&self) -> u64 {
-        self.events.load(Ordering::Relaxed)
-    }
-
-    fn bytes(&self) -> usize {
-        self.bytes.load(Ordering::Relaxed)
-    }
-
-    /// Nobody wants the actor any more.
-    pub(crate) fn cancel(&self) {
-        self.cancelled.store(true, Ordering::Release);
-    }
-
-    fn is_cancelled(&self) -> bool {
-        self.cancelled.load(Ordering::Acquire)
-    }
-
-    /// What was read is in nobody's way any more.
-    pub(crate) fn settle(&self) {
-        let bytes = self.bytes.swap(0, Ordering::AcqRel);
-        self.total.fetch_sub(bytes, Ordering::AcqRel);
-    }
-}
-
-/// What one replay has read and not yet told: all recoveries share the sums, and small entries come so fast that
-/// their threads would wait for each other.
-struct Read<'a> {
-    progress: &'a Progress,
-    events: usize,
-    bytes: usize,
-}
-
-impl<'a> Read<'a> {
-    /// Bytes and events that are told together.
-    const TOGETHER: (usize, usize) = (16 << 10, 256);
-
-    fn of(progress: &'a Progress) -> Self {
-        Self {
-            progress,
-            events: 0,
-            bytes: 0,
-        }
-    }
-
-    fn note(&mut self, events: usize, bytes: usize) {
-        self.events += events;
-        self.bytes += bytes;
-        if self.bytes >= Self::TOGETHER.0 || self.events >= Self::TOGETHER.1 {
-            self.tell();
-        }
-    }
-
-    fn tell(&mut self) {
-        self.progress.note(self.events, self.bytes);
-        (self.events, self.bytes) = (0, 0);
-    }
-}
-
-impl Drop for Read<'_> {
-    fn drop(&mut self) {
-        self.tell();
-    }
 }
 
 /// A recovered actor and what it took.
@@ -164,6 +76,13 @@ impl Unrecoverable {
             event: None,
             transient,
         }
+    }
+
+    /// Reading entries failed. Where they are damaged, the journal heals when it is opened the next time.
+    fn entries(error: &steadfast_journal::Error, seq: u64) -> Self {
+        let found = Self::store(error, seq);
+        let transient = found.transient || matches!(error, steadfast_journal::Error::Store { .. });
+        Self { transient, ..found }
     }
 
     pub(crate) fn data(reason: String, seq: u64) -> Self {
@@ -236,7 +155,7 @@ fn skipped_events(
         return Ok(skipped);
     };
     for stored in cx.journal.entries_from_event(row.number, from) {
-        let stored = stored.map_err(|error| Unrecoverable::store(&error, seq))?;
+        let stored = stored.map_err(|error| Unrecoverable::entries(&error, seq))?;
         // What does not decode is found by the replay, which says where.
         check_cancelled(cx, seq)?;
         for operation in decode_operations(&stored.entry.operations).unwrap_or_default() {
@@ -254,26 +173,35 @@ fn rebuild<A: StatefulActor>(
     row: &ActorRow,
     skipped: &BTreeSet<u64>,
 ) -> Result<Recovered, Unrecoverable> {
-    let mut rejected = Vec::new();
-    let mut host = match load_snapshot::<A>(cx, row, &mut rejected) {
-        Some(host) => host,
-        None => fresh::<A>(cx)?,
-    };
-    failpoint!("recovery.snapshot_read");
-    let (snapshot_entry, first) = (host.core.entry, host.core.events);
-    let before = cx.progress.bytes();
-    let commit = replay(&mut host, cx, row, skipped)?;
-    failpoint!("recovery.replayed");
-    let bytes = measured(&host, cx, cx.progress.bytes().saturating_sub(before));
-    let replayed_events = host.core.events.saturating_sub(first);
-    Ok(Recovered {
-        resident: Box::new(host),
-        snapshot_entry,
-        replayed_events,
-        commit,
-        bytes,
-        rejected,
-    })
+    let (mut rejected, mut below) = (Vec::new(), u64::MAX);
+    loop {
+        let (mut host, origin) = match load_snapshot::<A>(cx, row, below, &mut rejected) {
+            Some((host, origin)) => (host, Some(origin)),
+            None => (fresh::<A>(cx)?, None),
+        };
+        failpoint!("recovery.snapshot_read");
+        let (snapshot_entry, first) = (host.core.entry, host.core.events);
+        let before = cx.progress.bytes();
+        let commit = match replay(&mut host, cx, row, origin, skipped)? {
+            Replayed::Upto(commit) => commit,
+            Replayed::Foreign => {
+                rejected.push(Reason::Foreign.to_string());
+                below = snapshot_entry;
+                continue;
+            }
+        };
+        failpoint!("recovery.replayed");
+        let bytes = measured(&host, cx, cx.progress.bytes().saturating_sub(before));
+        let replayed_events = host.core.events.saturating_sub(first);
+        return Ok(Recovered {
+            resident: Box::new(host),
+            snapshot_entry,
+            replayed_events,
+            commit,
+            bytes,
+            rejected,
+        });
+    }
 }
 
 /// Replayed bytes up to which they are taken for the size of the state.
@@ -297,13 +225,14 @@ fn fresh<A: StatefulActor>(cx: &RecoverContext<'_>) -> Result<Host<A>, Unrecover
     })
 }
 
-/// The newest snapshot that is whole, of this history and of a state this program can read.
+/// The newest snapshot before entry `below` that is whole, of this history and of a state this program can read; with
+/// what it says of its origin.
 fn load_snapshot<A: StatefulActor>(
     cx: &RecoverContext<'_>,
     row: &ActorRow,
+    mut below: u64,
     rejected: &mut Vec<String>,
-) -> Option<Host<A>> {
-    let mut below = u64::MAX;
+) -> Option<(Host<A>, Origin)> {
     loop {
         let in_past = |meta: &SnapshotMeta| {
             cx.journal.contains(meta.history, meta.commit)
@@ -312,7 +241,7 @@ fn load_snapshot<A: StatefulActor>(
                 && meta.kind_version == A::STATE_VERSION
         };
         let loaded = cx.snapshots.load_with(row.number, &in_past, |meta, state| {
-            (meta.entry, decode_snapshot::<A>(cx, meta, state))
+            (meta, decode_snapshot::<A>(cx, meta, state))
         });
         if below == u64::MAX && cx.until.is_none() {
             rejected.extend(
@@ -322,12 +251,19 @@ fn load_snapshot<A: StatefulActor>(
                     .map(|rejection| rejection.reason.to_string()),
             );
         }
-        let (entry, decoded) = loaded.snapshot?;
+        let (meta, decoded) = loaded.snapshot?;
         match decoded {
-            Ok(host) => return Some(host),
+            Ok((host, taken_at)) => {
+                let origin = Origin {
+                    commit: meta.commit,
+                    events: meta.events,
+                    taken_at,
+                };
+                return Some((host, origin));
+            }
             Err(reason) => rejected.push(reason),
         }
-        below = entry.get();
+        below = meta.entry.get();
     }
 }
 
@@ -335,8 +271,12 @@ fn decode_snapshot<A: StatefulActor>(
     cx: &RecoverContext<'_>,
     meta: SnapshotMeta,
     state: &[u8],
-) -> Result<Host<A>, String> {
-    let age = |taken_at, moment| cx.ages.of_snapshot(taken_at, moment, cx.clocks.into());
+) -> Result<(Host<A>, Timestamp), String> {
+    let taken_at = Cell::new(cx.clocks.now);
+    let age = |then, moment| {
+        taken_at.set(then);
+        cx.ages.of_snapshot(then, moment, cx.clocks.into())
+    };
     let load = || Host::<A>::load(state, cx.limits, cx.clocks.running, age);
     cx.progress.note(0, state.len());
     let mut host = catch_unwind(AssertUnwindSafe(load))
@@ -345,23 +285,70 @@ fn decode_snapshot<A: StatefulActor>(
     host.core.number = Some(meta.actor);
     host.core.entry = meta.entry.get();
     host.core.events = meta.events;
-    Ok(host)
+    Ok((host, taken_at.get()))
 }
 
+/// How a replay ended.
+enum Replayed {
+    /// With this commit, that of the newest entry that was applied.
+    Upto(Option<CommitIndex>),
+    /// Before it began: the entry of the snapshot is of another commit, or is not there.
+    Foreign,
+}
+
+/// What a snapshot says of the entry that it is of.
+///
+/// After a restore that left the snapshots of what was lost, the journal comes by the commits that they name once more,
+/// and its history is the same.
+#[derive(Debug, Clone, Copy)]
+struct Origin {
+    commit: CommitIndex,
+    /// Events up to and with that entry.
+    events: u64,
+    /// When the snapshot was taken: an entry that was written after that is another one, though all numbers be the same.
+    taken_at: Timestamp,
+}
+
+impl Origin {
+    /// How much later an entry may seem to be written: snapshot and entry are dated by two looks at a clock.
+    const SLACK: Duration = Duration::from_secs(1);
+
+    fn fits(&self, commit: CommitIndex, entry: &EntryRef<'_>) -> bool {
+        let written = Timestamp::from_micros(entry.time_us);
+        let events = entry
+            .events_before
+            .saturating_add(entry.events.len() as u64);
+        (commit, events) == (self.commit, self.events)
+            && written.since(self.taken_at) <= Self::SLACK
+    }
+}
+
+/// Applies the entries after a snapshot of that origin, or all of them. Reads from the snapshot's own entry on, which
+/// tells whether it is of this journal.
 fn replay<A: StatefulActor>(
     host: &mut Host<A>,
     cx: &RecoverContext<'_>,
     row: &ActorRow,
+    origin: Option<Origin>,
     skipped: &BTreeSet<u64>,
-) -> Result<Option<CommitIndex>, Unrecoverable> {
-    let exhausted = || Unrecoverable::data("its entry numbers are used up".to_owned(), 0);
-    let from = EntryNumber::after(EntryNumber::new(host.core.entry)).ok_or_else(exhausted)?;
-    let mut commit = None;
+) -> Result<Replayed, Unrecoverable> {
+    let from = EntryNumber::new(host.core.entry).unwrap_or(EntryNumber::FIRST);
+    // The mistake is not to be found out here.
+    let mut genuine = origin.is_none() || mutant!("snapshot_ahead");
+    let (mut own, mut commit) = (origin, None);
     let mut read = Read::of(cx.progress);
     let mut outcome = Ok(());
     let seen = cx
         .journal
         .visit_entries(row.number, from, &mut |index, entry| {
+            if let Some(origin) = own.take() {
+                genuine |= origin.fits(index, entry);
+                return if genuine {
+                    ControlFlow::Continue(())
+                } else {
+                    ControlFlow::Break(())
+                };
+            }
             if cx.until.is_some_and(|until| host.core.events >= until)
                 || mutant!("scan_stops_early") && commit.is_some()
             {
@@ -378,10 +365,13 @@ fn replay<A: StatefulActor>(
             ControlFlow::Continue(())
         });
     outcome?;
-    seen.map_err(|error| Unrecoverable::store(&error, host.core.events))?;
+    seen.map_err(|error| Unrecoverable::entries(&error, host.core.events))?;
     drop(read);
+    if !genuine {
+        return Ok(Replayed::Foreign);
+    }
     host.core.number = Some(row.number);
-    Ok(commit)
+    Ok(Replayed::Upto(commit))
 }
 
 /// A replay may be long; whoever asked for it may be gone meanwhile.

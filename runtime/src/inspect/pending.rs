@@ -96,7 +96,9 @@ impl Inspector {
         let snapshot = self
             .snapshots
             .load(row.number, &|meta| {
-                self.journal.contains(meta.history, meta.commit)
+                // The one that recovery believed.
+                meta.entry.get() == recovered.snapshot_entry
+                    && self.journal.contains(meta.history, meta.commit)
                     && meta.kind_version == recovered.resident.state_version()
             })
             .snapshot
