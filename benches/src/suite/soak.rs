@@ -314,9 +314,9 @@ mod tests {
         one_large_log[5].log = LOG + 1.0;
         assert_eq!(missed(&one_large_log), ["soak.log.largest"]);
         let mut waiting = ten(0.0);
-        waiting
-            .iter_mut()
-            .for_each(|sample| sample.waiting = WAITING + 1.0);
+        for sample in &mut waiting {
+            sample.waiting = WAITING + 1.0;
+        }
         assert_eq!(missed(&waiting), ["soak.waiting.median"]);
     }
 }
