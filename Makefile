@@ -100,7 +100,7 @@ bench: build ## Measure everything, into docs/benchmarks.md; STEADFAST_BENCH_DIR
 scale-50: build ## Measure with 50 GB on the disk against 1 GB; it needs their room and a long time
 	"$(CARGO_TARGET_DIR)/release/steadfast-bench" scale --gb 50
 
-soak: build ## Run all kinds of load for HOURS (default 1), and watch what grows
+soak: build ## Ask 2,000 plain commands a second for HOURS (default 1); fails where memory, log or waiting grow
 	"$(CARGO_TARGET_DIR)/release/steadfast-bench" soak --hours $(HOURS) --plots "$(SOAK_PLOTS)"
 
 microbench: prerequisites ## Time single steps with criterion

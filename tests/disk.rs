@@ -141,7 +141,7 @@ fn one_cycle(
 fn fill(ballast: &Path, left: u64) {
     let mut file = File::create(ballast).expect("a file");
     let full = loop {
-        if let Err(error) = file.write_all(&[1; 1 << 16]) {
+        if let Err(error) = file.write_all(&[1; 1 << 14]) {
             break error;
         }
     };

@@ -105,6 +105,15 @@ impl Outcome {
         }
     }
 
+    /// Whether it was measured and misses its bound.
+    #[must_use]
+    pub fn is_missed(&self) -> bool {
+        let Self::Measured(row) = self else {
+            return false;
+        };
+        row.bound.is_some_and(|bound| !bound.holds(row.judged()))
+    }
+
     /// Which targets were met, which were missed and by how much, and which were skipped; a line for each kind.
     #[must_use]
     pub fn summary(outcomes: &[Self]) -> String {

@@ -30,14 +30,14 @@ pub(crate) fn settle_and_check(test: &str, place: &Place, history: &mut History)
 }
 
 /// The same for operations that carry a note of so many bytes, without which their keys stand for other ones.
-pub(crate) fn settle_with(test: &str, place: &Place, history: &mut History, note: usize) {
+pub(crate) fn settle_with(test: &str, place: &Place, history: &mut History, bytes: usize) {
     let states = runtime().block_on(async {
         let record = place.open_record();
         let node = start(&place.dir, &record).await;
         let options = Options {
             life: 0,
             seed: 0,
-            note,
+            note: bytes,
         };
         let load = Load::new(node.clone(), record, options, drop);
         for op in open_operations(history).collect::<Vec<_>>() {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::sync_channel;
 
 use super::{SWITCHES, explore, spawn};
 
@@ -25,6 +26,8 @@ use source::{Flow, UnderWay};
 
 /// Room for one piece of work that has begun.
 const ROOM: usize = 1;
+/// Pieces of work that are there in all.
+const PIECES: usize = 2;
 
 /// A piece of work that takes up all room until it is settled.
 struct Piece {
@@ -48,8 +51,8 @@ fn flow() -> Arc<Numbers> {
     Arc::new(Flow::new(ROOM, None))
 }
 
-/// Does all work until the end; what it did, added up.
-fn work(flow: &Arc<Numbers>) -> usize {
+/// Does all work until the end, and tells `done` of each; what it did, added up.
+fn work(flow: &Arc<Numbers>, done: impl Fn()) -> usize {
     let mut sum = 0;
     while let Some(number) = flow.next() {
         let piece = Arc::new(Piece {
@@ -62,6 +65,7 @@ fn work(flow: &Arc<Numbers>) -> usize {
         flow.bytes().fetch_add(ROOM, Ordering::AcqRel);
         sum += number;
         drop(held);
+        done();
     }
     sum
 }
@@ -70,23 +74,25 @@ fn work(flow: &Arc<Numbers>) -> usize {
 fn every_piece_of_work_is_done_once_and_nobody_waits_for_ever() {
     explore("work", Some(SWITCHES + 1), || {
         let flow = flow();
+        let (tell, told) = sync_channel(PIECES);
         let worker = {
             let flow = Arc::clone(&flow);
-            spawn(move || {
-                // The other one may have taken both, and then it waits until the end.
-                work(&flow)
-            })
+            // The other one may have taken both, and then it waits until the end.
+            spawn(move || work(&flow, || tell.send(()).unwrap()))
         };
         flow.submit(Some(Priority::High), 1);
         flow.submit(None, 2);
-        let mut done = 0;
+        let (mut sum, mut left) = (0, PIECES);
         while let Some(number) = flow.try_next() {
-            done += number;
+            sum += number;
+            left -= 1;
         }
-        // What this thread did not take is the worker's, unless the end came first.
+        // What this thread did not take is the worker's: where nobody does it, this waits for ever, which is found.
+        for _ in 0..left {
+            told.recv().unwrap();
+        }
         flow.close();
-        let sum = worker.join().unwrap();
-        assert!(done + sum <= 3, "{done} and {sum}");
+        assert_eq!(sum + worker.join().unwrap(), 3);
     });
 }
 
@@ -123,7 +129,7 @@ fn the_end_reaches_those_who_wait_and_those_who_work() {
         flow.submit(Some(Priority::Normal), 1);
         let worker = {
             let flow = Arc::clone(&flow);
-            spawn(move || work(&flow))
+            spawn(move || work(&flow, || ()))
         };
         let closer = {
             let flow = Arc::clone(&flow);

@@ -196,11 +196,9 @@ impl Load {
     async fn peek_meanwhile(&self, op: u64) {
         let actor = self.node.actor::<Tally>(&Plan::of(op).actor_key());
         match actor.ask(Peek).await {
-            // It could be written again by then.
-            Ok(_) => {}
             Err(AskError::ReadOnly { reason }) => (self.say)(format!("peeked read-only: {reason}")),
-            // It could, and failed again.
-            Err(AskError::OutcomeUnknown | AskError::Stopped) => {}
+            // It could be written again by then, or failed anew.
+            Ok(_) | Err(AskError::OutcomeUnknown | AskError::Stopped) => {}
             Err(error) => self.record.wrong(&format!("a look at {op}: {error}")),
         }
     }

@@ -1,5 +1,6 @@
 //! The same load for hours: memory, processor time, log, tail latency and recovery must stay where they are. What is
-//! written stays for ever, so the load is one that a disk holds for days: 2,000 commands a second.
+//! written stays for ever, so the load is one that a disk holds for days: 2,000 commands a second, to actors of one kind,
+//! without timers, effects or messages. Memory, log and mailboxes have limits, and a soak that misses one fails.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -14,12 +15,19 @@ use super::stage::{
     Book, Ledger, Said, bytes_below, cpu_millis, end, float, kernel_number, ledgers, millis, now,
 };
 use crate::plot::{self, Chart, Line, Scale};
-use crate::{Outcome, Settings, Spread, figure};
+use crate::{Bound, Outcome, Settings, Spread, figure};
 
 const ACTORS: usize = 10_000;
 const CALLERS: usize = 100;
 /// Between two commands of a caller.
 const PACE: Duration = Duration::from_millis(50);
+/// MB that memory may grow by from the first quarter to the last: what RocksDB's caches and write buffers fill up to. In
+/// an hour that is 20 bytes for each command; a leak that is slower shows in a longer soak.
+const GROWTH: f64 = 144.0;
+/// MB of log files at any time: one that is being flushed, which begins at 64 MB, and as much written meanwhile.
+const LOG: f64 = 134.0;
+/// Commands that wait in mailboxes, in the median: a tenth of the callers. A node that keeps up has none.
+const WAITING: f64 = 10.0;
 /// Microseconds of the longest time that is told apart.
 const LONGEST: u64 = 600_000_000;
 
@@ -209,6 +217,13 @@ fn rows(samples: &[Sample], length: Duration) -> Vec<Outcome> {
         let pairs: Vec<_> = last.iter().map(|sample| (of(sample), ratio)).collect();
         Said::new(name, unit, against).with_ratios(&pairs)
     };
+    let grown = median(last, |sample| sample.memory) - median(first, |sample| sample.memory);
+    let largest = samples.iter().map(|sample| sample.log).fold(0.0, f64::max);
+    let bounded = |name: &str, unit, against: &str, bound, figure| {
+        Said::new(name, unit, format!("{against} ({what})"))
+            .bound(Bound::AtMost(bound))
+            .of([figure])
+    };
     // Caches and write buffers fill first.
     let settled = &samples[quarter..];
     let settled = if settled.len() < 2 { samples } else { settled };
@@ -227,18 +242,42 @@ fn rows(samples: &[Sample], length: Duration) -> Vec<Outcome> {
         compared("soak.waiting", "commands", |sample| sample.waiting),
         compared("soak.log", "MB", |sample| sample.log),
         compared("soak.disk", "MB", |sample| sample.disk),
+        bounded(
+            "soak.memory.growth",
+            "MB",
+            "median of the last quarter less that of the first",
+            GROWTH,
+            grown,
+        ),
+        bounded(
+            "soak.log.largest",
+            "MB",
+            "the largest of all samples",
+            LOG,
+            largest,
+        ),
+        bounded(
+            "soak.waiting.median",
+            "commands",
+            "median of all samples",
+            WAITING,
+            median(samples, |sample| sample.waiting),
+        ),
     ]
+}
+
+fn median(samples: &[Sample], of: fn(&Sample) -> f64) -> f64 {
+    Spread::of(samples.iter().map(of)).median
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_slope_is_growth_for_each_hour() {
-        let sample = |hours: f64| Sample {
+    fn sample(hours: f64, growth: f64) -> Sample {
+        Sample {
             hours,
-            memory: 100.0 + 3.0 * hours,
+            memory: 100.0 + growth * hours,
             cpu: 0.0,
             waiting: 0.0,
             log: 0.0,
@@ -246,8 +285,38 @@ mod tests {
             rate: 0.0,
             p99: 0.0,
             recovery: 0.0,
-        };
-        let samples: Vec<_> = (0..10).map(|hours| sample(f64::from(hours))).collect();
-        assert!((slope(&samples, |sample| sample.memory) - 3.0).abs() < 1e-9);
+        }
+    }
+
+    fn ten(growth: f64) -> Vec<Sample> {
+        (0..10)
+            .map(|hours| sample(f64::from(hours), growth))
+            .collect()
+    }
+
+    #[test]
+    fn a_slope_is_growth_for_each_hour() {
+        assert!((slope(&ten(3.0), |sample| sample.memory) - 3.0).abs() < 1e-9);
+    }
+
+    /// The names of the limits that these samples miss.
+    fn missed(samples: &[Sample]) -> Vec<String> {
+        let rows = rows(samples, Duration::from_secs(10));
+        let missed = rows.iter().filter(|row| row.is_missed());
+        missed.map(|row| row.name().to_owned()).collect()
+    }
+
+    #[test]
+    fn what_grows_or_waits_misses_its_limit() {
+        assert_eq!(missed(&ten(3.0)), Vec::<String>::new());
+        assert_eq!(missed(&ten(30.0)), ["soak.memory.growth"]);
+        let mut one_large_log = ten(0.0);
+        one_large_log[5].log = LOG + 1.0;
+        assert_eq!(missed(&one_large_log), ["soak.log.largest"]);
+        let mut waiting = ten(0.0);
+        for sample in &mut waiting {
+            sample.waiting = WAITING + 1.0;
+        }
+        assert_eq!(missed(&waiting), ["soak.waiting.median"]);
     }
 }
