@@ -160,10 +160,10 @@ pub enum Error {
 impl Error {
     /// Whether the store has damaged data.
     pub(crate) fn is_damage(&self) -> bool {
-        match self {
-            Self::Failed(cause) => cause.is_damage(),
-            other => matches!(other, Self::Store { corrupt: true, .. }),
+        if let Self::Failed(cause) = self {
+            return cause.is_damage();
         }
+        matches!(self, Self::Store { corrupt: true, .. })
     }
 
     /// Whether the store lacks what this process has none left of.

@@ -16,11 +16,12 @@ use crate::verify::MarkSource;
 use crate::writer::Limits;
 
 type Hook = Box<dyn FnMut() + Send>;
+type Rows = BTreeMap<(Keyspace, Vec<u8>), Vec<u8>>;
 
 /// A store in memory that does something behind each scan, or behind each write.
 #[derive(Default)]
 struct Table {
-    rows: Mutex<BTreeMap<(Keyspace, Vec<u8>), Vec<u8>>>,
+    rows: Mutex<Rows>,
     /// Taken out while it runs, so that it may write itself.
     behind_scan: Mutex<Option<Hook>>,
     behind_write: Mutex<Option<Hook>>,
@@ -81,7 +82,7 @@ impl Store for Table {
     }
 }
 
-struct Changes<'a>(MutexGuard<'a, BTreeMap<(Keyspace, Vec<u8>), Vec<u8>>>);
+struct Changes<'a>(MutexGuard<'a, Rows>);
 
 impl Batch for Changes<'_> {
     fn put(&mut self, space: Keyspace, key: &[u8], value: &[u8]) {
