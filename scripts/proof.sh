@@ -14,7 +14,7 @@ mkdir -p "$state"
 # claim, tries wanted, tries at once, who tries: a test, or `sim`.
 claims='
 simulated_seeds 100000 10000 sim
-mutants 10 10 mutants::simulation_finds_every_mistake_and_nothing_without
+mutants 15 15 mutants::simulation_finds_every_mistake_and_nothing_without
 failpoints 1000 166 failpoints::an_end_at_any_point_loses_and_doubles_nothing
 histories 10000 2000 histories::every_history_of_a_node_is_explained_by_one_list
 killed_histories 500 50 histories::killed::every_history_of_killed_processes_is_explained_by_one_sum
@@ -31,8 +31,10 @@ power_cuts_xfs 500 50 powercut::power_cuts_lose_nothing_on_xfs
 mutations 10000 400 mutations::no_damage_takes_anything_without_a_word
 each_call 2044 200 each_call::each_call_may_fail_once
 full_disks 100 10 disk::full_disk_refuses_and_goes_on_when_there_is_space
-failed_handlers 10000 2000 panics::panic_loses_and_doubles_nothing_in_flight
-transfer_kills 1000 50 transfers::transfers_keep_the_sum_over_kills
+handler_panics 10000 1000 panics::panic_loses_and_doubles_nothing_in_flight
+failed_syncs 500 40 syncs::failed_sync_is_not_repeated_and_loses_nothing
+sick_disks 20 5 syncs::sick_disk_is_read_only_until_it_is_well
+transfer_kills 1000 20 transfers::transfers_keep_the_sum_over_kills
 kills 10000 100 crash::crash_loop_loses_and_doubles_nothing
 '
 
