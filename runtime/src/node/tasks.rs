@@ -11,7 +11,7 @@ use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -37,6 +37,8 @@ struct Taken {
     tasks: AtomicU64,
     /// Which task was drawn when, and whether it was put off.
     trace: AtomicU64,
+    /// Whether turns are left out of it for now.
+    untraced: AtomicBool,
 }
 
 impl Turns {
@@ -57,6 +59,11 @@ impl Turns {
         self.taken.trace.load(Ordering::Relaxed)
     }
 
+    /// Leaves turns out of the trace from now on, or takes them in again.
+    pub(crate) fn leave_out(&self, leave_out: bool) {
+        self.taken.untraced.store(leave_out, Ordering::Relaxed);
+    }
+
     /// The number of a task that begins.
     pub(crate) fn next_task(&self) -> u64 {
         self.taken.tasks.fetch_add(1, Ordering::Relaxed)
@@ -68,14 +75,22 @@ impl Turns {
         let number = taken.drawn.fetch_add(1, Ordering::Relaxed);
         let put_off = random(self.seed, number).is_multiple_of(PUT_OFF);
         let turn = (task << 1) | u64::from(put_off);
+        if taken.untraced.load(Ordering::Relaxed) {
+            return woken_if(put_off, cx);
+        }
         // One thread takes all turns.
         let trace = random(taken.trace.load(Ordering::Relaxed), turn);
         taken.trace.store(trace, Ordering::Relaxed);
-        if put_off {
-            cx.waker().wake_by_ref();
-        }
-        put_off
+        woken_if(put_off, cx)
     }
+}
+
+/// Whoever is put off is woken at once.
+fn woken_if(put_off: bool, cx: &Context<'_>) -> bool {
+    if put_off {
+        cx.waker().wake_by_ref();
+    }
+    put_off
 }
 
 /// A future that is put off now and then.

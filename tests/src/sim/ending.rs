@@ -41,7 +41,8 @@ impl Player {
             Ok(Played {
                 sometimes,
                 turns: self.node.turns(),
-                trace: self.node.trace() ^ told.trace,
+                trace: self.node.trace(),
+                answers: told.trace,
             })
         } else {
             Err(faults.join("\n"))

@@ -34,8 +34,11 @@ pub struct Played {
     pub sometimes: Sometimes,
     /// Turns that the node took.
     pub turns: u64,
-    /// Which turns they were, all answers, and the order of both: two runs with the same number went the same way.
+    /// Which turns they were, and in which order, but for those of orderly ends: two runs with the same number took the
+    /// same turns.
     pub trace: u64,
+    /// All answers and their order.
+    pub answers: u64,
 }
 
 /// Plays `seed`.
