@@ -104,9 +104,10 @@ impl Pages {
         self.tasks >= most || self.bytes >= MOST_BYTES
     }
 
-    /// Whether so much room is free that a page is worth reading.
+    /// Whether so much room is free that there is some for everybody, and that a pass is worth beginning.
     fn has_room(&self, most: usize) -> bool {
-        self.tasks <= most / 8 * 7 && self.tasks < most && self.bytes <= MOST_BYTES / 8 * 7
+        let few = self.tasks < most && self.tasks <= most - most / 8;
+        few && self.bytes <= MOST_BYTES / 8 * 7
     }
 
     fn behind(&mut self, generation: u64) -> Option<&mut Behind> {
@@ -154,8 +155,9 @@ impl Ledger {
             }
             Some(Known::HandedOver { .. }) | None => {}
         }
-        // Behind those that wait already, so that they get the room that becomes free.
-        let waits = pages.is_full(self.most) || (!wish.in_pass && pages.behind.is_some());
+        // The last of the room is for those that wait already.
+        let others_wait = pages.behind.is_some() && !pages.has_room(self.most);
+        let waits = pages.is_full(self.most) || (!wish.in_pass && others_wait);
         if waits && !wish.urgent {
             if !wish.in_pass {
                 let behind = pages.behind.get_or_insert(Behind {
@@ -273,13 +275,15 @@ impl Ledger {
         }
     }
 
-    /// The pass is past the last row. True if another one is to be made.
+    /// The pass is past the last row. True if another one is to be made at once: not while there is little room, since
+    /// then each that comes is turned away, and passes would follow each other for a few of them at a time.
     pub(super) fn pass_ended(&self, generation: u64) -> bool {
         let pages = &mut *self.pages();
+        let has_room = pages.has_room(self.most);
         match pages.behind(generation) {
             Some(behind) if behind.again => {
                 (behind.after, behind.again, behind.first) = (None, false, false);
-                true
+                has_room
             }
             Some(_) => {
                 pages.behind = None;
@@ -332,38 +336,42 @@ mod tests {
 
     #[test]
     fn who_is_turned_away_is_found_by_a_pass_that_begins_later() {
-        let ledger = Ledger::new(1);
-        let (first, second, third) = (wish(1), wish(2), wish(3));
-        assert_eq!(claim(&ledger, &first), Claim::Granted);
-        assert_eq!(claim(&ledger, &second), Claim::TurnedAway);
-        assert!(!ledger.reads_on(2), "there is no room");
-        assert!(ledger.ended(first.name, false).is_none());
-        assert_eq!(claim(&ledger, &third), Claim::TurnedAway, "others wait");
-        assert!(ledger.reads_on(2) && !ledger.reads_on(2), "one reads");
-        let row = |wish| Wish {
+        let ledger = Ledger::new(8);
+        let row = |entry| Wish {
             in_pass: true,
-            ..wish
+            ..wish(entry)
         };
-        assert_eq!(claim(&ledger, &row(wish(2))), Claim::Granted);
-        ledger.passed(2, vec![2]);
-        assert_eq!(claim(&ledger, &row(wish(3))), Claim::TurnedAway);
+        let ends = |entry| assert!(ledger.ended(wish(entry).name, false).is_none());
+        for entry in 1..=8 {
+            assert_eq!(claim(&ledger, &wish(entry)), Claim::Granted);
+        }
+        assert_eq!(claim(&ledger, &wish(9)), Claim::TurnedAway);
+        assert!(!ledger.reads_on(2), "there is no room");
+        ends(1);
+        assert!(ledger.reads_on(2) && !ledger.reads_on(2), "one reads");
+        assert_eq!(claim(&ledger, &row(9)), Claim::Granted);
+        ledger.passed(2, vec![9]);
+        assert_eq!(claim(&ledger, &row(11)), Claim::TurnedAway);
         ledger.rests(2);
         assert_eq!(claim(&ledger, &wish(0)), Claim::TurnedAway);
-        assert!(ledger.ended(second.name, false).is_none());
+        ends(2);
         assert!(ledger.reads_on(2));
-        let place = Some(Place {
-            after: Some(vec![2]),
-            first: false,
-        });
-        assert_eq!(ledger.place(2), place, "it goes on where it was");
-        assert_eq!(claim(&ledger, &row(wish(3))), Claim::Granted);
-        assert!(ledger.pass_ended(2), "one came whose row is behind it");
+        assert_eq!(ledger.place(2).unwrap().after, Some(vec![9]), "it goes on");
+        assert_eq!(claim(&ledger, &row(11)), Claim::Granted);
+        assert!(!ledger.pass_ended(2), "another one is due, with more room");
+        ledger.rests(2);
+        assert!(!ledger.reads_on(2));
+        ends(3);
+        ends(4);
+        assert_eq!(claim(&ledger, &wish(12)), Claim::Granted, "room for all");
+        assert!(ledger.reads_on(2));
         assert_eq!(ledger.place(2).unwrap().after, None);
         assert!(!ledger.pass_ended(2));
         assert!(ledger.pages().behind.is_none());
+        assert_eq!(claim(&ledger, &wish(13)), Claim::Granted);
         let urgent = Wish {
             urgent: true,
-            ..wish(4)
+            ..wish(14)
         };
         assert_eq!(claim(&ledger, &urgent), Claim::Granted);
     }
