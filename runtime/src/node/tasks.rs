@@ -215,9 +215,9 @@ mod tests {
     #[test]
     fn the_trace_tells_orders_apart_that_have_as_many_turns() {
         let take = |tasks: [u64; 3]| {
-            let (turns, mut cx) = (Turns::new(7), Context::from_waker(Waker::noop()));
+            let (turns, cx) = (Turns::new(7), Context::from_waker(Waker::noop()));
             for task in tasks {
-                turns.puts_off(task, &mut cx);
+                turns.puts_off(task, &cx);
             }
             (turns.drawn(), turns.trace())
         };
