@@ -259,7 +259,8 @@ mod tests {
         assert!(alone.is_some(), "a state of any size is let in alone");
         assert!(space.room(0, false).is_none());
         drop(alone);
-        assert_eq!((space.held().count, space.held().bytes), (0, 0));
+        let held = space.held();
+        assert_eq!((held.count, held.bytes), (0, 0));
     }
 
     #[test]
