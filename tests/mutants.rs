@@ -45,7 +45,10 @@ const SAYS: [(&str, &[&str]); 16] = [
     ),
     ("effect_before_durable", &["its effect ran under two names"]),
     ("unsettled_actor_kept", &[GAP]),
-    ("scan_stops_early", &["and answered as of event"]),
+    (
+        "scan_stops_early",
+        &["and answered as of event", "by all of its events"],
+    ),
 ];
 
 /// Plays seeds, with a mistake or without.
