@@ -1,8 +1,10 @@
 //! A patrol that nothing names any more.
 
-use super::world::{Bench, config};
+use steadfast::testkit::{FakeEffect, TestNode};
+
+use super::world::{Bench, World, build, config, fakes};
 use crate::concern::{Describe, Resume, Retire, RunOutcome};
-use crate::patrol::NoticeState;
+use crate::patrol::{Check, NoticeState};
 
 /// Whoever was told of the alert was never told of its end: no run came that could have found it.
 #[test]
@@ -29,10 +31,20 @@ fn an_alert_ends_with_the_patrol_that_it_is_of() {
 
 #[test]
 fn a_run_under_way_begins_no_alert_that_nobody_would_end() {
-    let bench = Bench::new(&config(&["a"]));
+    let (node, world) = (TestNode::new(build), World::default());
+    let checks = world.clone();
+    let check = node.fake::<Check>(|| {
+        FakeEffect::new().then(move |check, _| std::future::ready(Ok(checks.check(&check))))
+    });
+    let hook = fakes(&node, &world);
+    let bench = Bench { node, world, hook };
+    bench.configure(&config(&["a"]));
     bench.run(&["a"]);
+    check.hold();
     bench.trigger(false);
+    bench.settle();
     bench.ask(Retire {});
+    check.release();
     bench.settle();
     let view = bench.ask(Describe {});
     let last = view.last_run.and_then(|run| run.outcome);
