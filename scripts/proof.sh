@@ -29,7 +29,7 @@ file_limits 50 10 limits::a_start_with_too_few_files_says_so_and_loses_nothing
 power_cuts_ext4 1500 50 powercut::power_cuts_lose_nothing_on_ext4
 power_cuts_xfs 500 50 powercut::power_cuts_lose_nothing_on_xfs
 mutations 10000 400 mutations::no_damage_takes_anything_without_a_word
-each_call 2044 200 each_call::each_call_may_fail_once
+each_call 2128 100 each_call::each_call_may_fail_once
 full_disks 100 10 disk::full_disk_refuses_and_goes_on_when_there_is_space
 handler_panics 10000 1000 panics::panic_loses_and_doubles_nothing_in_flight
 failed_syncs 500 40 syncs::failed_sync_is_not_repeated_and_loses_nothing

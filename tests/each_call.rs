@@ -24,20 +24,20 @@ const LATE: &str = "late";
 /// Calls, how they fail, and how many a thread surely makes of them within seconds.
 const CALLS: [(&str, &str, u64); 15] = [
     ("fdatasync", "EIO", 200),
-    ("fsync", "EIO", 40),
+    ("fsync", "EIO", 100),
     ("write", "EIO", 200),
     ("write", "ENOSPC", 200),
     ("pwrite64", "EIO", 200),
     ("openat", "EMFILE", 200),
     ("openat", "EIO", 200),
     ("rename", "EIO", 12),
-    ("ftruncate", "EIO", 100),
-    ("fallocate", "ENOSPC", 40),
+    ("ftruncate", "EIO", 200),
+    ("fallocate", "ENOSPC", 2),
     ("fdatasync", LATE, 200),
     ("write", LATE, 200),
     ("openat", LATE, 200),
     ("rename", LATE, 12),
-    ("fallocate", LATE, 40),
+    ("fallocate", LATE, 2),
 ];
 
 /// The most of one kind.
