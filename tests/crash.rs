@@ -11,12 +11,9 @@ use std::time::Duration;
 use steadfast_tests::{Dice, History};
 
 use crate::harness::{
-    Place, Victim, asked_again, check_acknowledged, check_all, proved, say, scaled, seed,
+    Place, Victim, asked_again, check_all, check_newest, proved, say, scaled, seed,
     settle_and_check, tries,
 };
-
-/// Acknowledgements looked up after each kill.
-const LOOKED_UP: usize = 2_000;
 
 #[test]
 fn crash_loop_loses_and_doubles_nothing() {
@@ -35,9 +32,7 @@ fn crash_loop_loses_and_doubles_nothing() {
         if history.acknowledged.is_empty() {
             continue;
         }
-        let fresh = &history.acknowledged[known..];
-        let newest = &fresh[fresh.len().saturating_sub(LOOKED_UP)..];
-        check_acknowledged(&place.dir, &place, &history, newest);
+        check_newest(&place, &history, known);
         if life % every == 0 {
             check_all(&place.dir, &place, &history, false);
         }

@@ -12,15 +12,13 @@ use std::time::Duration;
 use steadfast_tests::{Dice, History, Record};
 
 use crate::harness::{
-    Cuttable, FileSystem, Place, Victim, asked_again, check_acknowledged, proved, reopen, say,
-    seed, settle_and_check, tries,
+    Cuttable, FileSystem, Place, Victim, asked_again, check_acknowledged, check_newest, proved,
+    reopen, say, seed, settle_and_check, tries,
 };
 use crate::transfers;
 
 /// Cuts until the directory is made anew, so that it stays small.
 const LIVES: u64 = 25;
-/// Acknowledgements looked up after each cut.
-const LOOKED_UP: usize = 2_000;
 /// Cuts within which a lying disk must be found out.
 const CONTROLS: u64 = 20;
 
@@ -87,9 +85,7 @@ fn cut_loads(
         reopen(&place.dir, &place.open_record()).expect("what a power cut left opens");
         // What was pending came back meanwhile.
         history.read_on(&place.record);
-        let fresh = &history.acknowledged[known..];
-        let newest = &fresh[fresh.len().saturating_sub(LOOKED_UP)..];
-        check_acknowledged(&place.dir, place, &history, newest);
+        check_newest(place, &history, known);
     }
     settle_and_check(test, place, &mut history);
     history.acknowledged.len()

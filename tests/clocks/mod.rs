@@ -14,8 +14,7 @@ use steadfast_tests::tally::Tally;
 use steadfast_tests::{Dice, History};
 
 use crate::harness::{
-    Place, Victim, asked_again, check_acknowledged, inspect, proved, say, seed, settle_and_check,
-    tries,
+    Place, Victim, asked_again, check_newest, inspect, proved, say, seed, settle_and_check, tries,
 };
 
 /// What the wall clock may be off by, in hours.
@@ -24,8 +23,6 @@ const TEN_YEARS: i64 = 87_660;
 const SECONDS: i64 = 3_600;
 /// Jumps of one life.
 const EACH: u64 = 5;
-/// Acknowledgements that are looked up after each life.
-const LOOKED_UP: usize = 2_000;
 
 #[test]
 fn a_process_whose_clock_jumps_goes_on_and_loses_nothing() {
@@ -47,9 +44,7 @@ fn a_process_whose_clock_jumps_goes_on_and_loses_nothing() {
         let known = history.acknowledged.len();
         jumps += one_life(&place, &wall, (life, seed), &mut dice, &history);
         history.read_on(&place.record);
-        let fresh = &history.acknowledged[known..];
-        let newest = &fresh[fresh.len().saturating_sub(LOOKED_UP)..];
-        check_acknowledged(&place.dir, &place, &history, newest);
+        check_newest(&place, &history, known);
     }
     let hours = hours_of_events(&place, begun);
     say(&format!(

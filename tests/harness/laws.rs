@@ -20,6 +20,8 @@ use super::Place;
 
 /// Faults that are shown of many.
 const SHOWN: usize = 20;
+/// Acknowledgements that are looked up after a life.
+const LOOKED_UP: usize = 2_000;
 
 /// What a check went through.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +65,14 @@ pub(crate) fn check_acknowledged(dir: &Path, place: &Place, history: &History, o
             assert_eq!(found, Some(*op), "operation {op} was answered {added:?}");
         }
     }
+}
+
+/// The same for the newest of those that came after the first `known`, after a life that may have had many.
+#[track_caller]
+pub(crate) fn check_newest(place: &Place, history: &History, known: usize) {
+    let fresh = &history.acknowledged[known..];
+    let newest = &fresh[fresh.len().saturating_sub(LOOKED_UP)..];
+    check_acknowledged(&place.dir, place, history, newest);
 }
 
 /// Whether all laws hold for what is in `dir`. `settled` says that nothing is pending any more.

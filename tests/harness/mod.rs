@@ -24,7 +24,7 @@ pub(crate) use again::{asked_again, settle_and_check, settle_with};
 pub(crate) use agent::{Agent, Site, steadfast, until};
 pub(crate) use disk::{Cuttable, FileSystem};
 pub(crate) use group::MemoryGroup;
-pub(crate) use laws::{check_acknowledged, check_all, event_of, inspect};
+pub(crate) use laws::{check_acknowledged, check_all, check_newest, event_of, inspect};
 pub(crate) use tree::{copy_tree, read_tree};
 pub(crate) use victim::Victim;
 
